@@ -1,0 +1,36 @@
+# Everything runs in .venv; a fresh machine needs Python 3.11 with venv and make.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint install lock clean
+
+demo: $(STAMP)
+	$(BIN)/keras-dynamic run --config=ranet_digits --workdir=runs/demo
+
+test: $(STAMP)
+	$(BIN)/pytest -n 2
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+install: $(STAMP)
+
+# The lock file pins every package with its hash; --no-deps because pip cannot
+# override tflite-support's protobuf pin (docs/decisions.md, "One environment").
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# Needs uv on the PATH; the index address is not recorded on purpose.
+lock:
+	uv pip compile pyproject.toml --all-extras --group dev --universal \
+	  --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) runs build *.egg-info

@@ -1,0 +1,1 @@
+"""Networks with several exits and how they learn: Keras 3, any backend."""

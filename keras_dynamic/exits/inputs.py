@@ -1,0 +1,84 @@
+"""Checks of the arrays that callers pass in: logits and labels."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def image_logits(logits: np.ndarray, name: str = "logits") -> np.ndarray:
+    """Returns one exit's logits as an array [N, C]; the dtype stays.
+
+    Args:
+        logits: Finite numbers, [N, C], N and C at least 1.
+        name: What an error calls `logits`.
+
+    Raises:
+        ValueError: If the shape or a logit is not as said.
+    """
+    array = np.asarray(logits)
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(
+            f"`{name}` must be [N, C], N and C at least 1. "
+            f"Received: shape {array.shape}"
+        )
+    finite = np.isfinite(array).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"`{name}` must be finite. Received: NaN or infinity in "
+            f"{np.count_nonzero(~finite)} of {finite.size} rows"
+        )
+    return array
+
+
+def exit_logits(
+    logits: Sequence[np.ndarray], exits: int
+) -> tuple[np.ndarray, ...]:
+    """Returns every exit's logits as arrays [N, C] of one shape.
+
+    Args:
+        logits: K arrays of finite numbers, [N, C], shallow to deep.
+        exits: What K must be.
+
+    Raises:
+        ValueError: If K, a shape or a logit is not as said; names the exit.
+    """
+    if len(logits) != exits:
+        raise ValueError(
+            f"`logits` must hold one array per exit, {exits} in all. "
+            f"Received: {len(logits)}"
+        )
+    arrays = tuple(
+        image_logits(each, f"logits[{exit}]")
+        for exit, each in enumerate(logits)
+    )
+    shapes = [array.shape for array in arrays]
+    if len(set(shapes)) > 1:
+        raise ValueError(
+            f"`logits` must hold arrays of one shape. Received: {shapes}"
+        )
+    return arrays
+
+
+def class_labels(labels: np.ndarray, images: int, classes: int) -> np.ndarray:
+    """Returns the labels as an array of integers [N].
+
+    Args:
+        labels: Integers in [0, C), [N].
+        images: What N must be.
+        classes: C.
+
+    Raises:
+        ValueError: If the shape, the dtype or a label is not as said.
+    """
+    array = np.asarray(labels)
+    if array.shape != (images,) or array.dtype.kind not in "iu":
+        raise ValueError(
+            f"`labels` must be integers of shape {(images,)}. "
+            f"Received: {array.dtype} of shape {array.shape}"
+        )
+    if array.min() < 0 or array.max() >= classes:
+        raise ValueError(
+            f"`labels` must lie in [0, {classes}). "
+            f"Received: {array.min()} to {array.max()}"
+        )
+    return array

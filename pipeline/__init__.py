@@ -1,0 +1,1 @@
+"""Where data flows: preparation, the driver of each stage, and reports."""

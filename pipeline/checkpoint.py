@@ -1,0 +1,97 @@
+"""The state of a training at the end of an epoch, in one file.
+
+Everything that the next epoch depends on is in it: weights, moving statistics
+and the optimizer's variables. (The order of the data follows from the seed and
+the epoch.) It is written whole, so a killed training goes on from the last
+finished epoch and ends with the weights it would have had anyway.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+import keras
+import numpy as np
+
+from pipeline import workdir
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far a training has come.
+
+    Attributes:
+        epoch: Finished epochs.
+        best_epoch: The epoch, counted from 1, whose weights are kept.
+        best_accuracy: Its validation accuracy at the last exit.
+        fingerprint: Of the configuration and data that it trains with.
+    """
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_accuracy: float = -1.0
+    fingerprint: str = ""
+
+
+def save_weights(path: pathlib.Path, model: keras.Model) -> None:
+    """Writes the weights alone to `path`, atomically."""
+    _write(path, _model_arrays(model))
+
+
+def restore_weights(path: pathlib.Path, model: keras.Model) -> None:
+    """Reads the weights at `path` into `model`."""
+    with np.load(path) as arrays:
+        _set_weights(model, arrays)
+
+
+def save(
+    path: pathlib.Path,
+    progress: Progress,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+) -> None:
+    """Writes the state of a training to `path`, atomically."""
+    arrays = _model_arrays(model)
+    for i, variable in enumerate(optimizer.variables):
+        arrays[f"optimizer/{i}"] = keras.ops.convert_to_numpy(variable)
+    arrays["progress"] = np.array(json.dumps(dataclasses.asdict(progress)))
+    _write(path, arrays)
+
+
+def restore(
+    path: pathlib.Path,
+    fingerprint: str,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+) -> Progress:
+    """Reads the state at `path` into `model` and a built `optimizer`.
+
+    Returns:
+        How far that training had come; a fresh `Progress`, and nothing read,
+        if there is no file or one of another configuration.
+    """
+    fresh = Progress(fingerprint=fingerprint)
+    if not path.exists():
+        return fresh
+    with np.load(path) as arrays:
+        progress = Progress(**json.loads(str(arrays["progress"])))
+        if progress.fingerprint != fingerprint:
+            return fresh
+        _set_weights(model, arrays)
+        for i, variable in enumerate(optimizer.variables):
+            variable.assign(arrays[f"optimizer/{i}"])
+    return progress
+
+
+def _model_arrays(model):
+    return {f"model/{i}": w for i, w in enumerate(model.get_weights())}
+
+
+def _set_weights(model, arrays):
+    count = len(model.weights)
+    model.set_weights([arrays[f"model/{i}"] for i in range(count)])
+
+
+def _write(path, arrays):
+    with workdir.published(path) as stage, open(stage, "wb") as file:
+        np.savez(file, **arrays)

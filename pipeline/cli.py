@@ -1,0 +1,193 @@
+"""The command line: `keras-dynamic VERB --flag=value ... [-- BEAM OPTIONS]`."""
+
+import difflib
+import importlib
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags, logging
+
+# What each verb does, and the module whose `main(flags, beam_args)` does it.
+# A module is imported when its verb is asked for: `list` needs no TensorFlow.
+VERBS = {
+    "prepare": "images to TFRecord shards, with Beam",
+    "train": "the float model; goes on where a killed run stopped",
+    "evaluate": "accuracy of every exit of the float model",
+    "quantize": "quantization-aware training",
+    "convert": "one int8 TFLite model, its segments, the exit policy, a bundle",
+    "check": "fails if quantization cost too much or the chain is not exact",
+    "benchmark": "milliseconds of every segment, the chain and its parts",
+    "report": "a page with all of it",
+    "run": "all of the above in order; finished stages are not run again",
+    "classify": "runs a bundle on image files",
+    "cost": "multiply-adds and parameters up to each exit",
+    "split": "cuts any multi-output .tflite at its outputs",
+    "list": "models, objectives, sources and configs",
+}
+STAGES = tuple(VERBS)[: tuple(VERBS).index("run")]
+
+_NEEDS_CONFIG = (*STAGES, "run", "cost")
+_NEEDS_WORKDIR = (*STAGES, "run")
+
+
+class UsageError(ValueError):
+    """A command line that cannot be carried out."""
+
+
+def usage() -> str:
+    """The help of the whole command."""
+    lines = ["usage: keras-dynamic VERB [--flag=value ...] [-- BEAM OPTIONS]"]
+    lines += ["", "verbs:"]
+    lines += [f"  {verb:10} {text}" for verb, text in VERBS.items()]
+    lines += [
+        "",
+        "flags:",
+        "  --config=NAME|FILE   what to run; `keras-dynamic list` names them",
+        "  --config.a.b=VALUE   overrides a value of the configuration",
+        "  --workdir=DIR        where the stages keep what they make",
+        "  --bundle=DIR         for classify",
+        "  --output=DIR         for split",
+        "  --json               for cost and classify: print JSON",
+        "  --verbosity=1        on an error, print the traceback too",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    arguments, beam_args = _cut(sys.argv[1:])
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        sys.exit(0 if arguments else 2)
+    verb, rest = arguments[0], arguments[1:]
+    if verb in VERBS and {"-h", "--help"} & set(rest):
+        print(f"keras-dynamic {verb}: {VERBS[verb]}\n\n{usage()}")
+        sys.exit(0)
+    try:
+        if verb not in VERBS:
+            raise UsageError(
+                f"`verb` must be one of {', '.join(VERBS)}. "
+                f"Received: {verb!r}{_hint(verb, VERBS)}"
+            )
+        command = _command(verb, beam_args)
+        parse = _parser(verb, rest)
+    except ValueError as error:
+        _fail(error)
+    app.run(
+        lambda positional: _guarded(command, positional[1:]),
+        argv=[sys.argv[0], *rest],
+        flags_parser=parse,
+    )
+
+
+def _cut(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Separates our arguments from Beam's, which follow `--`."""
+    arguments = list(arguments)
+    if "--" not in arguments:
+        return arguments, []
+    at = arguments.index("--")
+    return arguments[:at], arguments[at + 1 :]
+
+
+def _parser(verb: str, rest: list[str]) -> Callable:
+    """Defines the flags; returns what parses them for `app.run`."""
+    flags.DEFINE_string("workdir", None, "Where the stages keep their files.")
+    flags.DEFINE_string("bundle", None, "Directory of a bundle.")
+    flags.DEFINE_string("output", None, "Directory for the result.")
+    flags.DEFINE_bool("json", False, "Print JSON.")
+    if verb in _NEEDS_CONFIG:
+        from ml_collections import config_flags
+
+        from pipeline import config
+
+        for i, argument in enumerate(rest):
+            if argument.startswith("--config="):
+                path = config.path_of(argument.removeprefix("--config="))
+                rest[i] = f"--config={path}"
+        config_flags.DEFINE_config_file("config", lock_config=True)
+
+    def parse(argv: list[str]) -> list[str]:
+        try:
+            return flags.FLAGS(argv)
+        except (
+            flags.Error,
+            AttributeError,
+            KeyError,
+            TypeError,
+            ValueError,
+        ) as error:
+            _fail(error)
+
+    return parse
+
+
+def _command(verb: str, beam_args: list[str]) -> Callable:
+    """What carries the verb out, given the positional arguments."""
+    if beam_args and verb not in ("prepare", "run"):
+        raise UsageError(
+            "Beam options may follow `--` after prepare and run only. "
+            f"Received: {' '.join(beam_args)}"
+        )
+
+    def run(positional: list[str]) -> None:
+        values = flags.FLAGS
+        for flag, verbs in (
+            ("config", _NEEDS_CONFIG),
+            ("workdir", _NEEDS_WORKDIR),
+            ("bundle", ("classify",)),
+            ("output", ("split",)),
+        ):
+            if verb in verbs and getattr(values, flag) is None:
+                raise UsageError(f"keras-dynamic {verb} needs --{flag}")
+        logging.set_verbosity(max(logging.INFO, values.verbosity))
+        if verb in _NEEDS_CONFIG:
+            from pipeline import config
+
+            config.validated(values.config)
+        if verb in _NEEDS_WORKDIR:
+            _quieten_libraries()
+            from pipeline import stages
+            from pipeline.layout import Layout
+
+            layout = Layout(pathlib.Path(values.workdir).absolute())
+            wanted = STAGES if verb == "run" else (verb,)
+            stages.run(
+                values.config,
+                layout,
+                wanted,
+                beam_args=beam_args,
+                skip_finished=verb == "run",
+            )
+            return
+        module = importlib.import_module(f"pipeline.commands.{verb}")
+        module.run(values, positional)
+
+    return run
+
+
+def _guarded(command: Callable, positional: list[str]) -> None:
+    try:
+        command(positional)
+    except (ValueError, OSError, ImportError) as error:
+        if flags.FLAGS.verbosity > 0:
+            raise
+        _fail(error)
+
+
+def _fail(error: BaseException) -> None:
+    print(f"keras-dynamic: error: {error}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _hint(word: str, valid) -> str:
+    near = difflib.get_close_matches(word, list(valid), n=1)
+    return f". Did you mean {near[0]!r}?" if near else ""
+
+
+def _quieten_libraries() -> None:
+    """TensorFlow says a lot about GPUs that a phone's model does not need."""
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

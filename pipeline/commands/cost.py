@@ -1,0 +1,30 @@
+"""`keras-dynamic cost`: what it takes to reach each exit."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+
+
+def run(flags, positional: Sequence[str]) -> None:
+    """Prints multiply-adds by both rules, parameters and feature shapes."""
+    del positional
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from keras_dynamic import cost
+    from pipeline import network
+
+    rows = cost.exit_costs(network.build(flags.config, labels=0))
+    if flags.json:
+        table = [dataclasses.asdict(row) for row in rows]
+        print(json.dumps({"exits": table}))
+        return
+    print(
+        "exit  multiply-adds  with the papers' rule   parameters  "
+        "feature (h, w, c)"
+    )
+    for row in rows:
+        print(
+            f"{row.exit:4}  {row.madds / 1e6:11.2f} M  "
+            f"{row.madds_paper / 1e6:19.2f} M  {row.params / 1e6:9.3f} M  "
+            f"{row.feature_shape}"
+        )

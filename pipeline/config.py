@@ -1,0 +1,164 @@
+"""The configuration of an experiment: its schema, defaults and sources.
+
+A configuration is an `ml_collections.ConfigDict` that `get_config()` of a
+Python file returns. `default()` is the schema: a file starts from it and sets
+what differs, and whatever `default()` does not have is refused.
+"""
+
+import difflib
+import pathlib
+import runpy
+
+import ml_collections
+
+CONFIGS = pathlib.Path(__file__).parent / "configs"
+
+
+class ConfigError(ValueError):
+    """A configuration that does not exist or does not fit the schema."""
+
+
+def default() -> ml_collections.ConfigDict:
+    """The schema of a configuration, with its default values."""
+    config = ml_collections.ConfigDict()
+    config.name = ""
+    config.seed = 0
+
+    # What `prepare` reads; see pipeline.prepare.DataConfig.
+    config.data = ml_collections.ConfigDict()
+    config.data.source = "image_folder"
+    # Arguments of the source, such as {"path": "photos"}.
+    config.data.source_options = ml_collections.ConfigDict()
+    config.data.size = 32
+    config.data.channels = 3
+    config.data.fractions = ml_collections.ConfigDict(
+        {"validation": 0.1, "calibration": 0.1, "test": 0.1}
+    )
+    config.data.shard_images = 5000
+    config.data.max_rejected = 0.01
+    # Another seed gives other splits; `config.seed` is that of training.
+    config.data.seed = 0
+
+    config.model = ml_collections.ConfigDict()
+    config.model.family = "ranet"
+    # Height and width of the input; stored images may be larger.
+    config.model.size = 32
+    # 0: as many as the data has.
+    config.model.classes = 0
+    # Arguments of the family's builder.
+    config.model.arguments = ml_collections.ConfigDict()
+
+    config.train = ml_collections.ConfigDict()
+    config.train.objective = "joint"
+    config.train.objective_arguments = ml_collections.ConfigDict()
+    config.train.epochs = 300
+    config.train.batch_size = 64
+    config.train.learning_rate = 0.1
+    # "step": times 0.1 at each milestone, a share of the epochs. "cosine".
+    config.train.schedule = "step"
+    config.train.milestones = (0.5, 0.75)
+    config.train.momentum = 0.9
+    config.train.weight_decay = 1e-4
+    config.train.augmentation = "crop_flip"
+    config.train.augmentation_options = ml_collections.ConfigDict()
+    # A Keras dtype policy: "float32", "mixed_bfloat16", "mixed_float16".
+    config.train.precision = "float32"
+    # "best": the epoch of highest validation accuracy at the last exit.
+    config.train.select = "best"
+
+    config.quantize = ml_collections.ConfigDict()
+    # Batches of fine-tuning; 0 converts the trained model as it is.
+    config.quantize.steps = 2000
+    config.quantize.batch_size = 64
+    config.quantize.learning_rate = 1e-3
+    # Batches from which the activation ranges are initialised.
+    config.quantize.range_batches = 16
+
+    # How the exit policy of the bundle is fitted on the calibration split.
+    config.policy = ml_collections.ConfigDict()
+    # "accuracy_drop" or "budgeted_batch".
+    config.policy.rule = "accuracy_drop"
+    # Largest loss against the last exit, in percentage points.
+    config.policy.max_drop_points = 0.5
+    # The papers' q: exit k gets a share proportional to q to the power k.
+    config.policy.q = 0.5
+
+    config.check = ml_collections.ConfigDict()
+    # Largest loss of an exit's int8 accuracy against float, in points.
+    config.check.max_points = 1.0
+
+    config.benchmark = ml_collections.ConfigDict()
+    config.benchmark.warmup = 50
+    config.benchmark.runs = 1000
+    config.benchmark.threads = 1
+    return config.lock()
+
+
+def names() -> list[str]:
+    """Names of the built-in configurations."""
+    files = CONFIGS.glob("[a-z]*.py")
+    return sorted(file.stem for file in files)
+
+
+def path_of(name: str) -> pathlib.Path:
+    """The file of a configuration, given a built-in name or a path.
+
+    Raises:
+        ConfigError: If there is no such configuration.
+    """
+    if name.endswith(".py"):
+        path = pathlib.Path(name)
+        if not path.is_file():
+            raise ConfigError(f"`config` must be a file. Received: {name!r}")
+        return path
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(
+            "`config` must be the path of a Python file or one of "
+            f"{', '.join(names())}. Received: {name!r}.{hint}"
+        )
+    return CONFIGS / f"{name}.py"
+
+
+def load(name: str) -> ml_collections.ConfigDict:
+    """Loads a configuration by built-in name or path, and validates it."""
+    return validated(runpy.run_path(str(path_of(name)))["get_config"]())
+
+
+def validated(
+    config: ml_collections.ConfigDict,
+) -> ml_collections.ConfigDict:
+    """Returns `config` if each of its keys is one of the schema's.
+
+    Raises:
+        ConfigError: Naming the key, and the nearest that exists.
+    """
+    _check_keys(config, default(), "config")
+    return config
+
+
+# What these hold depends on the names beside them; whoever takes the
+# arguments checks them.
+_OPEN = ("source_options", "arguments", "objective_arguments")
+_OPEN += ("augmentation_options",)
+
+
+def _check_keys(config, schema, prefix):
+    for key in config:
+        if key not in schema:
+            near = difflib.get_close_matches(key, list(schema), n=1)
+            hint = f" Did you mean {prefix}.{near[0]}?" if near else ""
+            raise ConfigError(
+                f"`{prefix}` has only the keys {', '.join(schema)}. "
+                f"Received: {prefix}.{key}.{hint}"
+            )
+        value = schema[key]
+        if isinstance(value, ml_collections.ConfigDict) and key not in _OPEN:
+            _check_keys(config[key], value, f"{prefix}.{key}")
+    for key in schema:
+        if key not in config:
+            raise ConfigError(
+                f"`{prefix}` must have every key of the schema: start from "
+                f"pipeline.config.default(). Missing: {prefix}.{key}"
+            )

@@ -1,0 +1,69 @@
+"""Accuracy of every exit of the float model on the test split."""
+
+from collections.abc import Callable
+
+import keras
+import ml_collections
+import numpy as np
+from absl import logging
+
+from keras_dynamic import cost
+from pipeline import dataset, manifest, metrics
+from pipeline.layout import Layout
+from pipeline.predictions import Predictions
+
+
+def evaluate(config: ml_collections.ConfigDict, layout: Layout) -> None:
+    """Begins metrics.json: the data, each exit's cost and float accuracy."""
+    data = manifest.read(layout.data)
+    model = load_model(layout)
+    accuracies = predict(model, config, layout, "test").accuracies()
+    found = {
+        "config": config.name,
+        "model": config.model.family,
+        "dataset": {**data["counts"], "rejected": data["rejected"]},
+        "exits": [
+            {
+                "exit": row.exit,
+                "madds": row.madds,
+                "params": row.params,
+                "accuracy": {},
+            }
+            for row in cost.exit_costs(model)
+        ],
+    }
+    metrics.set_accuracies(found, "float", accuracies)
+    metrics.write(layout.metrics, found)
+    log_accuracies("float", accuracies)
+
+
+def load_model(layout: Layout) -> keras.Model:
+    """The trained float model.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    return keras.models.load_model(layout.float_model, compile=False)
+
+
+def predict(
+    model: Callable, config: ml_collections.ConfigDict, layout: Layout, split
+) -> Predictions:
+    """Runs a model with several exits, of either Keras, over a split."""
+    images = dataset.load(layout.data, split)
+    batches = dataset.evaluation_batches(
+        images.images, batch_size=256, size=config.model.size
+    )
+    logits = []
+    for batch in batches:
+        outputs = model(batch.numpy(), training=False)
+        if not isinstance(outputs, list | tuple):
+            outputs = [outputs]
+        logits.append(np.stack([np.asarray(values) for values in outputs]))
+    return Predictions(images.labels, np.concatenate(logits, axis=1))
+
+
+def log_accuracies(kind: str, accuracies: list[float]) -> None:
+    """Prints one line with the accuracy of every exit."""
+    text = " ".join(f"{100 * accuracy:.2f}" for accuracy in accuracies)
+    logging.info("%s accuracy per exit: %s %%", kind, text)

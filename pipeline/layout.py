@@ -1,0 +1,80 @@
+"""Where the stages of an experiment keep what they make."""
+
+import dataclasses
+import pathlib
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The paths of a working directory.
+
+    Attributes:
+        root: The directory itself, `--workdir`.
+    """
+
+    root: pathlib.Path
+
+    @property
+    def config(self) -> pathlib.Path:
+        """The configuration of the last run, as JSON."""
+        return self.root / "config.json"
+
+    @property
+    def data(self) -> pathlib.Path:
+        """TFRecord shards and their manifest."""
+        return self.root / "data"
+
+    @property
+    def training(self) -> pathlib.Path:
+        """Checkpoints of a training that may still be under way."""
+        return self.root / "training"
+
+    @property
+    def logs(self) -> pathlib.Path:
+        """TensorBoard events."""
+        return self.root / "logs"
+
+    @property
+    def float_model(self) -> pathlib.Path:
+        """The trained Keras 3 model."""
+        return self.root / "model" / "float.keras"
+
+    @property
+    def qat_model(self) -> pathlib.Path:
+        """The model with fake quantization, a SavedModel."""
+        return self.root / "model" / "qat.savedmodel"
+
+    @property
+    def tflite(self) -> pathlib.Path:
+        """The int8 model with every exit, and its predictions."""
+        return self.root / "tflite"
+
+    @property
+    def tflite_model(self) -> pathlib.Path:
+        """One int8 TFLite model with every exit."""
+        return self.tflite / "model.tflite"
+
+    @property
+    def predictions(self) -> pathlib.Path:
+        """Logits of the int8 model: see pipeline.predictions."""
+        return self.tflite / "predictions.npz"
+
+    @property
+    def bundle(self) -> pathlib.Path:
+        """What ships to a device."""
+        return self.root / "bundle"
+
+    @property
+    def metrics(self) -> pathlib.Path:
+        """Accuracy, cost and latency of every exit."""
+        return self.root / "metrics.json"
+
+    @property
+    def report(self) -> pathlib.Path:
+        """The page that shows them."""
+        return self.root / "report" / "index.html"
+
+    @property
+    def stages(self) -> pathlib.Path:
+        """What each finished stage was made from."""
+        return self.root / "stages"

@@ -1,0 +1,42 @@
+"""The model that a configuration describes."""
+
+import inspect
+
+import keras
+import ml_collections
+
+from keras_dynamic import models
+
+
+def build(config: ml_collections.ConfigDict, labels: int) -> keras.Model:
+    """Builds the untrained model of `config.model`.
+
+    Args:
+        config: The whole configuration.
+        labels: Number of classes in the data, or 0 if it is not known.
+
+    Raises:
+        ValueError: If the data has another number of classes than the model,
+            or the model's arguments do not fit its family.
+    """
+    classes = config.model.classes or labels
+    if not classes or (labels and labels != classes):
+        raise ValueError(
+            "`model.classes` must be the number of classes in the data. "
+            f"Received: classes={config.model.classes}, {labels} in the data"
+        )
+    size = config.model.size
+    arguments = dict(
+        config.model.arguments,
+        input_shape=(size, size, config.data.channels),
+        classes=classes,
+    )
+    builder = models.BUILDERS.get(config.model.family)
+    if builder:
+        try:
+            inspect.signature(builder).bind(**arguments)
+        except TypeError as error:
+            raise ValueError(
+                f"`model.arguments` do not fit {config.model.family!r}: {error}"
+            ) from error
+    return models.build(config.model.family, **arguments)

@@ -1,0 +1,164 @@
+"""The figures of the report, as JSON that plotly.js draws.
+
+Colours of text and background are the page's business, so that they follow
+its light or dark mode; those of the series are legible on both.
+"""
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+Figure = dict[str, Any]
+
+_SERIES = ("#2f7de1", "#d9730d", "#129a74", "#b04fc4", "#8a8f98")
+_BUNDLE, _UNSPLIT = "#e0365f", "#8a8f98"
+_GRID = "rgba(128, 128, 128, 0.3)"
+
+
+def accuracy_against_madds(metrics: Mapping[str, Any]) -> Figure:
+    """Draws accuracy in percent against mean multiply-adds per image.
+
+    Args:
+        metrics: The content of metrics.json.
+    """
+    exits = metrics["exits"]
+    return _trade_off(
+        metrics,
+        exit_costs=[each["madds"] for each in exits],
+        routed_costs=[each["mean_madds"] for each in metrics["routed"]],
+        unsplit_cost=exits[-1]["madds"],
+        axis={"title": "mean multiply-adds per image", "tickformat": "~s"},
+        hover="%{x:.3s} multiply-adds",
+    )
+
+
+def accuracy_against_latency(metrics: Mapping[str, Any]) -> Figure | None:
+    """Draws accuracy in percent against milliseconds per image.
+
+    Of a policy the mean, because its images take different ways; of a single
+    exit and of the unsplit model the median.
+
+    Args:
+        metrics: The content of metrics.json.
+
+    Returns:
+        The figure without the points that were not measured; None if that is
+        all of them.
+    """
+    figure = _trade_off(
+        metrics,
+        exit_costs=[_median(each, "latency_ms") for each in metrics["exits"]],
+        routed_costs=[each["mean_latency_ms"] for each in metrics["routed"]],
+        unsplit_cost=_median(metrics, "unsplit_latency_ms"),
+        axis={"title": "milliseconds per image"},
+        hover="%{x:.3f} ms",
+    )
+    return figure if figure["data"] else None
+
+
+def exit_shares(shares: Sequence[float]) -> Figure:
+    """Draws the share of images that leave at each exit, in percent."""
+    percent = [100 * share for share in shares]
+    bars = go.Bar(
+        x=[f"exit {k}" for k in range(len(shares))],
+        y=percent,
+        marker_color=_BUNDLE,
+        texttemplate="%{y:.1f} %",
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{x}: %{y:.2f} %<extra></extra>",
+    )
+    return _json(
+        [bars],
+        xaxis={"type": "category", "showgrid": False},
+        yaxis={"title": "share of test images", "ticksuffix": " %"},
+    )
+
+
+def _trade_off(
+    metrics, *, exit_costs, routed_costs, unsplit_cost, axis, hover
+) -> Figure:
+    """Draws the exits, the policies, the bundle's and the unsplit model."""
+    accuracies = [each["accuracy"]["int8"] for each in metrics["exits"]]
+    exits, sweeps, bundle = [], {}, []
+    for k, (cost, accuracy) in enumerate(
+        zip(exit_costs, accuracies, strict=True)
+    ):
+        exits.append((cost, accuracy, f"every image to exit {k}"))
+    for cost, each in zip(routed_costs, metrics["routed"], strict=True):
+        point = (cost, each["accuracy"], _hover_name(each))
+        if each.get("bundle"):
+            bundle.append(point)
+        else:
+            sweeps.setdefault(each["policy"], []).append(point)
+    unsplit = [(unsplit_cost, accuracies[-1], "unsplit model")]
+
+    traces = [_line("each exit alone", exits, hover)]
+    traces += [_line(name, points, hover) for name, points in sweeps.items()]
+    traces += [
+        _mark("unsplit model", unsplit, hover, "diamond-open", 15, _UNSPLIT),
+        _mark("the bundle's policy", bundle, hover, "star", 15, _BUNDLE),
+    ]
+    return _json(
+        [trace for trace in traces if trace.x],
+        xaxis={**axis, "rangemode": "tozero"},
+        yaxis={"title": "accuracy", "ticksuffix": " %"},
+    )
+
+
+def _median(measured, key):
+    return (measured.get(key) or {}).get("p50")
+
+
+def _hover_name(routed):
+    """Names a policy and its target; Plotly would take tags as markup."""
+    name = html.escape(routed["policy"], quote=False)
+    if routed["target"] is None:
+        return name
+    return f"{name}, target {html.escape(str(routed['target']), quote=False)}"
+
+
+def _line(name, points, hover):
+    scatter = _scatter(name, points, hover)
+    return scatter.update(mode="lines+markers", marker_size=7)
+
+
+def _mark(name, points, hover, symbol, size, color):
+    scatter = _scatter(name, points, hover)
+    marker = {"symbol": symbol, "size": size, "color": color}
+    # A marker on the last exit must not hide the line below it.
+    marker["line"] = {"width": 2, "color": color}
+    return scatter.update(mode="markers", marker=marker)
+
+
+def _scatter(name, points, hover):
+    """Makes a series of (cost, accuracy, name); None costs are left out."""
+    points = sorted(point for point in points if point[0] is not None)
+    return go.Scatter(
+        name=html.escape(name, quote=False),
+        x=[cost for cost, _, _ in points],
+        y=[100 * accuracy for _, accuracy, _ in points],
+        hovertext=[text for _, _, text in points],
+        hovertemplate=f"%{{hovertext}}<br>%{{y:.2f}} % at {hover}"
+        "<extra></extra>",
+    )
+
+
+def _json(traces, *, xaxis, yaxis) -> Figure:
+    axis = {"gridcolor": _GRID, "zeroline": False, "automargin": True}
+    layout = go.Layout(
+        template="none",
+        colorway=_SERIES,
+        paper_bgcolor="rgba(0, 0, 0, 0)",
+        plot_bgcolor="rgba(0, 0, 0, 0)",
+        margin={"l": 10, "r": 10, "t": 20, "b": 10},
+        legend={"orientation": "h", "y": -0.25, "yanchor": "top"},
+        # On a phone a finger that scrolls the page must not zoom.
+        dragmode=False,
+        xaxis={**axis, **xaxis},
+        yaxis={**axis, **yaxis},
+    )
+    return json.loads(go.Figure(traces, layout).to_json())

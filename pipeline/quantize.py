@@ -1,0 +1,78 @@
+"""Quantization-aware training of the float model."""
+
+import itertools
+
+import keras
+import ml_collections
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from keras_dynamic import objectives
+from pipeline import augmentation, dataset, evaluate, metrics, workdir
+from pipeline.layout import Layout
+from tflite import bridge
+from tflite import quantize as qat
+
+_LOG_EVERY = 100
+
+
+def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
+    """Fine-tunes the model with fake quantization, and saves its graph."""
+    settings = config.quantize
+    found = metrics.read(layout.metrics)
+    keras.utils.set_random_seed(config.seed)
+    tf.config.experimental.enable_op_determinism()
+    images = dataset.load(layout.data, "train")
+    model = bridge.to_tf_keras(evaluate.load_model(layout))
+    quantized = qat.quantize(model)
+    ranges = dataset.evaluation_batches(
+        images.images, batch_size=settings.batch_size, size=config.model.size
+    ).take(settings.range_batches)
+    first = next(iter(ranges))
+    qat.initialise_ranges(quantized, model, ranges)
+    qat.settle_weight_ranges(quantized, first)
+    losses = qat.fine_tune(
+        quantized,
+        _batches(config, images),
+        objectives.build(
+            config.train.objective, **config.train.objective_arguments
+        ),
+        learning_rate=settings.learning_rate,
+        steps=settings.steps,
+    )
+    recent = []
+    for step, loss in enumerate(losses, start=1):
+        recent.append(loss)
+        if step % _LOG_EVERY == 0 or step == settings.steps:
+            logging.info(
+                "step %d/%d  loss %.3f", step, settings.steps, np.mean(recent)
+            )
+            recent.clear()
+    accuracies = evaluate.predict(
+        quantized, config, layout, "test"
+    ).accuracies()
+    evaluate.log_accuracies("qat", accuracies)
+    with workdir.published(layout.qat_model) as stage:
+        qat.save(quantized, stage)
+    metrics.set_accuracies(found, "qat", accuracies)
+    metrics.write(layout.metrics, found)
+
+
+def _batches(config, images):
+    """Epoch after epoch, augmented as in the float training."""
+    change = augmentation.get(
+        config.train.augmentation,
+        size=config.model.size,
+        **config.train.augmentation_options,
+    )
+    for epoch in itertools.count():
+        yield from dataset.batches(
+            images.images,
+            images.labels,
+            batch_size=config.quantize.batch_size,
+            # Other batches than those of the float training.
+            seed=config.seed + 1,
+            epoch=epoch,
+            augmentation=change,
+        )

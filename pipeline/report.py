@@ -1,0 +1,148 @@
+"""One page that shows what was measured: offline, in a single file."""
+
+import json
+import pathlib
+from typing import Any
+
+import jinja2
+import markupsafe
+import ml_collections
+import plotly.offline
+
+from pipeline import (
+    augmentation,
+    dataset,
+    plots,
+    predictions,
+    samples,
+    workdir,
+)
+from pipeline.layout import Layout
+from tflite import bundle as bundles
+
+_FORMAT_VERSION = 1
+_NOT_MEASURED = "not measured"
+
+
+def report(config: ml_collections.ConfigDict, layout: Layout) -> pathlib.Path:
+    """Writes the page about an experiment, from what the stages left.
+
+    Args:
+        config: The whole configuration.
+        layout: With metrics, predictions, bundle and prepared images.
+
+    Returns:
+        The page, `layout.report`.
+
+    Raises:
+        ValueError: If one of them is missing or does not fit the others; the
+            message names the verb to run.
+    """
+    _require(layout.metrics, "benchmark")
+    _require(layout.predictions, "convert")
+    _require(layout.bundle, "convert")
+    _require(layout.data, "prepare")
+    metrics = _read_metrics(layout.metrics)
+    bundle = bundles.read(str(layout.bundle))
+    if len(metrics["exits"]) != bundle.policy.exits:
+        raise ValueError(
+            f"{layout.metrics} must be about the {bundle.policy.exits} exits "
+            f"of {layout.bundle}; run `keras-dynamic benchmark` again. "
+            f"Received: {len(metrics['exits'])} exits"
+        )
+    shipped = next((r for r in metrics["routed"] if r.get("bundle")), None)
+    page = _template().render(
+        metrics=metrics,
+        shipped=shipped,
+        provenance=bundle.provenance,
+        enabled=bundle.policy.enabled,
+        samples=_samples(config, layout, bundle),
+        madds_figure=plots.accuracy_against_madds(metrics),
+        latency_figure=plots.accuracy_against_latency(metrics),
+        shares_figure=shipped and plots.exit_shares(shipped["exit_shares"]),
+        plotly_js=markupsafe.Markup(plotly.offline.get_plotlyjs()),
+    )
+    with workdir.published(layout.report) as stage:
+        stage.write_text(page, encoding="utf-8")
+    return layout.report
+
+
+def _require(path: pathlib.Path, verb: str) -> None:
+    if not path.exists():
+        raise ValueError(
+            f"The report needs {path}, which does not exist. Run "
+            f"`keras-dynamic {verb}` with this --config and --workdir first."
+        )
+
+
+def _read_metrics(path: pathlib.Path) -> dict[str, Any]:
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    version = metrics.get("format_version")
+    if version != _FORMAT_VERSION:
+        raise ValueError(
+            f"{path} must have format_version {_FORMAT_VERSION}; run "
+            f"`keras-dynamic benchmark` again. Received: {version}"
+        )
+    return metrics
+
+
+def _samples(config, layout, bundle) -> list[list[samples.Sample]]:
+    images = dataset.load(layout.data, "test")
+    said = predictions.load(layout.predictions, "test")
+    if said.labels.tolist() != images.labels.tolist():
+        raise ValueError(
+            f"{layout.predictions} must be about the {len(images.labels)} test "
+            f"images of {layout.data}; run `keras-dynamic convert` again. "
+            f"Received: {len(said.labels)} predictions, or other labels"
+        )
+    # What the model sees of each image, no more.
+    seen = augmentation.center_crop(images.images, config.model.size)
+    images = dataset.Images(seen, images.labels, images.keys)
+    return samples.by_exit(images, said, bundle.policy, bundle.labels)
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pipeline"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {
+        "count": _count,
+        "percent": _percent,
+        "milliseconds": _milliseconds,
+        "quantity": _quantity,
+        "times": _times,
+    }
+    return environment.get_template("report.html")
+
+
+def _count(number: int | None) -> str:
+    return _NOT_MEASURED if number is None else f"{number:,}"
+
+
+def _percent(share: float | None, digits: int = 2) -> str:
+    if share is None:
+        return _NOT_MEASURED
+    return f"{100 * share:.{digits}f} %"
+
+
+def _milliseconds(time: float | None) -> str:
+    return _NOT_MEASURED if time is None else f"{time:.3f}"
+
+
+def _times(ratio: float | None) -> str:
+    return _NOT_MEASURED if ratio is None else f"{ratio:.2f} × unsplit"
+
+
+def _quantity(number: float | None) -> str:
+    """Writes a count with three digits and a unit, such as "1.23 M"."""
+    if number is None:
+        return _NOT_MEASURED
+    for unit in ("", " k", " M", " G"):
+        if number < 999.5:
+            return f"{number:.3g}{unit}"
+        number /= 1000
+    return f"{number:.3g} T"

@@ -1,0 +1,134 @@
+"""The stages of an experiment, in order, each run when its inputs changed."""
+
+import dataclasses
+import importlib
+import json
+import time
+from collections.abc import Callable, Sequence
+
+import ml_collections
+from absl import logging
+
+from pipeline import fingerprint, sources, workdir
+from pipeline.layout import Layout
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One stage, and what decides whether it has to run.
+
+    Attributes:
+        sections: Parts of the configuration that it reads.
+        needs: Stages whose results it reads.
+        makes: What it writes, attributes of `Layout`.
+    """
+
+    sections: tuple[str, ...]
+    needs: tuple[str, ...]
+    makes: tuple[str, ...]
+
+
+# A stage called "train" is the function `train(config, layout)` of the module
+# `pipeline.train`; modules are imported when they are needed.
+STAGES = {
+    "prepare": Stage(("data",), (), ("data",)),
+    "train": Stage(("model", "train", "seed"), ("prepare",), ("float_model",)),
+    "evaluate": Stage((), ("train",), ("metrics",)),
+    "quantize": Stage(("quantize", "seed"), ("evaluate",), ("qat_model",)),
+    "convert": Stage(("policy", "name"), ("quantize",), ("tflite", "bundle")),
+    "check": Stage(("check",), ("convert",), ()),
+    "benchmark": Stage(("benchmark",), ("convert",), ()),
+    "report": Stage((), ("check", "benchmark"), ("report",)),
+}
+
+
+def run(
+    config: ml_collections.ConfigDict,
+    layout: Layout,
+    names: Sequence[str],
+    *,
+    beam_args: Sequence[str] = (),
+    skip_finished: bool,
+) -> None:
+    """Runs some stages in order.
+
+    Args:
+        config: The configuration.
+        layout: Where results go.
+        names: Stages, in the order of `STAGES`.
+        beam_args: Beam's own options, for `prepare`.
+        skip_finished: Leave out a stage that has finished with the same
+            configuration, data and results of the stages it needs.
+
+    Raises:
+        ValueError: If what a stage needs is not there, or the stage fails.
+    """
+    workdir.write_json(layout.config, config.to_dict())
+    for name in names:
+        prints = _fingerprints(config)
+        mark = layout.stages / f"{name}.json"
+        if skip_finished and _finished(name, mark, prints[name], layout):
+            logging.info("%s: unchanged", name)
+            continue
+        for needed in STAGES[name].needs:
+            if missing := _missing(needed, layout):
+                raise ValueError(
+                    f"`{name}` needs what `keras-dynamic {needed}` makes. "
+                    f"Missing: {missing}"
+                )
+        for stale in (name, *_dependents(name)):
+            (layout.stages / f"{stale}.json").unlink(missing_ok=True)
+        logging.info("%s ...", name)
+        start = time.monotonic()
+        function = _function(name)
+        extra = {"beam_args": beam_args} if name == "prepare" else {}
+        function(config, layout, **extra)
+        workdir.write_json(mark, {"fingerprint": prints[name]})
+        logging.info("%s: %.1f s", name, time.monotonic() - start)
+
+
+def _dependents(name: str) -> list[str]:
+    """The stages that read, directly or not, what a stage makes."""
+    found = [name]
+    for other, stage in STAGES.items():
+        if set(stage.needs) & set(found):
+            found.append(other)
+    return found[1:]
+
+
+def _function(name: str) -> Callable:
+    module = importlib.import_module(f"pipeline.{name}")
+    if name != "prepare":
+        return getattr(module, name)
+    return lambda config, layout, beam_args: module.prepare(
+        config, layout.data, beam_args
+    )
+
+
+def _fingerprints(config) -> dict[str, str]:
+    """A hash, per stage, of all that its result depends on."""
+    settings = config.to_dict()
+    prints = {}
+    for name, stage in STAGES.items():
+        parts = [settings[section] for section in stage.sections]
+        parts += [prints[needed] for needed in stage.needs]
+        if name == "prepare":
+            source = sources.get(config.data.source)
+            parts.append(source.state(**config.data.source_options))
+        prints[name] = fingerprint.of(name, parts)
+    return prints
+
+
+def _finished(name, mark, expected, layout) -> bool:
+    if not mark.exists() or _missing(name, layout):
+        return False
+    return json.loads(mark.read_text())["fingerprint"] == expected
+
+
+def _missing(name, layout) -> str:
+    """The first result of a stage that is not there, or an empty string."""
+    for made in STAGES[name].makes:
+        path = getattr(layout, made)
+        if not path.exists():
+            return str(path)
+    return ""

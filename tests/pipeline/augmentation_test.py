@@ -1,0 +1,160 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline import augmentation
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (64, 12, 12, 3), np.uint8)
+SEED = tf.constant([3, 4])
+
+
+def crops(image, size, padding):
+    """Yields (top, left, crop) of every crop of a zero-padded image."""
+    padded = np.pad(image, [(padding, padding), (padding, padding), (0, 0)])
+    room = len(padded) - size + 1
+    for top in range(room):
+        for left in range(room):
+            yield top, left, padded[top : top + size, left : left + size]
+
+
+def sources(image, result, size, padding):
+    """Returns the (top, left, mirrored) that explain an augmented image."""
+    return {
+        (top, left, mirrored)
+        for top, left, crop in crops(image, size, padding)
+        for mirrored in (False, True)
+        if np.array_equal(crop[:, ::-1] if mirrored else crop, result)
+    }
+
+
+@pytest.mark.parametrize(("size", "padding"), [(12, 4), (9, 4), (12, 2)])
+def test_crop_flip_is_a_crop_of_the_padded_image(size, padding):
+    augment = augmentation.get("crop_flip", size=size, padding=padding)
+    results = augment(tf.constant(IMAGES), SEED).numpy()
+    assert results.dtype == np.uint8
+    found = [
+        sources(image, result, size, padding)
+        for image, result in zip(IMAGES, results, strict=True)
+    ]
+    assert all(len(one) == 1 for one in found)
+    tops, lefts, mirrored = zip(*(one.pop() for one in found), strict=True)
+    room = 12 + 2 * padding - size
+    for offsets in (tops, lefts):
+        assert len(set(offsets)) > room / 2
+        assert max(offsets) <= room
+    assert 16 < sum(mirrored) < 48
+    assert tops != lefts
+
+
+def test_every_offset_of_a_crop_occurs():
+    images = np.repeat(IMAGES[:1], 1000, axis=0)
+    augment = augmentation.get("shift", size=12, pixels=1)
+    results = augment(tf.constant(images), SEED).numpy()
+    counts = [
+        sum(np.array_equal(crop, result) for result in results)
+        for _, _, crop in crops(IMAGES[0], 12, 1)
+    ]
+    assert sum(counts) == 1000
+    assert min(counts) > 70
+
+
+@pytest.mark.parametrize("pixels", [0, 1, 3])
+def test_shift_moves_and_fills_with_zeros(pixels):
+    augment = augmentation.get("shift", size=12, pixels=pixels)
+    results = augment(tf.constant(IMAGES), SEED).numpy()
+    seen = set()
+    for image, result in zip(IMAGES, results, strict=True):
+        found = sources(image, result, 12, pixels)
+        assert len(found) == 1
+        top, left, mirrored = found.pop()
+        assert not mirrored
+        seen.add((top, left))
+    assert len(seen) > pixels * 5 or seen == {(0, 0)}
+
+
+@pytest.mark.parametrize("name", augmentation.names())
+def test_the_seed_decides_alone(name):
+    augment = augmentation.get(name, size=10)
+    images = tf.constant(IMAGES)
+    first, again = augment(images, SEED), augment(images, SEED)
+    np.testing.assert_array_equal(first, again)
+    assert first.shape == (64, 10, 10, 3)
+    compiled = tf.function(augment)(images, SEED)
+    np.testing.assert_array_equal(first, compiled)
+    other = augment(images, tf.constant([3, 5]))
+    assert (name == "none") == np.array_equal(first, other)
+
+
+def test_none_crops_the_centre():
+    result = augmentation.get("none", size=6)(tf.constant(IMAGES), SEED)
+    np.testing.assert_array_equal(result, IMAGES[:, 3:9, 3:9])
+    np.testing.assert_array_equal(
+        augmentation.center_crop(IMAGES, 7), IMAGES[:, 2:9, 2:9]
+    )
+
+
+def test_random_boxes_keep_area_and_ratio():
+    side, scale, ratio = 200, (0.08, 1.0), (3 / 4, 4 / 3)
+    starts, extents = (
+        x.numpy()
+        for x in augmentation._random_boxes(5000, side, SEED, scale, ratio)
+    )
+    assert starts.min() == 0
+    assert (starts + extents).max() == side
+    height, width = extents.T
+    share = height * width / side**2
+    np.testing.assert_allclose((share.min(), share.max()), scale, atol=0.02)
+    widths = width / height
+    np.testing.assert_allclose((widths.min(), widths.max()), ratio, atol=0.03)
+    # Uniform in area, except that large elongated boxes do not fit.
+    small = share < 0.5
+    assert abs(share[small].mean() - 0.29) < 0.02
+    assert abs(np.log(widths).mean()) < 0.02
+
+
+def test_boxes_that_never_fit_become_the_whole():
+    starts, extents = augmentation._random_boxes(
+        9, 10, SEED, (1.0, 1.0), (2.0, 2.0)
+    )
+    np.testing.assert_array_equal(starts, np.zeros((9, 2)))
+    np.testing.assert_array_equal(extents, np.full((9, 2), 10))
+
+
+def test_resized_crop_samples_its_box(monkeypatch):
+    """A ramp stays a ramp, with the values of the box."""
+    ramp = np.arange(12, dtype=np.uint8)[:, None] * 20 + np.zeros(12, np.uint8)
+    images = tf.constant(np.stack([ramp, ramp.T])[..., None])
+    starts, extents = tf.constant([[2, 1]] * 2), tf.constant([[4, 6]] * 2)
+    monkeypatch.setattr(
+        augmentation, "_random_boxes", lambda *_: (starts, extents)
+    )
+    monkeypatch.setattr(augmentation, "_flip", lambda images, seed: images)
+    augment = augmentation.get("resized_crop_flip", size=12)
+    down, across = augment(images, SEED).numpy()[..., 0]
+    centres = np.arange(12) + 0.5
+    rows = (2 + centres * 4 / 12 - 0.5) * 20
+    columns = (1 + centres * 6 / 12 - 0.5) * 20
+    np.testing.assert_allclose(down[:, 5], rows, rtol=1e-4)
+    np.testing.assert_allclose(across[5], columns, rtol=1e-4)
+
+
+def test_resized_crop_shrinks_with_antialiasing():
+    stripes = np.zeros((1, 64, 64, 1), np.uint8)
+    stripes[:, :, ::2] = 255
+    augment = augmentation.get("resized_crop_flip", size=8, scale=(0.9, 1.0))
+    result = augment(tf.constant(stripes), SEED).numpy()[:, :, 1:-1]
+    np.testing.assert_allclose(result, 127.5, atol=6)
+
+
+@pytest.mark.parametrize("name", ["none", "crop_flip", "shift"])
+def test_stored_images_must_be_large_enough(name):
+    with pytest.raises(ValueError, match="`size` must be at most"):
+        augmentation.get(name, size=13)(tf.constant(IMAGES), SEED)
+
+
+def test_unknown_names_and_options():
+    with pytest.raises(ValueError, match=r"none, crop_flip.*'mixup'"):
+        augmentation.get("mixup", size=8)
+    with pytest.raises(ValueError, match=r"'crop_flip'.*'pixels'"):
+        augmentation.get("crop_flip", size=8, pixels=3)

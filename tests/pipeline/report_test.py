@@ -1,0 +1,430 @@
+import base64
+import copy
+import html.parser
+import io
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_dynamic.exits import Policy, softmax
+from pipeline import config as config_lib
+from pipeline import dataset, plots, predictions, prepare, report, samples
+from pipeline.layout import Layout
+from tflite import bundle
+
+CLASSES = ["<b>zero</b>", 'o"ne', "tw'o", *"345678", "{{ nine }}"]
+POLICY = Policy(
+    temperatures=(1.5, 1.0, 0.8),
+    thresholds=(0.9, 1.0, 0.0),
+    enabled=(True, False, True),
+)
+METRICS = {
+    "format_version": 1,
+    "config": "ranet_digits",
+    "model": "ranet & co",
+    "dataset": {
+        "train": 12345,
+        "validation": 91,
+        "calibration": 352,
+        "test": 364,
+        "rejected": 0,
+    },
+    "exits": [
+        {
+            "exit": k,
+            "madds": madds,
+            "params": params,
+            "accuracy": {"float": top, "qat": top - 0.001, "int8": top - 0.01},
+            "latency_ms": {"p50": ms, "p90": 1.5 * ms, "p99": 2 * ms},
+        }
+        for k, madds, params, top, ms in [
+            (0, 876_543, 9_999, 0.90125, 0.0721),
+            (1, 1_234_567, 123_456, 0.95, 0.1234),
+            (2, 2_000_000_000, 999_999, 0.99, 0.3751),
+        ]
+    ],
+    "routed": [
+        {
+            "policy": "accuracy_drop",
+            "target": 0.5,
+            "accuracy": 0.9751,
+            "mean_madds": 1_111_111.5,
+            "mean_latency_ms": 0.0987,
+            "exit_shares": [0.75, 0.0, 0.25],
+            "bundle": True,
+        },
+        {
+            "policy": "budgeted_batch",
+            "target": 0.7,
+            "accuracy": 0.98,
+            "mean_madds": 1_500_000.0,
+            "mean_latency_ms": 0.2,
+            "exit_shares": [0.5, 0.3, 0.2],
+        },
+        {
+            "policy": "budgeted_batch",
+            "target": 0.1,
+            "accuracy": 0.96,
+            "mean_madds": 1_000_000.0,
+            "mean_latency_ms": None,
+            "exit_shares": [0.9, 0.1, 0.0],
+        },
+    ],
+    "unsplit_latency_ms": {"p50": 0.351, "p90": 0.4, "p99": 0.5},
+    "chain": {"samples": 364, "mismatches": 0, "overhead": 1.0687},
+}
+
+
+class Page(html.parser.HTMLParser):
+    """What a reader finds: text, tables, figures, images by section."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.loaded, self.tags, self.tables = [], [], []
+        self.figures, self.images, self.text = {}, {}, ""
+        self._sections, self._figure = [], None
+        # Where text goes besides `text`: a container and a key.
+        self._element = None
+        self._hidden = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.tags.append(tag)
+        self._hidden = tag in ("script", "style")
+        self.loaded += [attrs[a] for a in ("src", "href") if a in attrs]
+        if tag == "section":
+            self._sections.append(attrs["id"])
+            self.images[attrs["id"]] = []
+        elif tag == "figure":
+            self._figure = attrs
+        elif "data-figure" in attrs:
+            figure = json.loads(attrs["data-figure"])
+            self.figures[self._figure["id"]] = figure
+        elif tag == "img":
+            attrs["wrong"] = self._figure.get("class") == "wrong"
+            self.images[self._sections[-1]].append(attrs)
+        elif tag == "figcaption" and "id" not in self._figure:
+            image = self.images[self._sections[-1]][-1]
+            self._element = image, "caption"
+            image["caption"] = ""
+        elif tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            row = self.tables[-1][-1]
+            self._element = row, len(row)
+            row.append("")
+
+    def handle_endtag(self, tag):
+        self._hidden = False
+        if tag == "section":
+            self._sections.pop()
+        elif tag in ("td", "th", "figcaption"):
+            self._element = None
+
+    def handle_data(self, data):
+        if self._hidden:
+            return
+        self.text += re.sub(r"\s+", " ", data)
+        if self._element:
+            container, key = self._element
+            container[key] += data
+
+
+@pytest.fixture(scope="module")
+def config():
+    return config_lib.load("ranet_digits")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, config):
+    """A working directory as the stages before the report leave it."""
+    layout = Layout(tmp_path_factory.mktemp("runs") / "digits")
+    prepare.prepare(config, layout.data)
+    labels = dataset.load(layout.data, "test").labels
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(3, len(labels), 10)).astype(np.float32)
+    logits[:, np.arange(len(labels)), labels] += [[7.0], [3.0], [3.0]]
+    said = predictions.Predictions(labels, logits)
+    predictions.save(layout.predictions, test=said)
+    bundle.write(
+        str(layout.bundle),
+        name="digits",
+        segments=[
+            (b"0", ["image"], ["logits_0", "cut"]),
+            (b"1", ["cut"], ["logits_1"]),
+            (b"2", ["cut"], ["logits_2"]),
+        ],
+        madds=[1, 2, 3],
+        params=[1, 2, 3],
+        labels=CLASSES,
+        input=bundle.InputFacts((16, 16, 1)),
+        policy=POLICY,
+        provenance={
+            "config": "ranet_digits",
+            "model": "ranet",
+            "versions": {"keras": "3.15.<0>"},
+        },
+    )
+    layout.metrics.write_text(json.dumps(METRICS))
+    return layout
+
+
+@pytest.fixture
+def layout(finished, tmp_path):
+    """A copy to change."""
+    ignore = shutil.ignore_patterns("report")
+    shutil.copytree(finished.root, tmp_path / "run", ignore=ignore)
+    return Layout(tmp_path / "run")
+
+
+def change_metrics(layout, change):
+    metrics = copy.deepcopy(METRICS)
+    change(metrics)
+    layout.metrics.write_text(json.dumps(metrics))
+
+
+@pytest.fixture(scope="module")
+def source(finished, config):
+    path = report.report(config, finished)
+    assert path == finished.root / "report" / "index.html"
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(source):
+    return Page(source)
+
+
+def test_one_file_that_loads_nothing(source, page, finished):
+    assert [path.name for path in finished.report.parent.iterdir()] == [
+        "index.html"
+    ]
+    assert finished.report.stat().st_size < 6_000_000
+    assert {address.split(":")[0] for address in page.loaded} == {"data"}
+    assert not re.search(r"url\(|@import", source.split("</style>")[0])
+    assert source.count("* plotly.js v") == 1
+
+
+def test_the_exits_are_those_of_the_metrics(page):
+    assert page.tables[0][2:] == [
+        ["0", "877 k", "10 k", "90.12 %", "90.03 %", "89.12 %"]
+        + ["0.072", "0.108", "0.144", "75.00 %"],
+        ["1", "1.23 M", "123 k", "95.00 %", "94.90 %", "94.00 %"]
+        + ["0.123", "0.185", "0.247", "0.00 %"],
+        ["2", "2 G", "1 M", "99.00 %", "98.90 %", "98.00 %"]
+        + ["0.375", "0.563", "0.750", "25.00 %"],
+        ["unsplit", "2 G", "1 M", "99.00 %", "98.90 %", "98.00 %"]
+        + ["0.351", "0.400", "0.500", ""],
+    ]
+
+
+def test_the_policies_are_those_of_the_metrics(page):
+    assert page.tables[1][1:] == [
+        ["accuracy_drop (bundle)", "0.5", "97.51 %", "1.11 M", "0.099"],
+        ["budgeted_batch", "0.7", "98.00 %", "1.5 M", "0.200"],
+        ["budgeted_batch", "0.1", "96.00 %", "1 M", "not measured"],
+    ]
+
+
+def test_the_other_facts_are_on_the_page(page):
+    for fact in (
+        "ranet_digits",
+        "ranet & co",
+        "12,345",
+        "1.07 × unsplit",
+        "3.15.<0>",
+    ):
+        assert fact in page.text
+
+
+def series(figure):
+    return {
+        trace["name"]: (
+            trace["x"],
+            [round(y, 9) for y in trace["y"]],
+            trace["hovertext"],
+        )
+        for trace in figure["data"]
+    }
+
+
+def test_accuracy_against_madds(page):
+    assert series(page.figures["accuracy-madds"]) == {
+        "each exit alone": (
+            [876_543, 1_234_567, 2_000_000_000],
+            [89.125, 94.0, 98.0],
+            [f"every image to exit {k}" for k in range(3)],
+        ),
+        "budgeted_batch": (
+            [1_000_000.0, 1_500_000.0],
+            [96.0, 98.0],
+            ["budgeted_batch, target 0.1", "budgeted_batch, target 0.7"],
+        ),
+        "unsplit model": ([2_000_000_000], [98.0], ["unsplit model"]),
+        "the bundle's policy": (
+            [1_111_111.5],
+            [97.51],
+            ["accuracy_drop, target 0.5"],
+        ),
+    }
+
+
+def test_accuracy_against_milliseconds(page):
+    found = series(page.figures["accuracy-latency"])
+    assert found["each exit alone"][0] == [0.0721, 0.1234, 0.3751]
+    assert found["unsplit model"][:2] == ([0.351], [98.0])
+    assert found["the bundle's policy"][:2] == ([0.0987], [97.51])
+    # The other point of the sweep was not measured.
+    assert found["budgeted_batch"][:2] == ([0.2], [98.0])
+
+
+def test_the_bars_are_the_shares(page):
+    (bars,) = page.figures["exit-shares"]["data"]
+    assert bars["y"] == [75.0, 0.0, 25.0]
+
+
+def test_images_are_those_that_the_policy_stops_there(page, finished):
+    images = dataset.load(finished.data, "test")
+    said = predictions.load(finished.predictions, "test")
+    taken = POLICY.route(said.logits)
+    assert set(taken) == {0, 2}
+    for k in (0, 2):
+        probabilities = softmax(said.logits[k], POLICY.temperatures[k])
+        confidence = probabilities.max(-1)
+        shown = page.images[f"exit-{k}"]
+        indices = [images.keys.index(image["alt"]) for image in shown]
+        assert len(set(indices)) == 12
+        assert set(taken[indices]) == {k}
+        others = np.setdiff1d(np.flatnonzero(taken == k), indices)
+        if k == 0:
+            assert min(confidence[indices]) >= max(confidence[others])
+        else:
+            assert max(confidence[indices]) <= min(confidence[others])
+        for i, image in zip(indices, shown, strict=True):
+            data = base64.b64decode(image["src"].partition("base64,")[2])
+            np.testing.assert_array_equal(
+                Image.open(io.BytesIO(data)), images.images[i, ..., 0]
+            )
+            predicted = said.logits[k, i].argmax()
+            assert image["wrong"] == (predicted != images.labels[i])
+            assert ("(wrong)" in image["caption"]) == image["wrong"]
+            assert CLASSES[images.labels[i]] in image["caption"]
+            assert f"predicted {CLASSES[predicted]}" in image["caption"]
+            assert f"{100 * confidence[i]:.1f} %" in image["caption"]
+    assert any(image["wrong"] for image in page.images["exit-2"])
+
+
+def test_an_exit_that_is_not_used_says_so(page):
+    assert page.images["exit-1"] == []
+    assert "The bundle’s policy does not use this exit." in page.text
+
+
+def test_names_are_not_markup(source, page):
+    # Python's parser unescapes: what is text here is text in a browser.
+    assert "b" not in page.tags
+    assert "<b>zero</b>" in page.text
+    assert "<b>zero" not in source
+    assert "{{ nine }}" in page.text
+
+
+def test_policy_names_are_not_markup_for_plotly(layout, config):
+    def rename(metrics):
+        for each in metrics["routed"]:
+            each.update(policy="<a href='x'>'</a>", target="<i>")
+
+    change_metrics(layout, rename)
+    page = Page(report.report(config, layout).read_text())
+    assert "a" not in page.tags
+    traces = page.figures["accuracy-madds"]["data"]
+    shown = [t["name"] + "".join(t["hovertext"]) for t in traces]
+    assert not any("<" in text for text in shown)
+    assert "&lt;a href='x'&gt;'&lt;/a&gt;, target &lt;i&gt;" in shown[-1]
+
+
+def test_what_was_not_measured_says_so(layout, config):
+    def forget(metrics):
+        del metrics["unsplit_latency_ms"], metrics["chain"]
+        for each in metrics["exits"]:
+            each["latency_ms"] = None
+            each["accuracy"]["qat"] = None
+        for each in metrics["routed"]:
+            each.update(mean_latency_ms=None, bundle=False)
+
+    change_metrics(layout, forget)
+    page = Page(report.report(config, layout).read_text())
+    missing = "not measured"
+    assert page.tables[0][2] == (
+        ["0", "877 k", "10 k", "90.12 %", missing, "89.12 %"] + 4 * [missing]
+    )
+    assert set(page.figures) == {"accuracy-madds"}
+    assert plots.accuracy_against_latency(json.loads(json.dumps(METRICS)))
+    assert "None" not in page.text
+    assert "Undefined" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("path", "verb"),
+    [
+        ("metrics.json", "benchmark"),
+        ("tflite/predictions.npz", "convert"),
+        ("bundle", "convert"),
+        ("data", "prepare"),
+    ],
+)
+def test_a_missing_stage_is_named(layout, config, path, verb):
+    (layout.root / path).rename(layout.root / "elsewhere")
+    with pytest.raises(
+        ValueError, match=rf"{re.escape(path)}, .*`keras-dynamic {verb}`"
+    ):
+        report.report(config, layout)
+    assert not layout.report.parent.exists()
+
+
+def test_metrics_of_another_version(layout, config):
+    change_metrics(layout, lambda metrics: metrics.update(format_version=2))
+    with pytest.raises(ValueError, match=r"metrics\.json.*Received: 2"):
+        report.report(config, layout)
+
+
+def test_metrics_of_another_model(layout, config):
+    change_metrics(layout, lambda metrics: metrics["exits"].pop())
+    with pytest.raises(ValueError, match="`keras-dynamic benchmark` again"):
+        report.report(config, layout)
+
+
+def test_predictions_of_other_images(layout, config):
+    said = predictions.load(layout.predictions, "test")
+    said = predictions.Predictions(said.labels[::-1], said.logits)
+    predictions.save(layout.predictions, test=said)
+    with pytest.raises(ValueError, match="`keras-dynamic convert` again"):
+        report.report(config, layout)
+
+
+@pytest.mark.parametrize("exits", [1, 20])
+def test_large_images_still_fit_into_the_page(exits):
+    rng = np.random.default_rng(0)
+    count = 20 * exits
+    images = dataset.Images(
+        rng.integers(0, 256, (count, 100, 100, 3), np.uint8),
+        np.zeros(count, np.int32),
+        tuple(map(str, range(count))),
+    )
+    logits = np.zeros((exits, count, 2), np.float32)
+    logits[np.arange(count) % exits, np.arange(count)] = (9.0, 0.0)
+    policy = Policy(
+        temperatures=(1.0,) * exits,
+        thresholds=(0.9,) * (exits - 1) + (0.0,),
+        enabled=(True,) * exits,
+    )
+    said = predictions.Predictions(images.labels, logits)
+    rows = samples.by_exit(images, said, policy, ["a", "b"])
+    assert [len(row) for row in rows] == [12] * exits
+    sizes = [len(sample.image) for row in rows for sample in row]
+    assert sum(sizes) < 1_000_000

@@ -1,0 +1,269 @@
+import json
+import struct
+import zipfile
+
+import pytest
+
+from keras_dynamic.exits import policy
+from tflite import bundle, split
+
+
+def parts(count: int = 2) -> list[split.Segment]:
+    """Segments of a plain chain; to the bundle a model is just bytes."""
+    names = [("image",), *((f"cut_{k}",) for k in range(count))]
+    return [
+        split.Segment(
+            exit=k,
+            output=f"logits_{k}",
+            model=bytes([k]) * (100 + k),
+            inputs=names[k],
+            outputs=(f"logits_{k}", *names[k + 1]),
+            operators=1,
+        )
+        for k in range(count)
+    ]
+
+
+@pytest.fixture
+def directory(tmp_path, write_bundle):
+    write_bundle(tmp_path / "bundle", parts())
+    return tmp_path / "bundle"
+
+
+def edit(directory, **changes) -> None:
+    path = directory / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_read_gives_what_was_written(tmp_path, write_bundle):
+    written = write_bundle(tmp_path, parts(3), labels=["läufer", "a b"])
+    again = bundle.read(str(tmp_path))
+    assert again == written
+    assert again.labels == ("läufer", "a b")
+    assert again.input == bundle.InputFacts((16, 16, 3), "int8", 1 / 255, -128)
+    assert again.policy.thresholds == (0.3, 0.3, 0.0)
+    assert again.provenance == {"config": "test", "versions": {"keras": "3"}}
+    for k, segment in enumerate(parts(3)):
+        assert again.model(k) == segment.model
+        assert again.segments[k].inputs == segment.inputs
+        assert again.segments[k].outputs == segment.outputs
+        assert again.segments[k].madds == 1000
+
+
+def test_manifest_has_the_documented_form(directory):
+    manifest = json.loads((directory / "manifest.json").read_text())
+    assert list(manifest) == [
+        "format_version",
+        "name",
+        "labels",
+        "input",
+        "segments",
+        "policy",
+        "provenance",
+    ]
+    assert manifest["format_version"] == 1
+    assert manifest["input"] == {
+        "shape": [16, 16, 3],
+        "dtype": "int8",
+        "scale": 0.00392156862745098,
+        "zero_point": -128,
+    }
+    assert list(manifest["segments"][0]) == [
+        "file",
+        "sha256",
+        "bytes",
+        "inputs",
+        "outputs",
+        "exit",
+        "madds",
+        "params",
+    ]
+    assert (
+        directory / "labels.txt"
+    ).read_text() == "zero\none\ntwo\nthree\nfour\n"
+
+
+def test_bytes_are_deterministic(tmp_path, write_bundle):
+    for name in ("a", "b"):
+        write_bundle(tmp_path / name, parts())
+    first, second = tmp_path / "a", tmp_path / "b"
+    names = sorted(path.name for path in first.iterdir())
+    assert names == [
+        "bundle.zip",
+        "exit_0.tflite",
+        "exit_1.tflite",
+        "labels.txt",
+        "manifest.json",
+    ]
+    for name in names:
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_archive_holds_the_same_stored_and_aligned(directory):
+    path = directory / "bundle.zip"
+    data = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        entries = archive.infolist()
+    others = {each.name for each in directory.iterdir()} - {"bundle.zip"}
+    assert {entry.filename for entry in entries} == others
+    for entry in entries:
+        assert entry.compress_type == zipfile.ZIP_STORED
+        assert entry.date_time == (1980, 1, 1, 0, 0, 0)
+        name, extra = struct.unpack_from("<HH", data, entry.header_offset + 26)
+        start = entry.header_offset + 30 + name + extra
+        assert start % 16 == 0
+        expected = (directory / entry.filename).read_bytes()
+        assert data[start : start + entry.file_size] == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": []}, "`labels` must"),
+        ({"labels": ["a\nb", "c"]}, "`labels` must"),
+        ({"labels": ["a", ""]}, "`labels` must"),
+        ({"madds": [1]}, "equally long"),
+        ({"provenance": {"x": float("nan")}}, "JSON"),
+        ({"input": bundle.InputFacts((16, 16, 3), scale=0.5)}, "input.scale"),
+        ({"input": bundle.InputFacts((0, 16, 3))}, "input.shape"),
+        ({"name": 5}, "manifest.name"),
+    ],
+)
+def test_bad_arguments_are_refused(tmp_path, write_bundle, changes, message):
+    with pytest.raises(ValueError, match=message):
+        write_bundle(tmp_path, parts(), **changes)
+
+
+def test_write_needs_an_empty_directory(directory, write_bundle):
+    with pytest.raises(ValueError, match="new or empty"):
+        write_bundle(directory, parts())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format_version": 2}, "`format_version` must be 1. Received: 2"),
+        ({"format_version": "1"}, "format_version"),
+        ({"format_version": True}, "format_version"),
+        ({"extra": 1}, "must have the keys"),
+        ({"name": None}, "manifest.name"),
+        ({"labels": "../labels.txt"}, "plain file name"),
+        ({"labels": "missing.txt"}, "missing.txt"),
+        ({"input": {"shape": [16, 16, 3]}}, "`input` must have the keys"),
+        ({"input": None}, "manifest.input"),
+        ({"segments": []}, "must be the exits"),
+        ({"segments": [None, None]}, r"`segments\[0\]` must have the keys"),
+        ({"policy": {"kind": "max_probability"}}, "`policy`"),
+        ({"provenance": []}, "provenance"),
+    ],
+)
+def test_bad_manifests_are_refused(directory, changes, message):
+    edit(directory, **changes)
+    with pytest.raises(bundle.InvalidBundle, match=message):
+        bundle.read(str(directory))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("file", "/etc/passwd", "plain file name"),
+        ("file", "..", "plain file name"),
+        ("file", "a/../exit_0.tflite", "plain file name"),
+        ("file", "a\\b", "plain file name"),
+        ("file", "", "plain file name"),
+        ("file", 3, "plain file name"),
+        ("sha256", "abc", "hexadecimal"),
+        ("bytes", -1, "a count"),
+        ("bytes", 1.5, "a count"),
+        ("madds", True, "a count"),
+        ("inputs", "image", "a list of names"),
+        ("inputs", ["image", 2], "a list of names"),
+        ("inputs", ["image", "other"], "must name one tensor"),
+        ("outputs", [], "names of its own"),
+        ("outputs", ["a", "a"], "names of its own"),
+        ("outputs", ["image"], "names of its own"),
+        ("outputs", ["logits_0"], r"segments\[1\].inputs"),
+        ("exit", 1, "in order"),
+    ],
+)
+def test_bad_segments_are_refused(directory, key, value, message):
+    path = directory / "manifest.json"
+    segments = json.loads(path.read_text())["segments"]
+    segments[0][key] = value
+    edit(directory, segments=segments)
+    with pytest.raises(bundle.InvalidBundle, match=message):
+        bundle.read(str(directory))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("shape", [16, 16]),
+        ("shape", [16, 16, -3]),
+        ("shape", [2**15, 2**15, 3]),
+        ("dtype", "uint8"),
+        ("scale", 0.1),
+        ("scale", "1"),
+        ("zero_point", 0),
+        ("zero_point", -128.0),
+    ],
+)
+def test_bad_inputs_are_refused(directory, key, value):
+    facts = json.loads((directory / "manifest.json").read_text())["input"]
+    edit(directory, input=facts | {key: value})
+    with pytest.raises(bundle.InvalidBundle, match=f"`input.{key}` must be"):
+        bundle.read(str(directory))
+
+
+@pytest.mark.parametrize("key", ["format_version", "labels", "policy"])
+def test_a_missing_key_is_named(directory, key):
+    path = directory / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest[key]
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(bundle.InvalidBundle, match=key):
+        bundle.read(str(directory))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "3", "[" * 100_000, "\xff", '{"a": NaN}']
+)
+def test_what_is_no_json_object_is_refused(directory, text):
+    (directory / "manifest.json").write_text(text, encoding="latin-1")
+    with pytest.raises(bundle.InvalidBundle):
+        bundle.read(str(directory))
+
+
+@pytest.mark.parametrize("labels", [b"", b"a\n\nb\n", b"\xff\n", b"a\nb"])
+def test_bad_labels_are_refused(directory, labels):
+    (directory / "labels.txt").write_bytes(labels)
+    with pytest.raises(bundle.InvalidBundle, match="labels"):
+        bundle.read(str(directory))
+
+
+def test_policy_must_have_as_many_exits(directory):
+    other = policy.Policy(
+        temperatures=(1.0,), thresholds=(0.0,), enabled=(True,)
+    )
+    edit(directory, policy=other.to_dict())
+    with pytest.raises(bundle.InvalidBundle, match="in order"):
+        bundle.read(str(directory))
+
+
+def test_damaged_models_are_found(directory):
+    sound = bundle.read(str(directory))
+    path = directory / "exit_1.tflite"
+    original = path.read_bytes()
+    for data in (original[:-1] + b"x", original[:50], original + b"x"):
+        path.write_bytes(data)
+        with pytest.raises(bundle.InvalidBundle, match="SHA-256"):
+            sound.model(1)
+    path.unlink()
+    with pytest.raises(bundle.InvalidBundle, match=r"exit_1\.tflite"):
+        sound.model(1)
+
+
+def test_a_missing_directory_is_named(tmp_path):
+    with pytest.raises(bundle.InvalidBundle, match=r"manifest\.json"):
+        bundle.read(str(tmp_path / "nowhere"))

@@ -1,0 +1,43 @@
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("PIL", "absl", "apache_beam", "jax", "keras", "tensorflow", "tf_keras")
+
+
+@pytest.mark.parametrize(
+    "module", ["tflite.harness", "tflite.bundle", "keras_dynamic.exits"]
+)
+def test_a_device_imports_nothing_heavy(module):
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    imported = {name.split(".")[0] for name in done.stdout.split()}
+    assert module.split(".")[0] in imported
+    assert imported.isdisjoint(HEAVY)
+
+
+def test_running_a_bundle_imports_nothing_heavy(
+    tmp_path, write_bundle, segments
+):
+    write_bundle(tmp_path, segments)
+    code = (
+        "import sys, numpy; from tflite import harness; "
+        "opened = harness.Harness(sys.argv[1]); "
+        "opened.classify(numpy.zeros((16, 16, 3), numpy.uint8)); "
+        "print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    imported = {name.split(".")[0] for name in done.stdout.split()}
+    assert "ai_edge_litert" in imported
+    assert imported.isdisjoint({*HEAVY, "flatbuffers"})

@@ -1,0 +1,95 @@
+"""Times a bundle's chain against the unsplit model, side by side."""
+
+import dataclasses
+import time
+
+import numpy as np
+
+from tflite.harness import Harness
+from tflite.unsplit import Unsplit
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Times:
+    """Milliseconds of `runs` rounds; in each round one image went through all.
+
+    Attributes:
+        images: Index of each round's image, [runs].
+        segments: Of each segment at full depth, [runs, K].
+        chain: Of the chain at full depth, input and logits included, [runs].
+        unsplit: Of the unsplit model, likewise, [runs].
+        routed: Of the chain under the bundle's policy, [runs].
+    """
+
+    images: np.ndarray
+    segments: np.ndarray
+    chain: np.ndarray
+    unsplit: np.ndarray
+    routed: np.ndarray
+
+
+def measure(
+    harness: Harness,
+    unsplit: Unsplit,
+    images: np.ndarray,
+    *,
+    warmup: int,
+    runs: int,
+) -> Times:
+    """Runs chain, unsplit model and routed chain in turn, image by image.
+
+    The order turns with every round, so that none of the three always finds
+    the caches as the same other one left them.
+
+    Args:
+        harness: The chain.
+        unsplit: The model it was cut from.
+        images: uint8 [N, H, W, C]; gone through again and again.
+        warmup: Rounds that are not counted.
+        runs: Rounds that are.
+
+    Raises:
+        ValueError: If `runs` is not positive or there are no images.
+    """
+    if runs < 1 or not len(images):
+        raise ValueError(
+            "`runs` and the number of `images` must be positive. "
+            f"Received: runs={runs}, {len(images)} images"
+        )
+    indices = np.arange(runs) % len(images)
+    segments, chain, whole, routed = [], [], [], []
+    spent = {}
+
+    def full():
+        spent["segments"] = harness.run(image).segment_ms
+
+    def uncut():
+        unsplit.logits(image)
+
+    def stopping():
+        harness.classify(image)
+
+    contestants = [(full, chain), (uncut, whole), (stopping, routed)]
+    for i in range(-warmup, runs):
+        image = images[indices[i]]
+        for j in range(3):
+            function, times = contestants[(i + j) % 3]
+            start = time.perf_counter()
+            function()
+            milliseconds = 1e3 * (time.perf_counter() - start)
+            if i >= 0:
+                times.append(milliseconds)
+        if i >= 0:
+            segments.append(spent["segments"])
+    return Times(
+        indices,
+        np.array(segments),
+        np.array(chain),
+        np.array(whole),
+        np.array(routed),
+    )
+
+
+def percentiles(values: np.ndarray) -> dict[str, float]:
+    """The 50th, 90th and 99th percentiles."""
+    return {f"p{p}": float(np.percentile(values, p)) for p in (50, 90, 99)}

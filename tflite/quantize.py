@@ -1,0 +1,214 @@
+"""Quantization-aware training with tfmot, of the bridge's tf_keras models.
+
+Ranges start from data: tfmot's moving average decays by 0.999 a step from
+-6 and 6, so without that it takes over a thousand steps to forget them.
+"""
+
+import itertools
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+import tf_keras
+from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (  # noqa: E501
+    default_8bit_quantize_configs as configs,
+)
+
+from tflite import scheme
+
+_WRAPPER = "quant_"  # what tfmot puts before a layer's name
+
+
+def quantize(model: tf_keras.Model) -> tf_keras.Model:
+    """Puts tfmot's 8-bit fake quantization into a tf_keras model.
+
+    Weights become int8 per channel, activations int8 per tensor. Resizing is
+    not quantized on its own: it keeps its input's scale, as TFLite's does.
+
+    Args:
+        model: From `tflite.bridge.to_tf_keras`.
+    """
+
+    def annotate(layer):
+        if isinstance(layer, tf_keras.layers.InputLayer):
+            return layer
+        config = None
+        if isinstance(layer, tf_keras.layers.Resizing):
+            config = configs.NoOpQuantizeConfig()
+        return tfmot.quantization.keras.quantize_annotate_layer(layer, config)
+
+    with tfmot.quantization.keras.quantize_scope():
+        annotated = tf_keras.models.clone_model(model, clone_function=annotate)
+        # Cloning draws new weights.
+        annotated.set_weights(model.get_weights())
+        return tfmot.quantization.keras.quantize_apply(
+            annotated, scheme.OrderedScheme()
+        )
+
+
+def initialise_ranges(
+    quantized: tf_keras.Model,
+    model: tf_keras.Model,
+    batches: Iterable[np.ndarray],
+) -> None:
+    """Sets the activation ranges to what the float model shows on data.
+
+    A range becomes the mean over the batches of the least and the greatest
+    value in a batch, which is what tfmot's moving average tends to.
+
+    Args:
+        quantized: From `quantize(model)`.
+        model: The float model, in the same layers.
+        batches: float32 [batch, height, width, channels] in [0, 1].
+    """
+    ranges = _activation_ranges(quantized)
+    names = sorted({name for name in ranges if name in _layer_names(model)})
+    probe = tf_keras.Model(
+        model.inputs, [model.get_layer(name).output for name in names]
+    )
+    extremes = tf.function(
+        lambda images: [
+            (tf.reduce_min(x), tf.reduce_max(x))
+            for x in tf.nest.flatten(probe(images, training=False))
+        ]
+    )
+    seen = np.array([extremes(batch) for batch in batches], np.float64)
+    if not len(seen):
+        raise ValueError("`batches` must not be empty.")
+    for name, (low, high) in zip(names, seen.mean(axis=0), strict=True):
+        # Zero must be a value of the range: it pads.
+        ranges[name]["min"].assign(min(low, 0.0))
+        ranges[name]["max"].assign(max(high, 0.0))
+    # The input's own quantizer. [0, 1] gives scale 1/255, zero point -128.
+    for name, pair in ranges.items():
+        if name not in names:
+            pair["min"].assign(0.0)
+            pair["max"].assign(1.0)
+
+
+def _layer_names(model):
+    return {layer.name for layer in model.layers}
+
+
+def _activation_ranges(quantized):
+    """The variables of each activation range, by the float layer's name."""
+    ranges = {}
+    for layer in quantized.layers:
+        name = layer.name.removeprefix(_WRAPPER)
+        for variable in layer.non_trainable_variables:
+            kind = variable.name.rsplit("/", 1)[-1].split(":")[0]
+            for end in ("min", "max"):
+                if kind.endswith(f"_{end}") and not kind.startswith("kernel"):
+                    if kind.startswith("depthwise_kernel"):
+                        continue
+                    ranges.setdefault(name, {})[end] = variable
+    return ranges
+
+
+def fine_tune(
+    quantized: tf_keras.Model,
+    batches: Iterable[tuple[tf.Tensor, tf.Tensor]],
+    objective: Callable,
+    *,
+    learning_rate: float,
+    steps: int,
+    momentum: float = 0.9,
+) -> Iterator[float]:
+    """Trains a quantized model with the objective of the float training.
+
+    SGD with momentum, its learning rate falling to zero along a cosine.
+
+    Args:
+        quantized: From `quantize`, ranges initialised.
+        batches: At least `steps` of images float32 [B, H, W, C] in [0, 1] and
+            labels int32 [B].
+        objective: From `keras_dynamic.objectives`.
+        learning_rate: Of the first step.
+        steps: How many to take.
+        momentum: Of SGD.
+
+    Yields:
+        The loss of each step.
+
+    Raises:
+        ValueError: If a loss is not finite, or the Keras backend is not
+            TensorFlow, in which tfmot works.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "Quantization-aware training needs KERAS_BACKEND=tensorflow. "
+            f"Received: {keras.backend.backend()!r}"
+        )
+    optimizer = tf_keras.optimizers.SGD(
+        tf_keras.optimizers.schedules.CosineDecay(learning_rate, max(1, steps)),
+        momentum=momentum,
+        jit_compile=False,
+    )
+
+    @tf.function
+    def step(images, labels):
+        with tf.GradientTape() as tape:
+            loss = objective(labels, _logits(quantized(images, training=True)))
+        gradients = tape.gradient(loss, quantized.trainable_variables)
+        optimizer.apply_gradients(
+            zip(gradients, quantized.trainable_variables, strict=True)
+        )
+        return loss
+
+    for images, labels in itertools.islice(batches, steps):
+        loss = float(step(images, labels))
+        if not math.isfinite(loss):
+            raise ValueError(
+                "The loss must stay finite; lower `learning_rate`. "
+                f"Received: loss={loss}, learning_rate={learning_rate}"
+            )
+        yield loss
+
+
+def settle_weight_ranges(
+    quantized: tf_keras.Model, images: np.ndarray | tf.Tensor
+) -> None:
+    """Sets the weights' ranges to the weights, and changes nothing else.
+
+    tfmot does so in each training step only; a model that is converted
+    without one would keep ranges of -6 to 6.
+    """
+    before = [variable.numpy() for variable in quantized.variables]
+    quantized(images, training=True)
+    for variable, value in zip(quantized.variables, before, strict=True):
+        if "kernel_m" not in variable.name:
+            variable.assign(value)
+
+
+def _logits(outputs):
+    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+
+
+def save(quantized: tf_keras.Model, path: str | os.PathLike) -> None:
+    """Writes the inference graph as a SavedModel, for one image at a time.
+
+    Its signature has the input `image`, float32 [1, height, width, channels]
+    in [0, 1], and one output `exit_k` per exit. Only the graph and its
+    variables are written: Keras would trace each layer again, which takes
+    minutes for hundreds of them.
+    """
+    module = tf.Module()
+    module.kept = list(quantized.variables)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((1, *quantized.inputs[0].shape[1:]), name="image")
+        ]
+    )
+    def serve(image):
+        logits = _logits(quantized(image, training=False))
+        return {f"exit_{k}": values for k, values in enumerate(logits)}
+
+    module.serve = serve
+    tf.saved_model.save(
+        module, os.fspath(path), signatures={"serving_default": serve}
+    )
