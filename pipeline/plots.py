@@ -30,7 +30,7 @@ def accuracy_against_madds(metrics: Mapping[str, Any]) -> Figure:
         exit_costs=[each["madds"] for each in exits],
         routed_costs=[each["mean_madds"] for each in metrics["routed"]],
         unsplit_cost=exits[-1]["madds"],
-        axis={"title": "mean multiply-adds per image", "tickformat": "~s"},
+        axis={"title_text": "mean multiply-adds per image", "tickformat": "~s"},
         hover="%{x:.3s} multiply-adds",
     )
 
@@ -53,7 +53,7 @@ def accuracy_against_latency(metrics: Mapping[str, Any]) -> Figure | None:
         exit_costs=[_median(each, "latency_ms") for each in metrics["exits"]],
         routed_costs=[each["mean_latency_ms"] for each in metrics["routed"]],
         unsplit_cost=_median(metrics, "unsplit_latency_ms"),
-        axis={"title": "milliseconds per image"},
+        axis={"title_text": "milliseconds per image"},
         hover="%{x:.3f} ms",
     )
     return figure if figure["data"] else None
@@ -74,7 +74,7 @@ def exit_shares(shares: Sequence[float]) -> Figure:
     return _json(
         [bars],
         xaxis={"type": "category", "showgrid": False},
-        yaxis={"title": "share of test images", "ticksuffix": " %"},
+        yaxis={"title_text": "share of test images", "ticksuffix": " %"},
     )
 
 
@@ -105,7 +105,7 @@ def _trade_off(
     return _json(
         [trace for trace in traces if trace.x],
         xaxis={**axis, "rangemode": "tozero"},
-        yaxis={"title": "accuracy", "ticksuffix": " %"},
+        yaxis={"title_text": "accuracy", "ticksuffix": " %"},
     )
 
 
@@ -148,7 +148,12 @@ def _scatter(name, points, hover):
 
 
 def _json(traces, *, xaxis, yaxis) -> Figure:
-    axis = {"gridcolor": _GRID, "zeroline": False, "automargin": True}
+    axis = {
+        "gridcolor": _GRID,
+        "zeroline": False,
+        "automargin": True,
+        "title_standoff": 8,
+    }
     layout = go.Layout(
         template="none",
         colorway=_SERIES,

@@ -1,8 +1,6 @@
 """One page that shows what was measured: offline, in a single file."""
 
-import json
 import pathlib
-from typing import Any
 
 import jinja2
 import markupsafe
@@ -17,10 +15,10 @@ from pipeline import (
     samples,
     workdir,
 )
+from pipeline import metrics as metrics_lib
 from pipeline.layout import Layout
 from tflite import bundle as bundles
 
-_FORMAT_VERSION = 1
 _NOT_MEASURED = "not measured"
 
 
@@ -42,12 +40,17 @@ def report(config: ml_collections.ConfigDict, layout: Layout) -> pathlib.Path:
     _require(layout.predictions, "convert")
     _require(layout.bundle, "convert")
     _require(layout.data, "prepare")
-    metrics = _read_metrics(layout.metrics)
+    metrics = metrics_lib.read(layout.metrics)
+    if "routed" not in metrics:
+        raise ValueError(
+            f"{layout.metrics} must have the policies, `routed`; run "
+            f"`keras-dynamic convert` again. Received: {list(metrics)}"
+        )
     bundle = bundles.read(str(layout.bundle))
     if len(metrics["exits"]) != bundle.policy.exits:
         raise ValueError(
             f"{layout.metrics} must be about the {bundle.policy.exits} exits "
-            f"of {layout.bundle}; run `keras-dynamic benchmark` again. "
+            f"of {layout.bundle}; run `keras-dynamic convert` again. "
             f"Received: {len(metrics['exits'])} exits"
         )
     shipped = next((r for r in metrics["routed"] if r.get("bundle")), None)
@@ -73,17 +76,6 @@ def _require(path: pathlib.Path, verb: str) -> None:
             f"The report needs {path}, which does not exist. Run "
             f"`keras-dynamic {verb}` with this --config and --workdir first."
         )
-
-
-def _read_metrics(path: pathlib.Path) -> dict[str, Any]:
-    metrics = json.loads(path.read_text(encoding="utf-8"))
-    version = metrics.get("format_version")
-    if version != _FORMAT_VERSION:
-        raise ValueError(
-            f"{path} must have format_version {_FORMAT_VERSION}; run "
-            f"`keras-dynamic benchmark` again. Received: {version}"
-        )
-    return metrics
 
 
 def _samples(config, layout, bundle) -> list[list[samples.Sample]]:

@@ -1,7 +1,6 @@
 """The directory that ships: a manifest, one model per exit, and the labels.
 
-`bundle.zip` beside them holds the same files. They are stored, not deflated,
-and aligned, so that Android can map a model out of the archive.
+`bundle.zip` beside them holds the same files.
 """
 
 import dataclasses
@@ -10,11 +9,11 @@ import json
 import math
 import os
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_dynamic.exits import policy as policies
+from tflite import archive
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -24,10 +23,6 @@ ARCHIVE = "bundle.zip"
 # Data type of the image's tensor -> what stands for a black pixel.
 ZERO_POINTS = {"int8": -128, "float32": 0}
 
-# Tensors lie on 16 bytes within a .tflite, so 16 keeps them there.
-_ALIGNMENT = 16
-_ALIGNMENT_FIELD = 0xD935  # The extra field that Android's zipalign writes.
-_EARLIEST = (1980, 1, 1, 0, 0, 0)
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 
@@ -46,8 +41,8 @@ class InputFacts:
     Attributes:
         shape: (height, width, channels).
         dtype: Of the tensor: "int8" or "float32".
-        scale: 1/255, within the half of a grey level at white.
-        zero_point: -128 of int8, 0 of float32.
+        scale: 1/255, within half a grey level at white.
+        zero_point: -128 for int8, 0 for float32.
     """
 
     shape: tuple[int, int, int]
@@ -163,7 +158,7 @@ def write(
             "`segments`, `madds` and `params` must be equally long. Received: "
             f"{len(segments)}, {len(madds)} and {len(params)}"
         )
-    if not labels or any(label.splitlines() != [label] for label in labels):
+    if not labels or any(f"{each}".splitlines() != [each] for each in labels):
         raise ValueError(
             "`labels` must hold one line of text per class. "
             f"Received: {list(labels)}"
@@ -199,7 +194,7 @@ def write(
     for file, data in files.items():
         with open(os.path.join(directory, file), "wb") as target:
             target.write(data)
-    _write_archive(os.path.join(directory, ARCHIVE), files)
+    archive.write(os.path.join(directory, ARCHIVE), files)
     return read(directory)
 
 
@@ -324,7 +319,7 @@ def _frozen(value: Mapping[str, Any]) -> dict[str, Any]:
 def _check_input(facts: InputFacts) -> None:
     if facts.zero_point != ZERO_POINTS[facts.dtype]:
         raise InvalidBundle(
-            f"`input.zero_point` must be {ZERO_POINTS[facts.dtype]} of "
+            f"`input.zero_point` must be {ZERO_POINTS[facts.dtype]} for "
             f"{facts.dtype}. Received: {facts.zero_point}"
         )
     if not abs(255 * facts.scale - 1) <= 0.5 / 255:
@@ -392,19 +387,3 @@ def _read(directory: str, file: str, size: int = -1) -> bytes:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not a number")
-
-
-def _write_archive(path: str, files: Mapping[str, bytes]) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for file, data in files.items():
-            entry = zipfile.ZipInfo(file, _EARLIEST)
-            entry.external_attr = 0o644 << 16
-            # The local header has 30 bytes, the name, and this field, whose
-            # own header has 6; what follows must start on the alignment.
-            header = archive.fp.tell() + 30 + len(file) + 6
-            padding = -header % _ALIGNMENT
-            entry.extra = b"".join(
-                number.to_bytes(2, "little")
-                for number in (_ALIGNMENT_FIELD, 2 + padding, _ALIGNMENT)
-            ) + bytes(padding)
-            archive.writestr(entry, data)

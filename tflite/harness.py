@@ -199,6 +199,11 @@ class Harness:
             loaded = interpreter.load(model, self._threads)
         except interpreter.Refused as error:
             raise bundle.InvalidBundle(f"`{facts.file}`: {error}") from error
+        if len(loaded.get_signature_list()) != 1:
+            raise bundle.InvalidBundle(
+                f"`{facts.file}` must have one signature. "
+                f"Received: {list(loaded.get_signature_list())}"
+            )
         # The runner itself copies every output at each call: only the names
         # are taken from it.
         runner = loaded.get_signature_runner()

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tflite import flatbuffer
+from tflite import archive, flatbuffer
 
 LABELS = "labels.txt"
 _ENTRY = "TFLITE_METADATA"
-_EARLIEST = (1980, 1, 1, 0, 0, 0)
 _INT8 = 9  # TensorType.INT8
 _COLOR_SPACES = {1: 2, 3: 1}  # Channels -> ColorSpaceType GRAYSCALE, RGB.
 
@@ -180,6 +179,6 @@ def _with_entry(whole, facts: bytes) -> bytes:
 
 def _with_labels(model: bytes, text: bytes) -> bytes:
     file = io.BytesIO(model)
-    with zipfile.ZipFile(file, "a") as archive:
-        archive.writestr(zipfile.ZipInfo(LABELS, _EARLIEST), text)
+    with zipfile.ZipFile(file, "a") as appended:
+        appended.writestr(zipfile.ZipInfo(LABELS, archive.EARLIEST), text)
     return file.getvalue()

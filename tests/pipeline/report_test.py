@@ -12,7 +12,7 @@ from PIL import Image
 
 from keras_dynamic.exits import Policy, softmax
 from pipeline import config as config_lib
-from pipeline import dataset, plots, predictions, prepare, report, samples
+from pipeline import dataset, predictions, prepare, report, samples
 from pipeline.layout import Layout
 from tflite import bundle
 
@@ -364,7 +364,6 @@ def test_what_was_not_measured_says_so(layout, config):
         ["0", "877 k", "10 k", "90.12 %", missing, "89.12 %"] + 4 * [missing]
     )
     assert set(page.figures) == {"accuracy-madds"}
-    assert plots.accuracy_against_latency(json.loads(json.dumps(METRICS)))
     assert "None" not in page.text
     assert "Undefined" not in page.text
 
@@ -393,9 +392,15 @@ def test_metrics_of_another_version(layout, config):
         report.report(config, layout)
 
 
+def test_metrics_of_the_float_model_alone(layout, config):
+    change_metrics(layout, lambda metrics: metrics.pop("routed"))
+    with pytest.raises(ValueError, match=r"metrics\.json.*`keras-dynamic conv"):
+        report.report(config, layout)
+
+
 def test_metrics_of_another_model(layout, config):
     change_metrics(layout, lambda metrics: metrics["exits"].pop())
-    with pytest.raises(ValueError, match="`keras-dynamic benchmark` again"):
+    with pytest.raises(ValueError, match="`keras-dynamic convert` again"):
         report.report(config, layout)
 
 

@@ -123,6 +123,7 @@ def test_archive_holds_the_same_stored_and_aligned(directory):
         ({"labels": []}, "`labels` must"),
         ({"labels": ["a\nb", "c"]}, "`labels` must"),
         ({"labels": ["a", ""]}, "`labels` must"),
+        ({"labels": ["a", 1]}, "`labels` must"),
         ({"madds": [1]}, "equally long"),
         ({"provenance": {"x": float("nan")}}, "JSON"),
         ({"input": bundle.InputFacts((16, 16, 3), scale=0.5)}, "input.scale"),

@@ -152,9 +152,20 @@ def test_aliased_tables_do_not_expand_without_end():
     graphs = builder.EndVector()
     schema.ModelStart(builder)
     schema.ModelAddSubgraphs(builder, graphs)
-    builder.Finish(schema.ModelEnd(builder), flatbuffer.IDENTIFIER)
+    builder.Finish(schema.ModelEnd(builder), b"TFL3")
     with pytest.raises(flatbuffer.InvalidModel, match="more than the file"):
         flatbuffer.verify(bytes(builder.Output()))
+
+
+def test_operator_names():
+    codes = small_model().operatorCodes
+    assert [flatbuffer.operator_name(code) for code in codes] == ["ADD", "TANH"]
+    late = schema.OperatorCodeT(deprecatedBuiltinCode=127, builtinCode=150)
+    assert flatbuffer.operator_name(late) == "GELU"
+    unknown = schema.OperatorCodeT(builtinCode=9999)
+    assert flatbuffer.operator_name(unknown) == "operator 9999"
+    custom = schema.OperatorCodeT(builtinCode=32, customCode=b"FlexErf")
+    assert flatbuffer.operator_name(custom) == "FlexErf"
 
 
 def edit(**changes):
@@ -223,7 +234,7 @@ def metadata_out_of_range(model):
         (shorten_constant, "16 bytes for its shape"),
         (fill_buffer_0, "buffer 0 must be empty"),
         (data_elsewhere, "elsewhere"),
-        (signature_out_of_range, "signature has index 7"),
+        (signature_out_of_range, "signature names other outputs"),
         (metadata_out_of_range, "metadata has index 9"),
         (graph(inputs=[9]), "input has index 9"),
         (graph(inputs=[0, 0]), "there twice"),

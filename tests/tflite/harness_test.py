@@ -229,6 +229,8 @@ def test_both_sides_of_a_cut_must_agree(directory, segments):
     tensor.quantization.zeroPoint = zero_point
     sound.signatureDefs[0].inputs[0].name = b"another"
     refuse("must have the inputs")
+    sound.signatureDefs = []
+    refuse("must have one signature")
 
 
 def test_what_the_interpreter_refuses_is_named(directory, segments):
