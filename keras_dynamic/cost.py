@@ -37,7 +37,8 @@ def exit_costs(model: keras.Model) -> tuple[ExitCost, ...]:
     """Counts the cost of every exit of a functional model, shallow to deep.
 
     Raises:
-        ValueError: If `model` is not a functional model.
+        ValueError: If `model` is not a functional model, or has an input of
+            variable size.
     """
     if not isinstance(model, keras.Model) or not getattr(
         model, "outputs", None
@@ -46,6 +47,13 @@ def exit_costs(model: keras.Model) -> tuple[ExitCost, ...]:
             "`model` must be a functional keras.Model. "
             f"Received: model={model!r}"
         )
+    for tensor in model.inputs:
+        if None in tensor.shape[1:]:
+            raise ValueError(
+                "`model` must have inputs of fixed size. "
+                f"Received: {tensor.name!r} of {model.name!r} with shape "
+                f"{tuple(tensor.shape)}"
+            )
     seen = set()
     layers = {}
     madds = paper = 0
@@ -79,10 +87,15 @@ def _new_ancestors(output, seen):
         waiting.extend(_node_of(tensor) for tensor in node.input_tensors)
 
 
+_MOVING_STATISTICS = ("moving_mean", "moving_variance")
+
+
 def _parameters(layer):
+    # Not `trainable_variables`, which a frozen layer lacks.
     return sum(
         math.prod(weight.shape)
-        for weight in getattr(layer, "trainable_variables", ())
+        for weight in getattr(layer, "weights", ())
+        if weight.name not in _MOVING_STATISTICS
     )
 
 
@@ -112,10 +125,17 @@ _GLOBAL_POOLS = (
     keras.layers.GlobalAveragePooling1D,
     keras.layers.GlobalAveragePooling2D,
     keras.layers.GlobalAveragePooling3D,
+    keras.layers.GlobalMaxPooling1D,
+    keras.layers.GlobalMaxPooling2D,
+    keras.layers.GlobalMaxPooling3D,
 )
 _POOLS = (
+    keras.layers.AveragePooling1D,
     keras.layers.AveragePooling2D,
+    keras.layers.AveragePooling3D,
+    keras.layers.MaxPooling1D,
     keras.layers.MaxPooling2D,
+    keras.layers.MaxPooling3D,
 )
 
 

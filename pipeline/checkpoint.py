@@ -9,6 +9,7 @@ finished epoch and ends with the weights it would have had anyway.
 import dataclasses
 import json
 import pathlib
+import zipfile
 
 import keras
 import numpy as np
@@ -69,17 +70,30 @@ def restore(
     Returns:
         How far that training had come; a fresh `Progress`, and nothing read,
         if there is no file or one of another configuration.
+
+    Raises:
+        ValueError: If the file is damaged or holds another model's weights.
     """
     fresh = Progress(fingerprint=fingerprint)
     if not path.exists():
         return fresh
-    with np.load(path) as arrays:
-        progress = Progress(**json.loads(str(arrays["progress"])))
-        if progress.fingerprint != fingerprint:
-            return fresh
-        _set_weights(model, arrays)
-        for i, variable in enumerate(optimizer.variables):
-            variable.assign(arrays[f"optimizer/{i}"])
+    try:
+        with np.load(path) as arrays:
+            progress = Progress(**json.loads(str(arrays["progress"])))
+            if progress.fingerprint != fingerprint:
+                return fresh
+            state = [
+                arrays[f"optimizer/{i}"]
+                for i in range(len(optimizer.variables))
+            ]
+            _set_weights(model, arrays)
+    except (zipfile.BadZipFile, EOFError, LookupError, ValueError) as error:
+        raise ValueError(
+            "`path` must be a whole checkpoint of this model; remove it to "
+            f"begin again. Received: {path}: {error}"
+        ) from error
+    for variable, value in zip(optimizer.variables, state, strict=True):
+        variable.assign(value)
     return progress
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import logging as standard_logging
 import os
 import pathlib
 import sys
@@ -30,6 +31,7 @@ STAGES = tuple(VERBS)[: tuple(VERBS).index("run")]
 
 _NEEDS_CONFIG = (*STAGES, "run", "cost")
 _NEEDS_WORKDIR = (*STAGES, "run")
+_TAKES_FILES = ("classify", "split")
 
 
 class UsageError(ValueError):
@@ -100,12 +102,7 @@ def _parser(verb: str, rest: list[str]) -> Callable:
     if verb in _NEEDS_CONFIG:
         from ml_collections import config_flags
 
-        from pipeline import config
-
-        for i, argument in enumerate(rest):
-            if argument.startswith("--config="):
-                path = config.path_of(argument.removeprefix("--config="))
-                rest[i] = f"--config={path}"
+        _resolve_config(rest)
         config_flags.DEFINE_config_file("config", lock_config=True)
 
     def parse(argv: list[str]) -> list[str]:
@@ -114,13 +111,34 @@ def _parser(verb: str, rest: list[str]) -> Callable:
         except (
             flags.Error,
             AttributeError,
-            KeyError,
+            LookupError,
             TypeError,
             ValueError,
         ) as error:
             _fail(error)
 
     return parse
+
+
+def _resolve_config(rest: list[str]) -> None:
+    """Replaces the configuration's name by its file; checks what overrides it.
+
+    Raises:
+        ConfigError: If it cannot be loaded or does not have the overridden key.
+    """
+    from pipeline import config
+
+    if "--config" in rest[:-1]:
+        at = rest.index("--config")
+        rest[at : at + 2] = [f"--config={rest[at + 1]}"]
+    loaded = None
+    for i, argument in enumerate(rest):
+        flag, _, value = argument.partition("=")
+        if flag == "--config":
+            loaded = config.load(value)
+            rest[i] = f"--config={config.path_of(value)}"
+        elif flag.startswith("--config.") and loaded is not None:
+            config.check_override(loaded, flag.removeprefix("--config."))
 
 
 def _command(verb: str, beam_args: list[str]) -> Callable:
@@ -141,11 +159,12 @@ def _command(verb: str, beam_args: list[str]) -> Callable:
         ):
             if verb in verbs and getattr(values, flag) is None:
                 raise UsageError(f"keras-dynamic {verb} needs --{flag}")
+        if positional and verb not in _TAKES_FILES:
+            raise UsageError(
+                f"keras-dynamic {verb} takes nothing but flags. "
+                f"Received: {' '.join(positional)}"
+            )
         logging.set_verbosity(max(logging.INFO, values.verbosity))
-        if verb in _NEEDS_CONFIG:
-            from pipeline import config
-
-            config.validated(values.config)
         if verb in _NEEDS_WORKDIR:
             _quieten_libraries()
             from pipeline import stages
@@ -160,6 +179,11 @@ def _command(verb: str, beam_args: list[str]) -> Callable:
                 beam_args=beam_args,
                 skip_finished=verb == "run",
             )
+            if verb in ("run", "report"):
+                from pipeline import metrics, summary
+
+                print(summary.text(metrics.read(layout.metrics)))
+                print(f"report      {layout.report}")
             return
         module = importlib.import_module(f"pipeline.commands.{verb}")
         module.run(values, positional)
@@ -187,7 +211,16 @@ def _hint(word: str, valid) -> str:
 
 
 def _quieten_libraries() -> None:
-    """TensorFlow says a lot about GPUs that a phone's model does not need."""
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    """Leaves their warnings, and of what they only tell nothing."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    ours = str(pathlib.Path(__file__).parents[1])
+    libraries = os.sep + "site-packages" + os.sep
+
+    def from_here(record) -> bool:
+        here = record.pathname.startswith(ours)
+        return record.levelno >= standard_logging.WARNING or (
+            here and libraries not in record.pathname.removeprefix(ours)
+        )
+
+    logging.get_absl_handler().addFilter(from_here)

@@ -122,8 +122,22 @@ def path_of(name: str) -> pathlib.Path:
 
 
 def load(name: str) -> ml_collections.ConfigDict:
-    """Loads a configuration by built-in name or path, and validates it."""
-    return validated(runpy.run_path(str(path_of(name)))["get_config"]())
+    """Loads a configuration by built-in name or path, and validates it.
+
+    Raises:
+        ConfigError: If there is no such file, it fails, or what its
+            `get_config()` returns does not fit the schema.
+    """
+    path = path_of(name)
+    try:
+        config = runpy.run_path(str(path))["get_config"]()
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ConfigError(
+            "`config` must be a Python file whose get_config() returns the "
+            f"configuration. Received: {path} with {reason}"
+        ) from error
+    return validated(config)
 
 
 def validated(
@@ -138,21 +152,47 @@ def validated(
     return config
 
 
+def check_override(config: ml_collections.ConfigDict, name: str) -> None:
+    """Checks that `name`, such as "train.epochs", is a value of `config`.
+
+    Raises:
+        ConfigError: Naming the key, and the nearest that exists.
+    """
+    prefix = "config"
+    for key in name.split("."):
+        key = key.partition("[")[0]
+        if not isinstance(config, ml_collections.ConfigDict):
+            raise ConfigError(
+                f"`{prefix}` is a value and has no keys. "
+                f"Received: {prefix}.{key}"
+            )
+        _check_key(config, key, prefix)
+        config, prefix = config[key], f"{prefix}.{key}"
+
+
 # What these hold depends on the names beside them; whoever takes the
 # arguments checks them.
 _OPEN = ("source_options", "arguments", "objective_arguments")
 _OPEN += ("augmentation_options",)
 
 
+def _check_key(config, key, prefix):
+    if key not in config:
+        near = difflib.get_close_matches(key, list(config), n=1)
+        hint = f" Did you mean {prefix}.{near[0]}?" if near else ""
+        raise ConfigError(
+            f"`{prefix}` has only the keys {', '.join(config) or '(none)'}. "
+            f"Received: {prefix}.{key}.{hint}"
+        )
+
+
 def _check_keys(config, schema, prefix):
+    if not isinstance(config, ml_collections.ConfigDict):
+        raise ConfigError(
+            f"`{prefix}` must be a ConfigDict. Received: {config!r}"
+        )
     for key in config:
-        if key not in schema:
-            near = difflib.get_close_matches(key, list(schema), n=1)
-            hint = f" Did you mean {prefix}.{near[0]}?" if near else ""
-            raise ConfigError(
-                f"`{prefix}` has only the keys {', '.join(schema)}. "
-                f"Received: {prefix}.{key}.{hint}"
-            )
+        _check_key(schema, key, prefix)
         value = schema[key]
         if isinstance(value, ml_collections.ConfigDict) and key not in _OPEN:
             _check_keys(config[key], value, f"{prefix}.{key}")

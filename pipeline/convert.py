@@ -72,14 +72,19 @@ def predict(
     images = dataset.load(layout.data, name)
     pixels = augmentation.center_crop(images.images, config.model.size)
     logits = [model.dequantize(model.logits(image)) for image in pixels]
-    return Predictions(
-        images.labels, np.stack(logits, axis=1).astype(np.float32)
-    )
+    return Predictions(images.labels, np.stack(logits, axis=1))
 
 
 def _write_bundle(config, layout, model, labels, policy, rows):
+    cut = split.split(model)
+    names = [f"exit_{k}" for k in range(len(rows))]
+    if [segment.output for segment in cut] != names:
+        raise ValueError(
+            "The exits must get deeper in the order of the model's outputs. "
+            f"Received: {', '.join(segment.output for segment in cut)}"
+        )
     segments = []
-    for segment in split.split(model):
+    for segment in cut:
         described = metadata.attach(
             segment.model,
             name=f"{config.name} exit {segment.exit}",

@@ -18,7 +18,8 @@ class Predictions:
 
     Attributes:
         labels: int32 [N].
-        logits: float32 [K, N, C], dequantized, shallow exit to deep.
+        logits: float64 [K, N, C], dequantized as the harness does, so that a
+            policy decides here as it does on the device; shallow to deep.
     """
 
     labels: np.ndarray

@@ -63,7 +63,6 @@ def run(
     Raises:
         ValueError: If what a stage needs is not there, or the stage fails.
     """
-    workdir.write_json(layout.config, config.to_dict())
     for name in names:
         prints = _fingerprints(config)
         mark = layout.stages / f"{name}.json"
@@ -76,6 +75,7 @@ def run(
                     f"`{name}` needs what `keras-dynamic {needed}` makes. "
                     f"Missing: {missing}"
                 )
+        workdir.write_json(layout.config, config.to_dict())
         for stale in (name, *_dependents(name)):
             (layout.stages / f"{stale}.json").unlink(missing_ok=True)
         logging.info("%s ...", name)
@@ -83,8 +83,11 @@ def run(
         function = _function(name)
         extra = {"beam_args": beam_args} if name == "prepare" else {}
         function(config, layout, **extra)
-        workdir.write_json(mark, {"fingerprint": prints[name]})
-        logging.info("%s: %.1f s", name, time.monotonic() - start)
+        seconds = time.monotonic() - start
+        workdir.write_json(
+            mark, {"fingerprint": prints[name], "seconds": seconds}
+        )
+        logging.info("%s: %.1f s", name, seconds)
 
 
 def _dependents(name: str) -> list[str]:

@@ -94,7 +94,7 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
             epoch=epoch,
             augmentation=change,
         )
-        history = trainer.fit(batches, verbose=0).history
+        history = trainer.fit(batches, shuffle=False, verbose=0).history
         scores = trainer.evaluate(check_batches, verbose=0, return_dict=True)
         loss = history["loss"][0]
         if not np.isfinite(loss):

@@ -3,8 +3,9 @@
 Needs numpy and a TensorFlow Lite interpreter, nothing else.
 """
 
+import ctypes
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,15 +42,17 @@ class _Stage:
 
     Attributes:
         interpreter: Holds the segment.
-        feeds: Index of each input, and a function that returns its value.
+        feeds: For each input its memory, and the memory of what goes there.
         outputs: Details of each output, by name.
         logits: Details of the exit's output.
+        logits_memory: Where they are after a run, [1, C].
     """
 
     interpreter: object
-    feeds: tuple[tuple[int, Callable[[], np.ndarray]], ...]
+    feeds: tuple[tuple[np.ndarray, np.ndarray], ...]
     outputs: dict[str, dict]
     logits: dict
+    logits_memory: np.ndarray
 
 
 class Harness:
@@ -113,7 +116,7 @@ class Harness:
         last = len(self.bundle.segments) - 1
         temperatures = (policy or self.bundle.policy).temperatures
         spent = []
-        for exit, (logits, milliseconds) in enumerate(self._exits(image)):
+        for exit, (logits, milliseconds) in enumerate(self.exits(image)):
             spent.append(milliseconds)
             if exit < last and (policy is None or not policy.enabled[exit]):
                 continue
@@ -137,7 +140,7 @@ class Harness:
         Returns:
             K arrays [C], int8 if the model is quantized; see `dequantize`.
         """
-        return [logits for logits, _ in self._exits(image)]
+        return [logits for logits, _ in self.exits(image)]
 
     def dequantize(self, exit: int, logits: np.ndarray) -> np.ndarray:
         """Returns the numbers that an exit's logits stand for.
@@ -154,16 +157,27 @@ class Harness:
             return logits.astype(np.float64)
         return scale * (logits.astype(np.float64) - zero_point)
 
-    def _exits(self, image: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
-        """Yields each exit's logits and milliseconds, running it only then."""
+    def exits(
+        self, image: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, float]]:
+        """Yields each exit's logits and milliseconds, running it only then.
+
+        This is anytime prediction: stop asking, and no more work is done.
+
+        Args:
+            image: uint8 [H, W, C], as in the bundle's input facts.
+
+        Raises:
+            ValueError: if `image` has another shape or type.
+        """
         self._put(image)
         for exit in range(len(self.bundle.segments)):
             stage = self._stage(exit)
             start = time.perf_counter()
-            for index, value in stage.feeds:
-                stage.interpreter.set_tensor(index, value())
+            for target, source in stage.feeds:
+                np.copyto(target, source)
             stage.interpreter.invoke()
-            logits = stage.interpreter.get_tensor(stage.logits["index"])[0]
+            logits = stage.logits_memory[0].copy()
             yield logits, 1e3 * (time.perf_counter() - start)
 
     def _put(self, image: np.ndarray) -> None:
@@ -213,9 +227,9 @@ class Harness:
         _check_names(facts.file, "outputs", facts.outputs, outputs)
         feeds = []
         for name in facts.inputs:
-            source, value = self._source(name)
+            source, memory = self._source(name)
             _check_match(facts.file, name, inputs[name], source)
-            feeds.append((inputs[name]["index"], value))
+            feeds.append((_memory(loaded, inputs[name]), memory))
         logits = outputs[facts.outputs[0]]
         if tuple(logits["shape"]) != (1, len(self.bundle.labels)):
             raise bundle.InvalidBundle(
@@ -223,15 +237,16 @@ class Harness:
                 f"{len(self.bundle.labels)} labels. "
                 f"Received: shape {tuple(logits['shape'])}"
             )
-        return _Stage(loaded, tuple(feeds), outputs, logits)
+        return _Stage(
+            loaded, tuple(feeds), outputs, logits, _memory(loaded, logits)
+        )
 
-    def _source(self, name: str) -> tuple[dict, Callable[[], np.ndarray]]:
-        """Returns the details of a tensor and how to get at its value."""
+    def _source(self, name: str) -> tuple[dict, np.ndarray]:
+        """Returns the details of a tensor and the memory it is in."""
         for stage in self._stages:
             if name in stage.outputs:
                 details = stage.outputs[name]
-                # A view of the output, taken only once the chain goes on.
-                return details, stage.interpreter.tensor(details["index"])
+                return details, _memory(stage.interpreter, details)
         facts, image = self.bundle.input, self._image
         quantized = facts.dtype == "int8"
         details = {
@@ -241,7 +256,19 @@ class Harness:
                 (facts.scale, facts.zero_point) if quantized else (0.0, 0)
             ),
         }
-        return details, lambda: image
+        return details, image
+
+
+def _memory(loaded: object, details: dict) -> np.ndarray:
+    """Returns a tensor's own memory, which stays where it is.
+
+    The interpreter refuses to run while its views are held, and copying
+    through it costs more than a small segment. All shapes are static, so after
+    allocation no tensor moves; the caller keeps the interpreter alive.
+    """
+    view = loaded.tensor(details["index"])()
+    block = (ctypes.c_byte * view.nbytes).from_address(view.ctypes.data)
+    return np.frombuffer(block, view.dtype).reshape(view.shape)
 
 
 def _check_names(file: str, side: str, expected, found) -> None:

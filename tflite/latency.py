@@ -49,19 +49,21 @@ def measure(
         runs: Rounds that are.
 
     Raises:
-        ValueError: If `runs` is not positive or there are no images.
+        ValueError: If `runs` is not positive, `warmup` is negative, or there
+            are no images.
     """
-    if runs < 1 or not len(images):
+    if runs < 1 or warmup < 0 or not len(images):
         raise ValueError(
-            "`runs` and the number of `images` must be positive. "
-            f"Received: runs={runs}, {len(images)} images"
+            "`runs` and the number of `images` must be positive, `warmup` not "
+            f"negative. Received: runs={runs}, warmup={warmup}, "
+            f"{len(images)} images"
         )
     indices = np.arange(runs) % len(images)
     segments, chain, whole, routed = [], [], [], []
     spent = {}
 
     def full():
-        spent["segments"] = harness.run(image).segment_ms
+        spent["segments"] = [ms for _, ms in harness.exits(image)]
 
     def uncut():
         unsplit.logits(image)
@@ -71,7 +73,7 @@ def measure(
 
     contestants = [(full, chain), (uncut, whole), (stopping, routed)]
     for i in range(-warmup, runs):
-        image = images[indices[i]]
+        image = images[i % len(images)]
         for j in range(3):
             function, times = contestants[(i + j) % 3]
             start = time.perf_counter()

@@ -24,11 +24,12 @@ class BilinearResize(keras.layers.Layer):
 
     def __init__(self, height: int, width: int, **kwargs):
         super().__init__(**kwargs)
-        if height < 1 or width < 1:
-            raise ValueError(
-                "`height` and `width` must be positive integers. "
-                f"Received: height={height}, width={width}"
-            )
+        for size in (height, width):
+            if not isinstance(size, int) or size < 1:
+                raise ValueError(
+                    "`height` and `width` must be positive integers. "
+                    f"Received: height={height!r}, width={width!r}"
+                )
         self.height = height
         self.width = width
 

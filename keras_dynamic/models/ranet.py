@@ -10,6 +10,7 @@ symmetrically and resizes with aligned corners: here padding is Keras "same"
 and resizing has half-pixel centres, because both run in int8 on phones.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -74,8 +75,31 @@ def ranet(
         A `keras.Model` with `len(model.outputs)` exits, shallow to deep.
 
     Raises:
-        ValueError: If the lists differ in length or a choice is unknown.
+        ValueError: If the lists differ in length, a choice is unknown, a
+            number is not positive, or the input is too small for the exits.
     """
+    for key, value in {
+        "channels": channels,
+        "growth_rate": growth_rate,
+        "step": step,
+        "blocks": blocks,
+        "block_step": block_step,
+        "head_width": 1 if head_width is None else head_width,
+    }.items():
+        if not _is_positive(value):
+            raise ValueError(
+                f"`{key}` must be a positive integer. Received: {key}={value!r}"
+            )
+    for key, values in {
+        "scales": scales,
+        "growth_factors": growth_factors,
+        "bottleneck_factors": bottleneck_factors,
+    }.items():
+        if not values or not all(map(_is_positive, values)):
+            raise ValueError(
+                f"`{key}` must hold a positive integer per sub-network. "
+                f"Received: {key}={values!r}"
+            )
     lengths = {len(scales), len(growth_factors), len(bottleneck_factors)}
     if len(lengths) != 1:
         raise ValueError(
@@ -84,7 +108,7 @@ def ranet(
             f"growth_factors={growth_factors}, "
             f"bottleneck_factors={bottleneck_factors}"
         )
-    if any(low > high for low, high in zip(scales, scales[1:], strict=False)):
+    if any(low > high for low, high in itertools.pairwise(scales)):
         raise ValueError(
             "`scales` must not decrease: sub-networks go from the lowest "
             f"resolution to the highest. Received: scales={scales}"
@@ -137,6 +161,10 @@ def ranet(
                 logits.append(_classifier(x, classes, head_width, len(logits)))
         below = features
     return keras.Model(inputs, logits, name=name)
+
+
+def _is_positive(value):
+    return isinstance(value, int) and value > 0
 
 
 def _down_blocks(block_counts, sub, scale):
@@ -252,6 +280,12 @@ def _fusion_block(
     the next sub-network fuses.
     """
     from_below = math.floor(growth * compression)
+    if not 0 < from_below < growth:
+        raise ValueError(
+            "`compression` must take some, not all, of the channels that a "
+            f"fusion layer adds. Received: compression={compression} of "
+            f"{growth} channels"
+        )
     features = [x]
     for layer in range(layers):
         name = f"{prefix}_layer{layer}"
@@ -292,6 +326,12 @@ def _classifier(x, classes, width, index):
     phones run in int8 (an average pool they do not).
     """
     name = f"exit_{index}"
+    if min(x.shape[1:3]) < 5:
+        raise ValueError(
+            "`input_shape` must be large enough: a classifier halves its "
+            "feature map twice and then pools 2x2. "
+            f"Received: a map of {x.shape[1]}x{x.shape[2]} at {name}"
+        )
     width = width or x.shape[-1]
     x = _conv_bn_relu(x, width, 3, strides=2, name=f"{name}_0")
     x = _conv_bn_relu(x, width, 3, strides=2, name=f"{name}_1")

@@ -25,17 +25,17 @@ def get_config():
         config.model.classes = 10
         config.model.arguments = ml_collections.ConfigDict(
             {
-                "channels": 8,
-                "growth_rate": 6,
+                "channels": 12,
+                "growth_rate": 12,
                 "step": 2,
                 "scales": (1, 2),
-                "growth_factors": (2, 1),
-                "bottleneck_factors": (2, 1),
+                "growth_factors": (1, 1),
+                "bottleneck_factors": (2, 2),
                 "head_width": 32,
             }
         )
         config.train.epochs = 30
-        config.train.batch_size = 32
+        config.train.batch_size = 64
         config.train.schedule = "cosine"
         # A few dozen validation images do not tell good epochs apart.
         config.train.select = "last"
@@ -44,7 +44,7 @@ def get_config():
         config.train.augmentation_options = ml_collections.ConfigDict(
             {"pixels": 1}
         )
-        config.quantize.steps = 200
+        config.quantize.steps = 100
         config.quantize.batch_size = 32
         config.quantize.learning_rate = 5e-3
         config.check.max_points = 0.85

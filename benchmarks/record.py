@@ -1,0 +1,79 @@
+"""Writes what a finished working directory measured to one JSON file.
+
+    python benchmarks/record.py WORKDIR FILE.json
+
+The file holds the metrics, the configuration, the seconds of each stage, and
+the machine and versions that they were measured with.
+"""
+
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import sys
+
+from pipeline import metrics, workdir
+from pipeline.layout import Layout
+from pipeline.stages import STAGES
+
+_PACKAGES = (
+    "ai-edge-litert",
+    "apache-beam",
+    "keras",
+    "numpy",
+    "tensorflow",
+    "tensorflow-model-optimization",
+    "tf-keras",
+    "tflite-support",
+)
+
+
+def main(directory: str, output: str) -> None:
+    """Reads the working directory `directory` and writes `output`."""
+    layout = Layout(pathlib.Path(directory))
+    config = json.loads(layout.config.read_text())
+    # Where the images lay on this machine is nobody else's business.
+    config["data"]["source_options"].pop("path", None)
+    measured = metrics.read(layout.metrics)
+    for row in measured["routed"]:
+        row.pop("parameters")
+    workdir.write_json(
+        output,
+        {
+            "metrics": measured,
+            "config": config,
+            "stage_seconds": _seconds(layout),
+            "machine": {
+                "processor": _processor(),
+                "cores": os.cpu_count(),
+                "system": platform.system(),
+                "python": platform.python_version(),
+            },
+            "versions": {
+                name: importlib.metadata.version(name) for name in _PACKAGES
+            },
+        },
+    )
+
+
+def _seconds(layout: Layout) -> dict[str, float]:
+    seconds = {}
+    for name in STAGES:
+        mark = layout.stages / f"{name}.json"
+        if mark.exists():
+            seconds[name] = json.loads(mark.read_text()).get("seconds")
+    return seconds
+
+
+def _processor() -> str:
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line for line in lines if line.startswith("model name")]
+    return names[0].partition(":")[2].strip() if names else platform.machine()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

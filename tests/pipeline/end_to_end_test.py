@@ -1,0 +1,144 @@
+"""The main job, from images to a bundle, by the command line."""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+_CONFIG = pathlib.Path(__file__).parent / "tiny_config.py"
+
+pytestmark = pytest.mark.slow
+
+
+def _run(*arguments, fails=False):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from pipeline import cli; cli.main()",
+            *map(str, arguments),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode != 0) == fails, done.stderr[-2000:]
+    if fails:
+        assert "Traceback" not in done.stderr
+    return done
+
+
+def _stage(verb, workdir, *flags, **options):
+    return _run(
+        verb, f"--config={_CONFIG}", f"--workdir={workdir}", *flags, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A working directory after `run`, and what `run` printed."""
+    workdir = tmp_path_factory.mktemp("run")
+    return workdir, _stage("run", workdir)
+
+
+def test_every_result_is_there(finished):
+    workdir, done = finished
+    for path in (
+        "config.json",
+        "data/manifest.json",
+        "model/float.keras",
+        "model/qat.savedmodel",
+        "tflite/model.tflite",
+        "bundle/manifest.json",
+        "bundle/bundle.zip",
+        "bundle/exit_0.tflite",
+        "bundle/exit_1.tflite",
+        "metrics.json",
+        "report/index.html",
+    ):
+        assert (workdir / path).exists(), path
+    assert str(workdir / "report" / "index.html") in done.stdout
+    assert not list(workdir.rglob("*.partial"))
+
+
+def test_the_metrics_are_complete_and_the_chain_exact(finished):
+    metrics = json.loads((finished[0] / "metrics.json").read_text())
+    counts = metrics["dataset"]
+    assert sum(counts.values()) == 1797
+    assert metrics["chain"]["samples"] == counts["test"]
+    assert metrics["chain"]["mismatches"] == 0
+    for row in metrics["exits"]:
+        assert set(row["accuracy"]) == {"float", "qat", "int8"}
+        assert row["accuracy"]["int8"] > 0.5
+        assert row["latency_ms"]["p50"] <= row["latency_ms"]["p99"]
+    madds = [row["madds"] for row in metrics["exits"]]
+    manifest = json.loads((finished[0] / "bundle/manifest.json").read_text())
+    assert np.cumsum([s["madds"] for s in manifest["segments"]]).tolist() == (
+        madds
+    )
+    shipped = metrics["routed"][0]
+    assert shipped["bundle"]
+    assert shipped["parameters"] == manifest["policy"]
+    assert madds[0] <= shipped["mean_madds"] <= madds[-1]
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    workdir, _ = finished
+    before = (workdir / "bundle/bundle.zip").stat().st_mtime_ns
+    done = _stage("run", workdir)
+    assert done.stderr.count("unchanged") == 8
+    assert (workdir / "bundle/bundle.zip").stat().st_mtime_ns == before
+
+
+def test_the_gate_names_the_exits_that_lost_accuracy(finished):
+    done = _stage(
+        "check", finished[0], "--config.check.max_points=-101.0", fails=True
+    )
+    assert "exit 0 lost" in done.stderr
+    assert "exit 1 lost" in done.stderr
+
+
+def test_the_gate_refuses_a_damaged_bundle(finished, tmp_path):
+    workdir = tmp_path / "copy"
+    shutil.copytree(finished[0], workdir)
+    path = workdir / "bundle" / "exit_1.tflite"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    done = _stage("check", workdir, fails=True)
+    assert "exit_1.tflite" in done.stderr
+
+
+def test_classify_reads_what_it_can(finished, tmp_path):
+    good, big, text = (tmp_path / n for n in ("3.png", "big.jpg", "text.jpg"))
+    from sklearn import datasets
+
+    digit = (datasets.load_digits().images[3] * 255 / 16).astype(np.uint8)
+    Image.fromarray(digit).save(good)
+    Image.fromarray(digit).resize((64, 40)).convert("RGB").save(big)
+    text.write_text("not an image")
+    done = _run(
+        "classify",
+        f"--bundle={finished[0] / 'bundle'}",
+        "--json",
+        good,
+        text,
+        big,
+        fails=True,
+    )
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["file"] for row in rows] == [str(good), str(big)]
+    assert "text.jpg" in done.stderr
+    for row in rows:
+        assert len(row["segment_ms"]) == row["exit"] + 1
+        assert sum(row["probabilities"]) == pytest.approx(1.0)
+        assert row["label"] == str(row["index"])
+
+
+def test_a_stage_names_the_one_before_it(tmp_path):
+    done = _stage("convert", tmp_path, fails=True)
+    assert "keras-dynamic quantize" in done.stderr
