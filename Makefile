@@ -10,7 +10,7 @@ demo: $(STAMP)
 	$(BIN)/keras-dynamic run --config=ranet_digits --workdir=runs/demo
 
 test: $(STAMP)
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

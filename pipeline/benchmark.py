@@ -34,13 +34,13 @@ def benchmark(config: ml_collections.ConfigDict, layout: Layout) -> None:
         )
     up_to = times.segments.cumsum(axis=1)
     for k, row in enumerate(found["exits"]):
-        row["latency_ms"] = latency.percentiles(up_to[:, k])
+        row["latency_ms"] = latency.summary(up_to[:, k])
     found["segment_latency_ms"] = [
-        latency.percentiles(column) for column in times.segments.T
+        latency.summary(column) for column in times.segments.T
     ]
-    found["unsplit_latency_ms"] = latency.percentiles(times.unsplit)
-    found["chain_latency_ms"] = latency.percentiles(times.chain)
-    found["routed_latency_ms"] = latency.percentiles(times.routed)
+    found["unsplit_latency_ms"] = latency.summary(times.unsplit)
+    found["chain_latency_ms"] = latency.summary(times.chain)
+    found["routed_latency_ms"] = latency.summary(times.routed)
     overhead = float(np.median(times.chain) / np.median(times.unsplit))
     found["chain"] = {**found.get("chain", {}), "overhead": overhead}
 

@@ -5,12 +5,12 @@ measured yet is absent. The fields:
 
     format_version, config, model, dataset {split: n, rejected: n}
     exits      per exit: exit, madds, params (cumulative), accuracy {float,
-               qat, int8}, latency_ms {p50, p90, p99} up to the exit
+               qat, int8}, latency_ms up to the exit
     routed     per policy: policy, target, accuracy, mean_madds,
                mean_latency_ms, exit_shares, bundle (whether it ships)
     chain      samples, mismatches, overhead (chain p50 / unsplit p50)
     segment_latency_ms, unsplit_latency_ms, chain_latency_ms,
-    routed_latency_ms    {p50, p90, p99}
+    routed_latency_ms    each {mean, p50, p90, p99}
 """
 
 import json

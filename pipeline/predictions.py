@@ -46,6 +46,13 @@ def load(path: pathlib.Path, split: str) -> Predictions:
 
     Raises:
         FileNotFoundError: If the convert stage has not written them.
+        ValueError: If they hold no such split.
     """
     with np.load(path) as arrays:
+        splits = sorted({name.partition("/")[0] for name in arrays})
+        if split not in splits:
+            raise ValueError(
+                f"`split` must be one of {', '.join(splits)}. "
+                f"Received: split={split!r}"
+            )
         return Predictions(arrays[f"{split}/labels"], arrays[f"{split}/logits"])

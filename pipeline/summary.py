@@ -5,7 +5,8 @@ def text(metrics: dict) -> str:
     """Formats metrics.json as a table of the exits and a few lines below."""
     shipped = next(row for row in metrics["routed"] if row["bundle"])
     lines = [
-        "exit  multiply-adds   params  float %   QAT %  int8 %   p50 ms  leave %"
+        "exit  multiply-adds   params  float %   QAT %  int8 %   p50 ms"
+        "  leave %"
     ]
     for row, share in zip(
         metrics["exits"], shipped["exit_shares"], strict=True

@@ -157,9 +157,7 @@ class Harness:
             return logits.astype(np.float64)
         return scale * (logits.astype(np.float64) - zero_point)
 
-    def exits(
-        self, image: np.ndarray
-    ) -> Iterator[tuple[np.ndarray, float]]:
+    def exits(self, image: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
         """Yields each exit's logits and milliseconds, running it only then.
 
         This is anytime prediction: stop asking, and no more work is done.

@@ -92,6 +92,9 @@ def measure(
     )
 
 
-def percentiles(values: np.ndarray) -> dict[str, float]:
-    """The 50th, 90th and 99th percentiles."""
-    return {f"p{p}": float(np.percentile(values, p)) for p in (50, 90, 99)}
+def summary(values: np.ndarray) -> dict[str, float]:
+    """The mean, and the 50th, 90th and 99th percentiles."""
+    found = {"mean": float(np.mean(values))}
+    for p in (50, 90, 99):
+        found[f"p{p}"] = float(np.percentile(values, p))
+    return found

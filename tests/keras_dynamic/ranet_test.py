@@ -69,7 +69,6 @@ def test_cifar10_counts_are_within_half_a_percent(model):
     assert counted == pytest.approx(MADDS[model], rel=0.005)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "width", "positions", "shared"),
     [("model2", 32, 16 * 16, 4), ("model3", 16, 32 * 32, 6)],
@@ -94,7 +93,6 @@ def test_a_fourth_sub_network_costs_the_first_three_one_convolution(
             assert ours.feature_shape == theirs.feature_shape
 
 
-@pytest.mark.slow
 def test_imagenet_counts():
     rows = costs("ranet_imagenet_anytime")
     counted = [row.madds_paper / 1e6 for row in rows]
@@ -102,6 +100,21 @@ def test_imagenet_counts():
     assert counted[-1] == pytest.approx(3333, rel=0.005)
     assert counted == pytest.approx(IMAGENET, rel=0.015)
     assert {row.feature_shape[:2] for row in rows} == {(7, 7)}
+
+
+def test_imagenet_model1_is_the_same_with_half_the_channels():
+    ours = config.load("ranet_imagenet_model1").model.to_dict()
+    theirs = config.load("ranet_imagenet_anytime").model.to_dict()
+    ours["arguments"]["channels"] *= 2
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("model", ["anytime", "model1", "model2", "model3"])
+def test_cifar_models_differ_in_their_classes_only(model):
+    ours = config.load(f"ranet_cifar10_{model}").model.to_dict()
+    theirs = config.load(f"ranet_cifar100_{model}").model.to_dict()
+    assert (ours.pop("classes"), theirs.pop("classes")) == (10, 100)
+    assert ours == theirs
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,7 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path):
     killed.mkdir()
     os.symlink(through / "data", killed / "data")
 
-    subprocess.run(
-        _command("train", through), check=True, capture_output=True
-    )
+    subprocess.run(_command("train", through), check=True, capture_output=True)
     process = subprocess.Popen(
         _command("train", killed),
         stdout=subprocess.DEVNULL,

@@ -28,7 +28,10 @@ def _assert_same(model, rtol=1e-4):
     for ours_k, theirs_k in zip(ours, theirs, strict=True):
         ours_k = np.asarray(ours_k)
         np.testing.assert_allclose(
-            theirs_k.numpy(), ours_k, rtol=rtol, atol=rtol * np.abs(ours_k).max()
+            theirs_k.numpy(),
+            ours_k,
+            rtol=rtol,
+            atol=rtol * np.abs(ours_k).max(),
         )
     return translated
 

@@ -88,9 +88,7 @@ def test_without_a_step_the_quantized_model_is_the_float_model(
 
 def test_settling_ranges_leaves_weights_and_statistics(model, quantized):
     # quant_<name>/<weight> of the quantized model, by <name>/<weight>.
-    theirs = {
-        variable.name: variable.numpy() for variable in model.variables
-    }
+    theirs = {variable.name: variable.numpy() for variable in model.variables}
     ours = {
         variable.name.removeprefix("quant_"): variable.numpy()
         for variable in quantized.variables
@@ -158,8 +156,8 @@ def test_a_loss_that_is_not_finite_stops_the_training(model):
     steps = quantize.fine_tune(
         made,
         itertools.repeat((images, labels)),
-        lambda labels, logits: np.nan * objectives.build("joint")(
-            labels, logits
+        lambda labels, logits: (
+            np.nan * objectives.build("joint")(labels, logits)
         ),
         learning_rate=0.1,
         steps=2,

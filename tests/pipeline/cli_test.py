@@ -1,0 +1,191 @@
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+CONFIG = "--config=ranet_digits"
+
+
+def run(*arguments) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from pipeline import cli; cli.main()",
+            *map(str, arguments),
+        ],
+        capture_output=True,
+        text=True,
+    )
+
+
+def error_of(*arguments) -> str:
+    """The one line of an error, without a traceback."""
+    done = run(*arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    [line] = [
+        line
+        for line in done.stderr.splitlines()
+        if line.startswith("keras-dynamic: error: ")
+    ]
+    # Nothing of the message is left for a second line.
+    assert done.stderr.endswith(f"{line}\n")
+    return line
+
+
+@pytest.fixture
+def two_exits(tmp_path, monkeypatch) -> pathlib.Path:
+    """A .tflite file: x + x, and that + x."""
+    monkeypatch.syspath_prepend(pathlib.Path(__file__).parents[1] / "tflite")
+    from tiny_graph import TinyGraph
+
+    graph = TinyGraph()
+    x = graph.tensor([1, 4], name="x")
+    first = graph.run("ADD", [x, x], name="first")
+    second = graph.run("ADD", [first, x], name="second")
+    names = {"x": x, "shallow": first, "deep": second}
+    path = tmp_path / "model.tflite"
+    path.write_bytes(graph.write([x], [first, second], names))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["trian"], ["`verb` must be one of", "Did you mean 'train'?"]),
+        (["train", CONFIG], ["train needs --workdir"]),
+        (["train", "--workdir=x"], ["train needs --config"]),
+        (
+            ["train", "--config=ranet_digit", "--workdir=x"],
+            ["`config` must be", "Did you mean 'ranet_digits'?"],
+        ),
+        (["train", CONFIG, "--wrokdir=x"], ["'wrokdir'", "workdir"]),
+        (["list", CONFIG], ["flag 'config'"]),
+        (
+            ["train", CONFIG, "--config.train.epoch=3", "--workdir=x"],
+            ["config.train.epoch.", "Did you mean config.train.epochs?"],
+        ),
+        (
+            ["train", CONFIG, "--config.train.epochs=x", "--workdir=x"],
+            ["--config.train.epochs=x", "invalid literal for int()"],
+        ),
+        (
+            ["train", CONFIG, "--workdir=x", "y"],
+            ["takes nothing but flags. Received: y"],
+        ),
+        (
+            ["train", CONFIG, "--workdir=x", "--", "--runner=Flink"],
+            ["prepare and run only", "--runner=Flink"],
+        ),
+        (["classify", "photo.png"], ["classify needs --bundle"]),
+        (["split", "model.tflite"], ["split needs --output"]),
+        (["split", "--output=x"], ["takes one .tflite file"]),
+    ],
+)
+def test_usage_errors(tmp_path, monkeypatch, arguments, parts):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(pathlib.Path(__file__).parents[2]))
+    line = error_of(*arguments)
+    for part in parts:
+        assert part in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stage_before_its_time(tmp_path):
+    workdir = tmp_path / "work"
+    # The name of a configuration may also be the next argument.
+    line = error_of("train", "--config", "ranet_digits", "--workdir", workdir)
+    assert "needs what `keras-dynamic prepare` makes" in line
+    assert not workdir.exists()
+
+
+def test_a_file_that_is_no_configuration(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("def get_config(:\n")
+    line = error_of("cost", f"--config={path}")
+    assert "mine.py with SyntaxError" in line
+
+
+def test_verbosity_shows_where_it_failed(tmp_path):
+    done = run("classify", f"--bundle={tmp_path}", "x.png", "--verbosity=1")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "manifest.json" in done.stderr
+
+
+def test_help_names_every_verb():
+    from pipeline import cli
+
+    assert run().returncode == 2
+    for arguments in (["--help"], ["split", "--help"]):
+        done = run(*arguments)
+        assert done.returncode == 0
+        for verb, text in cli.VERBS.items():
+            assert verb in done.stdout
+            assert text in done.stdout
+
+
+def test_stages_are_those_that_run_runs():
+    from pipeline import cli, stages
+
+    assert tuple(stages.STAGES) == cli.STAGES
+
+
+def test_cost_as_json():
+    done = run("cost", CONFIG, "--config.model.arguments.step=1", "--json")
+    assert done.returncode == 0
+    rows = json.loads(done.stdout)["exits"]
+    assert list(json.loads(done.stdout)) == ["exits"]
+    assert [row["exit"] for row in rows] == [0, 1, 2, 3]
+    for name in ("madds", "madds_paper", "params"):
+        values = [row[name] for row in rows]
+        assert all(type(value) is int for value in values)
+        assert values == sorted(set(values))
+    for row in rows:
+        assert row["madds"] < row["madds_paper"]
+        assert row["feature_shape"][:2] == [8, 8]
+
+
+def test_list():
+    done = run("list")
+    assert done.returncode == 0
+    words = done.stdout.split()
+    for name in ("ranet", "joint", "digits", "image_folder", "ranet_digits"):
+        assert name in words
+
+
+def test_split(two_exits, tmp_path):
+    output = tmp_path / "segments"
+    done = run("split", two_exits, f"--output={output}")
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        "segment_0.tflite  shallow  1 operators  x -> shallow",
+        "segment_1.tflite  deep  1 operators  x, shallow -> deep",
+    ]
+    assert sorted(path.name for path in output.iterdir()) == [
+        "segment_0.tflite",
+        "segment_1.tflite",
+        "segments.json",
+    ]
+
+
+def test_split_of_half_a_file(two_exits, tmp_path):
+    whole = two_exits.read_bytes()
+    two_exits.write_bytes(whole[: len(whole) // 2])
+    line = error_of("split", two_exits, f"--output={tmp_path / 'out'}")
+    assert "is not a usable .tflite model" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["model.tflite"]
+
+
+def test_split_of_no_file(tmp_path):
+    line = error_of("split", tmp_path / "no.tflite", f"--output={tmp_path}/x")
+    assert "no.tflite" in line
+
+
+def test_classify_without_its_bundle(tmp_path):
+    line = error_of("classify", f"--bundle={tmp_path / 'none'}", "x.png")
+    assert "`directory` must be a bundle with a file manifest.json" in line

@@ -1,0 +1,218 @@
+import json
+import sys
+import types
+
+import pytest
+
+from pipeline import config, stages
+from pipeline.layout import Layout
+
+ORDER = [
+    "prepare",
+    "train",
+    "evaluate",
+    "quantize",
+    "convert",
+    "check",
+    "benchmark",
+    "report",
+]
+
+
+@pytest.fixture
+def layout(tmp_path):
+    return Layout(tmp_path / "work")
+
+
+class Ran(list):
+    """The names of the stages that ran; those in `failing` fail halfway."""
+
+    def __init__(self):
+        super().__init__()
+        self.failing = set()
+        self.beam_args = None
+
+    def take(self) -> list[str]:
+        taken, self[:] = list(self), []
+        return taken
+
+
+@pytest.fixture
+def ran(monkeypatch, layout):
+    """Puts stages that only touch their files in place of the real ones."""
+    log = Ran()
+
+    def module(name):
+        def stage(_, where, beam_args=None):
+            log.append(name)
+            if name == "prepare":
+                assert where == layout.data
+                log.beam_args = beam_args
+            for made in stages.STAGES[name].makes:
+                path = getattr(layout, made)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(name)
+            if name in log.failing:
+                raise ValueError(f"{name} failed")
+
+        made = types.ModuleType(f"pipeline.{name}")
+        setattr(made, name, stage)
+        return made
+
+    for name in stages.STAGES:
+        monkeypatch.setitem(sys.modules, f"pipeline.{name}", module(name))
+    return log
+
+
+def run(layout, names=ORDER, *, settings=None, skip_finished=True, **options):
+    stages.run(
+        settings or config.load("ranet_digits"),
+        layout,
+        names,
+        skip_finished=skip_finished,
+        **options,
+    )
+
+
+def marks(layout) -> set[str]:
+    return {path.stem for path in layout.stages.glob("*.json")}
+
+
+def test_all_in_order_and_once(layout, ran):
+    run(layout)
+    assert ran.take() == ORDER == list(stages.STAGES)
+    run(layout)
+    assert ran.take() == []
+
+
+def test_the_configuration_is_kept(layout, ran):
+    settings = config.load("ranet_digits")
+    settings.train.epochs = 3
+    run(layout, ["prepare"], settings=settings)
+    kept = json.loads(layout.config.read_text())
+    assert kept == json.loads(json.dumps(settings.to_dict()))
+
+
+@pytest.mark.parametrize(
+    ("changed", "again"),
+    [
+        ({"data.size": 20}, ORDER),
+        ({"data.seed": 1}, ORDER),
+        ({"train.epochs": 2}, ORDER[1:]),
+        ({"model.arguments.step": 3}, ORDER[1:]),
+        ({"seed": 1}, ORDER[1:]),
+        ({"quantize.steps": 5}, ORDER[3:]),
+        ({"policy.max_drop_points": 1.0}, ORDER[4:]),
+        ({"name": "other"}, ORDER[4:]),
+        ({"check.max_points": 2.0}, ["check", "report"]),
+        ({"benchmark.runs": 10}, ["benchmark", "report"]),
+    ],
+)
+def test_a_changed_section_runs_what_depends_on_it(layout, ran, changed, again):
+    run(layout)
+    ran.take()
+    settings = config.load("ranet_digits")
+    settings.update_from_flattened_dict(changed)
+    run(layout, settings=settings)
+    assert ran.take() == again
+    run(layout, settings=settings)
+    assert ran.take() == []
+
+
+def test_changed_images_run_everything(layout, ran, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    settings = config.load("ranet_cifar10_model1")
+    settings.data.source_options.path = str(photos)
+    run(layout, settings=settings)
+    ran.take()
+    run(layout, settings=settings)
+    assert ran.take() == []
+    (photos / "new.jpg").write_bytes(b"")
+    run(layout, settings=settings)
+    assert ran.take() == ORDER
+
+
+def test_a_lost_result_is_made_again(layout, ran):
+    run(layout)
+    ran.take()
+    layout.bundle.unlink()
+    run(layout)
+    assert ran.take() == ORDER[4:]
+
+
+def test_one_stage_alone_runs_always_and_makes_later_ones_stale(layout, ran):
+    run(layout)
+    ran.take()
+    run(layout, ["quantize"], skip_finished=False)
+    assert ran.take() == ["quantize"]
+    assert marks(layout) == set(ORDER[:4])
+    run(layout)
+    assert ran.take() == ORDER[4:]
+
+
+def test_a_stage_without_its_input_names_the_verb(layout, ran):
+    with pytest.raises(
+        ValueError, match="`train` needs what `keras-dynamic"
+    ) as e:
+        run(layout, ["train"], skip_finished=False)
+    assert "`keras-dynamic prepare` makes" in str(e.value)
+    assert str(layout.data) in str(e.value)
+    assert ran.take() == []
+    assert not layout.root.exists()
+
+
+def test_a_lost_input_of_a_later_stage(layout, ran):
+    run(layout)
+    ran.take()
+    layout.qat_model.unlink()
+    with pytest.raises(ValueError, match="`keras-dynamic quantize` makes"):
+        run(layout, ["convert"], skip_finished=False)
+    assert ran.take() == []
+    # What it would have replaced is there and still marked.
+    assert marks(layout) == set(ORDER)
+
+
+def test_a_failing_stage_runs_again(layout, ran):
+    ran.failing.add("quantize")
+    with pytest.raises(ValueError, match="quantize failed"):
+        run(layout)
+    assert ran.take() == ORDER[:4]
+    assert marks(layout) == set(ORDER[:3])
+    ran.failing.clear()
+    run(layout)
+    assert ran.take() == ORDER[3:]
+
+
+def test_a_failure_leaves_no_mark_of_what_depended_on_it(layout, ran):
+    run(layout)
+    ran.take()
+    ran.failing.add("convert")
+    with pytest.raises(ValueError, match="convert failed"):
+        run(layout, ["convert"], skip_finished=False)
+    assert marks(layout) == set(ORDER[:4])
+    ran.failing.clear()
+    ran.take()
+    run(layout)
+    assert ran.take() == ORDER[4:]
+
+
+def test_a_failed_check_stops_before_the_report(layout, ran):
+    ran.failing.add("check")
+    with pytest.raises(ValueError, match="check failed"):
+        run(layout)
+    assert ran.take()[-1] == "check"
+    assert not layout.report.exists()
+
+
+def test_beam_options_go_to_prepare(layout, ran):
+    run(layout, beam_args=["--runner=FlinkRunner"])
+    assert ran.beam_args == ["--runner=FlinkRunner"]
+
+
+def test_unknown_source(layout, ran):
+    settings = config.load("ranet_digits")
+    settings.data.source = "digit"
+    with pytest.raises(ValueError, match="`source` must be one of digits"):
+        run(layout, settings=settings)
+    assert ran.take() == []
