@@ -75,7 +75,7 @@ def main() -> None:
             )
         command = _command(verb, beam_args)
         parse = _parser(verb, rest)
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         _fail(error)
     app.run(
         lambda positional: _guarded(command, positional[1:]),
@@ -201,6 +201,8 @@ def _guarded(command: Callable, positional: list[str]) -> None:
 
 
 def _fail(error: BaseException) -> None:
+    if isinstance(error, ModuleNotFoundError):
+        error = f"{error}; all verbs work with keras-dynamic[all] installed"
     print(f"keras-dynamic: error: {error}", file=sys.stderr)
     sys.exit(1)
 

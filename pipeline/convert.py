@@ -112,6 +112,8 @@ def _write_bundle(config, layout, model, labels, policy, rows):
             provenance={
                 "config": config.name,
                 "model": config.model.family,
+                # Images are fitted to this size, then cropped at the centre.
+                "stored_size": config.data.size,
                 "versions": {
                     name: importlib.metadata.version(name) for name in _VERSIONS
                 },

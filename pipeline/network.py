@@ -20,10 +20,15 @@ def build(config: ml_collections.ConfigDict, labels: int) -> keras.Model:
             or the model's arguments do not fit its family.
     """
     classes = config.model.classes or labels
-    if not classes or (labels and labels != classes):
+    if not classes:
         raise ValueError(
-            "`model.classes` must be the number of classes in the data. "
-            f"Received: classes={config.model.classes}, {labels} in the data"
+            "`model.classes` must be positive where there is no data to count "
+            f"them in. Received: classes={config.model.classes}"
+        )
+    if labels and labels != classes:
+        raise ValueError(
+            f"`model.classes` must be 0 or the {labels} classes of the data. "
+            f"Received: classes={config.model.classes}"
         )
     size = config.model.size
     arguments = dict(

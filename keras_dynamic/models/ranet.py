@@ -320,25 +320,15 @@ def _fusion_block(
 
 
 def _classifier(x, classes, width, index):
-    """Two 3x3 stride-2 convolutions, an average pool and the logits.
+    """Two 3x3 stride-2 convolutions, the mean over the map, and the logits.
 
-    The authors pool 2x2. Where the map is 2x2 that is the global mean, which
+    The authors pool 2x2, and their maps are 2x2 there: that is the mean, which
     phones run in int8 (an average pool they do not).
     """
     name = f"exit_{index}"
-    if min(x.shape[1:3]) < 5:
-        raise ValueError(
-            "`input_shape` must be large enough: a classifier halves its "
-            "feature map twice and then pools 2x2. "
-            f"Received: a map of {x.shape[1]}x{x.shape[2]} at {name}"
-        )
     width = width or x.shape[-1]
     x = _conv_bn_relu(x, width, 3, strides=2, name=f"{name}_0")
     x = _conv_bn_relu(x, width, 3, strides=2, name=f"{name}_1")
-    if x.shape[1:3] == (2, 2):
-        x = keras.layers.GlobalAveragePooling2D(name=f"{name}_pool")(x)
-    else:
-        x = keras.layers.AveragePooling2D(2, name=f"{name}_pool")(x)
-        x = keras.layers.Flatten(name=f"{name}_flatten")(x)
+    x = keras.layers.GlobalAveragePooling2D(name=f"{name}_pool")(x)
     # Logits stay float32 under mixed precision, so that the loss does too.
     return keras.layers.Dense(classes, dtype="float32", name=name)(x)

@@ -31,7 +31,7 @@ def run(flags, positional: Sequence[str]) -> None:
 
 
 def _pixels(path: str, harness: Harness) -> np.ndarray:
-    """Reads an image file as `prepare` does."""
+    """Reads an image file as `prepare` and the evaluation do."""
     try:
         from pipeline import image
     except ImportError as error:
@@ -40,8 +40,11 @@ def _pixels(path: str, harness: Harness) -> np.ndarray:
             "install keras-dynamic[images]"
         ) from error
     height, _, channels = harness.bundle.input.shape
+    stored = harness.bundle.provenance.get("stored_size", height)
     decoded = image.decode(pathlib.Path(path).read_bytes())
-    return image.fit(decoded, height, channels)
+    start = (stored - height) // 2
+    window = slice(start, start + height)
+    return image.fit(decoded, stored, channels)[window, window]
 
 
 def _line(path: str, result: Result, *, as_json: bool) -> str:

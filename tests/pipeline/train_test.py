@@ -68,6 +68,29 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path):
         np.testing.assert_array_equal(ours[name], value, err_msg=name)
 
 
+@pytest.mark.slow
+def test_mixed_precision_gives_a_float32_model(tmp_path):
+    done = subprocess.run(
+        _command("prepare", tmp_path), check=True, capture_output=True
+    )
+    done = subprocess.run(
+        _command(
+            "train",
+            tmp_path,
+            "--config.train.precision=mixed_bfloat16",
+            "--config.train.epochs=1",
+        ),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    import keras
+
+    model = keras.models.load_model(tmp_path / "model" / "float.keras")
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+
+
 def test_learning_rates_follow_the_schedule():
     # Imported here: TensorFlow takes seconds.
     from pipeline import train

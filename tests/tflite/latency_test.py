@@ -75,9 +75,14 @@ def test_bad_arguments(changes, message):
         measure(Calls(), **changes)
 
 
-def test_percentiles():
-    found = latency.percentiles(np.arange(101.0)[::-1])
-    assert found == {"p50": 50.0, "p90": 90.0, "p99": 99.0}
+def test_summary():
+    found = latency.summary(np.arange(101.0)[::-1] ** 2)
+    assert found == {
+        "mean": 3350.0,
+        "p50": 2500.0,
+        "p90": 8100.0,
+        "p99": 9801.0,
+    }
     assert all(type(value) is float for value in found.values())
 
 
