@@ -10,7 +10,8 @@ class CoupledSGD(keras.optimizers.SGD):
     The reference code of RANet, MSDNet and BoostNet decays weights by adding
     `decay * weight` to the gradient, before the momentum. Keras subtracts
     `learning_rate * decay * weight` beside it, which at momentum 0.9 is a
-    tenth of that.
+    tenth of that. (Keras keeps the learning rate inside the momentum, that code
+    outside: the two part for some ten steps after the rate changes.)
 
     Args:
         learning_rate: A float or a `LearningRateSchedule`.

@@ -61,7 +61,7 @@ def default() -> ml_collections.ConfigDict:
     config.train.weight_decay = 1e-4
     config.train.augmentation = "crop_flip"
     config.train.augmentation_options = ml_collections.ConfigDict()
-    # A Keras dtype policy: "float32", "mixed_bfloat16", "mixed_float16".
+    # A Keras dtype policy: "float32" or "mixed_bfloat16".
     config.train.precision = "float32"
     # "best": the epoch of highest validation accuracy at the last exit.
     config.train.select = "best"

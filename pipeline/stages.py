@@ -63,8 +63,8 @@ def run(
     Raises:
         ValueError: If what a stage needs is not there, or the stage fails.
     """
+    prints = _fingerprints(config)
     for name in names:
-        prints = _fingerprints(config)
         mark = layout.stages / f"{name}.json"
         if skip_finished and _finished(name, mark, prints[name], layout):
             logging.info("%s: unchanged", name)

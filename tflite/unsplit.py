@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tflite import interpreter
+from tflite import flatbuffer, interpreter
 
 IMAGE = "image"
 
@@ -16,10 +16,11 @@ class Unsplit:
         threads: Threads that an operator may use.
 
     Raises:
-        ValueError: If the outputs have other names.
+        ValueError: If the model is damaged, or its outputs have other names.
     """
 
     def __init__(self, model: bytes, threads: int = 1):
+        flatbuffer.verify(model)
         self._interpreter = interpreter.load(model, threads)
         runner = self._interpreter.get_signature_runner()
         self._input = runner.get_input_details()[IMAGE]["index"]

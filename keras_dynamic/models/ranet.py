@@ -75,8 +75,8 @@ def ranet(
         A `keras.Model` with `len(model.outputs)` exits, shallow to deep.
 
     Raises:
-        ValueError: If the lists differ in length, a choice is unknown, a
-            number is not positive, or the input is too small for the exits.
+        ValueError: If the lists differ in length, a choice is unknown, or a
+            number is not positive.
     """
     for key, value in {
         "channels": channels,

@@ -6,6 +6,7 @@ It is written with `keras.ops`, so it serves every backend, and serves
 quantization-aware training too.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 
 from keras_dynamic.objectives.joint import joint
@@ -19,10 +20,17 @@ def build(name: str, **arguments) -> Callable:
     """Builds the objective `name` with its keyword arguments.
 
     Raises:
-        ValueError: If no objective has that name.
+        ValueError: If no objective has that name, or it has other arguments.
     """
     if name not in BUILDERS:
         raise ValueError(
             f"`name` must be one of {sorted(BUILDERS)}. Received: name={name!r}"
         )
+    try:
+        inspect.signature(BUILDERS[name]).bind(**arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"`arguments` do not fit the objective {name!r}: {error}. "
+            f"Received: {sorted(arguments)}"
+        ) from error
     return BUILDERS[name](**arguments)

@@ -55,3 +55,8 @@ def test_joint_needs_a_weight_per_exit(weights):
 def test_unknown_objective():
     with pytest.raises(ValueError, match=r"'joint'.*Received: name='sum'"):
         objectives.build("sum")
+
+
+def test_arguments_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match=r"`arguments` do not fit.*'joint'"):
+        objectives.build("joint", weight=[1.0])
