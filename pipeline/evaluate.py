@@ -7,7 +7,7 @@ import ml_collections
 import numpy as np
 from absl import logging
 
-from keras_dynamic import cost
+from keras_dynamic import cost, layers
 from pipeline import dataset, manifest, metrics
 from pipeline.layout import Layout
 from pipeline.predictions import Predictions
@@ -43,7 +43,11 @@ def load_model(layout: Layout) -> keras.Model:
     Raises:
         ValueError: If the file is damaged.
     """
-    return keras.models.load_model(layout.float_model, compile=False)
+    return keras.models.load_model(
+        layout.float_model,
+        custom_objects={name: getattr(layers, name) for name in layers.__all__},
+        compile=False,
+    )
 
 
 def predict(
