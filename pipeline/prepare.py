@@ -239,11 +239,11 @@ def _check(
             f"images be set aside. Received: {len(rejected)} of {listed}, "
             f"first {first}"
         )
-    if empty := [split for split in splits.SPLITS if not counts[split]]:
+    wanted = {"train", *(s for s, share in data.fractions.items() if share)}
+    if empty := [s for s in splits.SPLITS if s in wanted and not counts[s]]:
         raise ValueError(
-            "Every split must get an image, by `data.fractions` or from the "
-            "source; use larger fractions or more images. "
-            f"Received: none in {', '.join(empty)}"
+            "Every split of `data.fractions` must get an image; use larger "
+            f"fractions or more images. Received: none in {', '.join(empty)}"
         )
     taught = {
         label for row in shards if row.split == "train" for label in row.labels

@@ -44,6 +44,12 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
         # The same weights again, to the bit, after a kill.
         tf.config.experimental.enable_op_determinism()
     data = manifest.read(layout.data)
+    if empty := [split for split, n in data["counts"].items() if not n]:
+        raise ValueError(
+            "Every split must have images before training starts; set "
+            "`data.fractions` and prepare again. "
+            f"Received: none in {', '.join(empty)}"
+        )
     images = dataset.load(layout.data, "train")
     validation = dataset.load(layout.data, "validation")
     labels = len(data["labels"])

@@ -27,9 +27,11 @@ def test_built_for_the_classes_of_data_or_configuration(classes, labels):
     assert [output.shape for output in model.outputs] == [(None, 7)] * 2
 
 
-@pytest.mark.parametrize(("classes", "labels"), [(0, 0), (10, 7)])
-def test_classes_must_agree(classes, labels):
-    message = f"Received: classes={classes}, {labels} in the data"
+@pytest.mark.parametrize(
+    ("classes", "labels", "message"),
+    [(0, 0, "must be positive"), (10, 7, "0 or the 7 classes of the data")],
+)
+def test_classes_must_agree(classes, labels, message):
     with pytest.raises(ValueError, match=message):
         network.build(tiny(classes=classes), labels)
 

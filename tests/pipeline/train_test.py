@@ -111,6 +111,17 @@ def test_learning_rates_follow_the_schedule():
     )
 
 
+def test_a_split_without_images_stops_before_training(tmp_path):
+    from pipeline import prepare, train
+    from pipeline.layout import Layout
+
+    config = config_lib.load(str(_CONFIG))
+    config.data.fractions.test = 0.0
+    prepare.prepare(config, tmp_path / "data")
+    with pytest.raises(ValueError, match="none in test"):
+        train.train(config, Layout(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
