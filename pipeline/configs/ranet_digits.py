@@ -47,5 +47,8 @@ def get_config():
         config.quantize.steps = 100
         config.quantize.batch_size = 32
         config.quantize.learning_rate = 5e-3
+        # One of some 380 calibration images is a quarter of a point: ask for
+        # no loss there, to lose little on others.
+        config.policy.max_drop_points = 0.0
         config.check.max_points = 0.85
     return config
