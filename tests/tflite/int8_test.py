@@ -19,6 +19,7 @@ def test_a_quantized_network_passes(int8_model):
 
 def test_every_segment_passes(segments):
     for segment in segments:
+        assert int8.exceptions(segment.model) == []
         int8.require(segment.model)
 
 
