@@ -167,9 +167,10 @@ def _command(verb: str, beam_args: list[str]) -> Callable:
         logging.set_verbosity(max(logging.INFO, values.verbosity))
         if verb in _NEEDS_WORKDIR:
             _quieten_libraries()
-            from pipeline import stages
+            from pipeline import allocation, stages
             from pipeline.layout import Layout
 
+            allocation.keep_freed_memory()
             layout = Layout(pathlib.Path(values.workdir).absolute())
             wanted = STAGES if verb == "run" else (verb,)
             stages.run(
