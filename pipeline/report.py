@@ -36,7 +36,7 @@ def report(config: ml_collections.ConfigDict, layout: Layout) -> pathlib.Path:
         ValueError: If one of them is missing or does not fit the others; the
             message names the verb to run.
     """
-    _require(layout.metrics, "benchmark")
+    _require(layout.metrics, "evaluate")
     _require(layout.predictions, "convert")
     _require(layout.bundle, "convert")
     _require(layout.data, "prepare")

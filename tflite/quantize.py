@@ -14,6 +14,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
+from tensorflow_model_optimization.python.core.quantization.keras import (
+    quantize_layer,
+)
 from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (  # noqa: E501
     default_8bit_quantize_configs as configs,
 )
@@ -66,7 +69,14 @@ def initialise_ranges(
         batches: float32 [batch, height, width, channels] in [0, 1].
     """
     ranges = _activation_ranges(quantized)
-    names = sorted({name for name in ranges if name in _layer_names(model)})
+    for layer in quantized.layers:
+        # The input's own quantizer, which tfmot puts behind it. [0, 1] gives
+        # scale 1/255, zero point -128.
+        if isinstance(layer, quantize_layer.QuantizeLayer):
+            pixels = ranges.pop(layer.name)
+            pixels["min"].assign(0.0)
+            pixels["max"].assign(1.0)
+    names = sorted(ranges)
     probe = tf_keras.Model(
         model.inputs, [model.get_layer(name).output for name in names]
     )
@@ -83,15 +93,6 @@ def initialise_ranges(
         # Zero must be a value of the range: it pads.
         ranges[name]["min"].assign(min(low, 0.0))
         ranges[name]["max"].assign(max(high, 0.0))
-    # The input's own quantizer. [0, 1] gives scale 1/255, zero point -128.
-    for name, pair in ranges.items():
-        if name not in names:
-            pair["min"].assign(0.0)
-            pair["max"].assign(1.0)
-
-
-def _layer_names(model):
-    return {layer.name for layer in model.layers}
 
 
 def _activation_ranges(quantized):
@@ -102,9 +103,8 @@ def _activation_ranges(quantized):
         for variable in layer.non_trainable_variables:
             kind = variable.name.rsplit("/", 1)[-1].split(":")[0]
             for end in ("min", "max"):
-                if kind.endswith(f"_{end}") and not kind.startswith("kernel"):
-                    if kind.startswith("depthwise_kernel"):
-                        continue
+                # Those of kernels are the weights' own.
+                if kind.endswith(f"_{end}") and "kernel" not in kind:
                     ranges.setdefault(name, {})[end] = variable
     return ranges
 

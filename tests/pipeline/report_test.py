@@ -383,7 +383,7 @@ def test_what_was_not_measured_says_so(layout, config):
 @pytest.mark.parametrize(
     ("path", "verb"),
     [
-        ("metrics.json", "benchmark"),
+        ("metrics.json", "evaluate"),
         ("tflite/predictions.npz", "convert"),
         ("bundle", "convert"),
         ("data", "prepare"),

@@ -2,6 +2,7 @@
 
 import itertools
 
+import keras
 import numpy as np
 import pytest
 
@@ -31,6 +32,7 @@ def _images(count, seed):
 
 @pytest.fixture(scope="module")
 def model():
+    keras.utils.set_random_seed(0)
     network = ranet(
         input_shape=_SHAPE,
         classes=4,
