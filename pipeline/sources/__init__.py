@@ -1,22 +1,55 @@
 """Where images come from: one module per source.
 
-A source is a module with three functions:
+A source is a frozen dataclass. Its fields are its options; it is pickled to
+the workers, and has four methods:
 
-    find(**options) -> Listing      runs once, in the driver; reads no pixels
-    load(location) -> PIL image     runs in the workers, once per image
-    state(**options) -> str         a hash that changes when the images do
+    find() -> Found                  in the driver; cheap, reads no pixels
+    items(piece) -> iterator of Item in a worker: lists what a piece holds
+    load(location) -> bytes or array in a worker: one image
+    state() -> str                   a hash that changes when the images do
 
-`find` gives each image a key, a label, and a location: a short string that
-`load` understands, such as a path or the number of a row. Only these cross
-the network. `load` raises `BadImage` for an image to be set aside; any other
-error stops the run.
+`load` returns the bytes of a JPEG or PNG file, or pixels, uint8 [H, W] or
+[H, W, C]. It raises `BadImage` for an image to be set aside; any other error
+stops the run. Every file, row or record that is found becomes an item: one
+that cannot be an image is an item with a reason.
 """
 
-import types
+import importlib
+import inspect
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
-from pipeline.sources import digits, image_folder
+import numpy as np
 
-_SOURCES = {"digits": digits, "image_folder": image_folder}
+from pipeline.sources.item import Found, Item
+
+# A module is imported when its source is asked for.
+_SOURCES = {
+    "cifar": "Cifar",
+    "digits": "Digits",
+    "idx": "Idx",
+    "image_folder": "ImageFolder",
+    "synthetic": "Synthetic",
+    "table": "Table",
+    "tfrecord": "TFRecord",
+}
+
+
+@runtime_checkable  # Beam checks the types of what its steps take.
+class Source(Protocol):
+    """What every source can do; see the module."""
+
+    def find(self) -> Found:
+        """Returns what there is."""
+
+    def items(self, piece: str) -> Iterator[Item]:
+        """Yields the items of one piece."""
+
+    def load(self, location: str) -> bytes | np.ndarray:
+        """Returns one image, encoded or as pixels."""
+
+    def state(self) -> str:
+        """Returns a hash that changes when the images do."""
 
 
 def names() -> tuple[str, ...]:
@@ -24,15 +57,24 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_SOURCES))
 
 
-def get(name: str) -> types.ModuleType:
-    """Returns the source of that name.
+def build(name: str, **options: object) -> Source:
+    """Returns the source of that name with these options.
 
     Raises:
-        ValueError: There is no such source.
+        ValueError: There is no such source, or it has other options.
     """
     if name not in _SOURCES:
         raise ValueError(
             f"`source` must be one of {', '.join(names())}. "
             f"Received: source={name!r}"
         )
-    return _SOURCES[name]
+    module = importlib.import_module(f"pipeline.sources.{name}")
+    source = getattr(module, _SOURCES[name])
+    try:
+        inspect.signature(source).bind(**options)
+    except TypeError as error:
+        raise ValueError(
+            f"`data.source_options` do not fit source {name!r}: {error}. "
+            f"Received: {options}"
+        ) from error
+    return source(**options)

@@ -5,30 +5,39 @@ Machine Learning Repository, 1998 (its test set). No file and no network is
 needed, so this is the data of the demo and of the tests.
 """
 
+import dataclasses
 import functools
+from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image
 
-from pipeline.sources.listing import Item, Listing
+from pipeline.sources.item import Found, Item
 
-
-def find() -> Listing:
-    """Lists the digits; a key is "digit/number", such as "3/0003"."""
-    _, labels = _digits()
-    return Listing(
-        labels=tuple("0123456789"),
-        items=tuple(
-            Item(f"{label}/{index:04d}", int(label), str(index))
-            for index, label in enumerate(labels)
-        ),
-    )
+_IMAGES = 1797
 
 
-def load(location: str) -> Image.Image:
-    """Returns a digit as a grey 8x8 image."""
-    images, _ = _digits()
-    return Image.fromarray(images[int(location)])
+@dataclasses.dataclass(frozen=True)
+class Digits:
+    """The digits; a key is "digit/number", such as "3/0003"."""
+
+    def find(self) -> Found:
+        """Returns the ten labels and one piece."""
+        return Found(tuple("0123456789"), ("all",), _IMAGES)
+
+    def items(self, piece: str) -> Iterator[Item]:
+        """Yields all digits."""
+        _, labels = _digits()
+        for index, label in enumerate(labels.tolist()):
+            yield Item(f"{label}/{index:04d}", label, str(index))
+
+    def load(self, location: str) -> np.ndarray:
+        """Returns a digit, uint8 [8, 8]."""
+        images, _ = _digits()
+        return images[int(location)]
+
+    def state(self) -> str:
+        """Returns a hash that changes when the images do: they never do."""
+        return "digits"
 
 
 @functools.cache
@@ -44,8 +53,3 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
     digits = datasets.load_digits()
     levels = digits.images.astype(np.int32)
     return ((levels * 255 + 8) // 16).astype(np.uint8), digits.target
-
-
-def state() -> str:
-    """A hash that changes when the images do: they never do."""
-    return "digits"

@@ -5,144 +5,174 @@ where the publisher chose the test images: those stay the test split, and the
 others are divided by hash.
 """
 
-import os
-import pathlib
-import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+import collections
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
-from PIL import Image
-
-from pipeline import fingerprint, image
-from pipeline.sources.listing import Item, Listing
+from pipeline import fingerprint
+from pipeline.sources import classes, tree
+from pipeline.sources.item import Found, Item
 
 _EXTENSIONS = (".jpg", ".jpeg", ".png")
 
 
-def find(path: str, classes: Sequence[str] = ()) -> Listing:
-    """Lists a folder; a key is the path below it, with forward slashes.
+@dataclasses.dataclass(frozen=True)
+class ImageFolder:
+    """A folder; a key is the path below it, with forward slashes.
 
-    Every file is listed or rejected: other extensions, files outside of the
-    class directories, hidden directories.
+    Every file is an item. One with another extension, outside of the class
+    directories or in a hidden one is an item with a reason.
 
-    Args:
-        path: The folder. Links to directories are followed.
+    Attributes:
+        path: The folder, local or on an object store. Links are followed.
         classes: Class names in the order of their labels, for labels that
-            must agree with another data set. By default the sorted names of
-            the class directories.
-
-    Raises:
-        ValueError: The folder is missing, holds fewer than two classes or a
-            class without training images, or its directories are not in
-            `classes`.
+            must agree with another data set; images of other classes are set
+            aside. By default the sorted names of the class directories.
     """
-    root = pathlib.Path(path)
-    if not path or not root.is_dir():
-        raise ValueError(
-            f"`path` must be an existing directory. Received: path={path!r}"
+
+    path: str
+    classes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        path = tree.absolute(self.path)
+        object.__setattr__(self, "path", path)
+        object.__setattr__(self, "classes", classes.checked(self.classes))
+
+    def find(self) -> Found:
+        """Counts the files; a piece is a class directory, or what is outside.
+
+        Raises:
+            ValueError: The folder is missing, holds fewer than two classes or
+                a class without training images.
+        """
+        if not tree.is_directory(self.path):
+            raise ValueError(
+                "`path` must be an existing directory. "
+                f"Received: path={self.path!r}"
+            )
+        splits = self._splits()
+        images, taught = collections.Counter(), set()
+        for name, fault in tree.walk(self.path):
+            if not name:
+                raise ValueError(
+                    "`path` must be a directory that can be listed. "
+                    f"Received: path={self.path!r}, which {fault}"
+                )
+            directory = _class_directory(name, splits)
+            if directory is None:
+                continue
+            images[directory] += _is_image(name) and not fault
+            top, _, label = directory.rpartition("/")
+            if images[directory] and splits[top] is None:
+                taught.add(label)
+        found = {directory.rpartition("/")[2] for directory in images}
+        labels = self.classes or tuple(sorted(found))
+        if len(found & set(labels)) < 2:
+            raise ValueError(
+                "`path` must hold at least two directories, one per class. "
+                f"Received: path={self.path!r} with {sorted(found)}"
+                + (f", classes={list(labels)}" if self.classes else "")
+            )
+        if untaught := sorted(found & set(labels) - taught):
+            raise ValueError(
+                "Every class directory must hold training images "
+                f"({', '.join(_EXTENSIONS)}). Received: path={self.path!r} "
+                f"with none for {', '.join(untaught)}"
+            )
+        numbers = {name: label for label, name in enumerate(labels)}
+        pieces = [
+            f"{numbers.get(directory.rpartition('/')[2], -1)}:{directory}"
+            for directory in sorted(images)
+        ]
+        return Found(
+            labels=labels,
+            pieces=("-1:", *pieces),
+            images=images.total(),
+            splits=tuple(split for split in splits.values() if split),
         )
-    splits = {"": None}
-    if (root / "train").is_dir() and (root / "test").is_dir():
-        splits = {"train": None, "test": "test"}
-    found = _directories(root / top for top in splits)
-    names = tuple(classes) or found
-    _check_classes(path, names, found)
 
-    labels = {name: label for label, name in enumerate(names)}
-    items, rejected = [], []
-    for key in _files(root):
-        top, _, rest = key.partition("/") if len(splits) > 1 else ("", "", key)
-        name, _, file = rest.partition("/")
-        readable = key.encode(errors="backslashreplace").decode()
-        if readable != key:
-            rejected.append((readable, "the name is not UTF-8"))
-        elif top not in splits:
-            rejected.append((key, "outside of train/ and test/"))
-        elif not file or name not in labels:
-            rejected.append((key, "not in a class directory"))
-        elif not file.lower().endswith(_EXTENSIONS):
-            rejected.append((key, f"not one of {', '.join(_EXTENSIONS)}"))
-        else:
-            location = os.path.join(path, key)
-            items.append(Item(key, labels[name], location, splits[top]))
+    def items(self, piece: str) -> Iterator[Item]:
+        """Yields the files of a class directory, or those outside of all.
 
-    taught = {names[item.label] for item in items if item.split is None}
-    if untaught := sorted(set(found) - taught):
-        raise ValueError(
-            "Every class directory must hold training images "
-            f"({', '.join(_EXTENSIONS)}). "
-            f"Received: path={path!r} with none for {', '.join(untaught)}"
-        )
-    return Listing(names, tuple(items), tuple(rejected))
+        Args:
+            piece: "label:directory".
+        """
+        label, _, directory = piece.partition(":")
+        if not directory:
+            yield from self._outside()
+            return
+        top, _, name = directory.rpartition("/")
+        split = "test" if top == "test" else None
+        for key, fault in tree.walk(self.path, below=directory):
+            if fault:
+                yield _rejected(key, fault)
+            elif key.endswith("/"):
+                continue
+            elif _readable(key) != key:
+                yield _rejected(key, "the name is not UTF-8")
+            elif label == "-1":
+                yield _rejected(key, f"unknown class {name!r}")
+            elif not _is_image(key):
+                yield _rejected(key, f"not one of {', '.join(_EXTENSIONS)}")
+            else:
+                location = tree.join(self.path, key)
+                yield Item(key, int(label), location, split)
 
+    def load(self, location: str) -> bytes:
+        """Returns what a file holds."""
+        return tree.read(location)
 
-def state(path: str, classes: Sequence[str] = ()) -> str:
-    """A hash of the names, sizes and times of the files below a folder."""
-    root = pathlib.Path(path)
-    facts = []
-    for key in sorted(_files(root)) if root.is_dir() else ():
-        try:
-            stat = (root / key).stat()
-            facts.append((key, stat.st_size, stat.st_mtime_ns))
-        except OSError:  # A link to nothing is set aside in `load`.
-            facts.append((key, 0, 0))
-    return fingerprint.of(facts, list(classes))
+    def state(self) -> str:
+        """Returns a hash of the names, sizes and times of the files."""
+        return fingerprint.of(tree.state(self.path), self.classes)
 
+    def _splits(self) -> Mapping[str, str | None]:
+        """Returns the split of each directory that holds class directories."""
+        tops = {"train": None, "test": "test"}
+        if all(tree.is_directory(tree.join(self.path, top)) for top in tops):
+            return tops
+        return {"": None}
 
-def load(location: str) -> Image.Image:
-    """Reads and decodes one file.
+    def _outside(self) -> Iterator[Item]:
+        """Yields what is not in a class directory."""
+        splits = self._splits()
 
-    Raises:
-        BadImage: The file is damaged, has gone, or may not be read. Other
-            errors of the file system pass, so that a runner tries again.
-    """
-    try:
-        with FileSystems.open(
-            location, compression_type=CompressionTypes.UNCOMPRESSED
-        ) as file:
-            data = file.read()
-    except (FileNotFoundError, PermissionError) as error:
-        raise image.BadImage(f"cannot be read: {error.strerror}") from error
-    return image.decode(data)
+        def listed(name: str) -> bool:
+            return _class_directory(f"{name}/", splits) is not None
+
+        for name, fault in tree.walk(self.path, skip=listed):
+            if fault:
+                yield _rejected(name, fault)
+            elif name.endswith("/"):
+                continue
+            elif _readable(name) != name:
+                yield _rejected(name, "the name is not UTF-8")
+            elif "" in splits or name.partition("/")[0] in splits:
+                yield _rejected(name, "not in a class directory")
+            else:
+                yield _rejected(name, f"outside of {'/ and '.join(splits)}/")
 
 
-def _directories(tops: Iterable[pathlib.Path]) -> tuple[str, ...]:
-    return tuple(
-        sorted(
-            {
-                entry.name
-                for top in tops
-                for entry in top.iterdir()
-                if entry.is_dir() and not entry.name.startswith(".")
-            }
-        )
-    )
+def _class_directory(name: str, splits: Mapping[str, str | None]) -> str | None:
+    """Returns the class directory of a path, such as "train/cat" or "cat"."""
+    parts = name.split("/", 2)
+    top = "" if "" in splits else parts.pop(0)
+    if top not in splits or len(parts) < 2:
+        return None
+    directory = parts[0]
+    if directory.startswith(".") or _readable(directory) != directory:
+        return None
+    return f"{top}/{directory}" if top else directory
 
 
-def _files(root: pathlib.Path) -> Iterator[str]:
-    # Not FileSystems.match: on local disks it skips links to directories and
-    # dangling links without a word, and cannot quote a "[" in a path.
-    for directory, _, files in os.walk(root, followlinks=True):
-        below = pathlib.Path(directory).relative_to(root)
-        for file in files:
-            yield posixpath.join(*below.parts, file)
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(_EXTENSIONS)
 
 
-def _check_classes(
-    path: str, names: tuple[str, ...], found: tuple[str, ...]
-) -> None:
-    if len(found) < 2:
-        raise ValueError(
-            "`path` must hold at least two directories, one per class. "
-            f"Received: path={path!r} with {list(found)}"
-        )
-    if len(set(names)) < len(names):
-        raise ValueError(
-            f"`classes` must differ from each other. Received: {list(names)}"
-        )
-    if unknown := sorted(set(found) - set(names)):
-        raise ValueError(
-            f"`classes` must name every class directory of {path!r}. "
-            f"Received: classes={list(names)} without {', '.join(unknown)}"
-        )
+def _rejected(key: str, reason: str) -> Item:
+    return Item(_readable(key), -1, "", None, reason)
+
+
+def _readable(name: str) -> str:
+    """Returns a name with the bytes that are not UTF-8 written out."""
+    return name.encode(errors="backslashreplace").decode()

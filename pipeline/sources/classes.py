@@ -1,0 +1,20 @@
+"""Class names that the user gives."""
+
+from collections.abc import Sequence
+
+
+def checked(names: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names, in the order of their labels.
+
+    Raises:
+        ValueError: Some are equal, or no names.
+    """
+    if isinstance(names, str) or not all(isinstance(n, str) for n in names):
+        raise ValueError(
+            f"`classes` must be a sequence of names. Received: {names!r}"
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"`classes` must differ from each other. Received: {list(names)}"
+        )
+    return tuple(names)

@@ -1,0 +1,41 @@
+"""What a source finds, and the items in it."""
+
+import dataclasses
+from typing import NamedTuple
+
+
+class Item(NamedTuple):
+    """One image that was listed but not yet read.
+
+    Attributes:
+        key: Names the image for ever. Unique, relative, the same on every
+            machine.
+        label: Index into `Found.labels`; -1 for what is set aside.
+        location: What the source's `load` needs to read the image.
+        split: The split that the publisher of the data chose for this image,
+            or None to choose by hash.
+        reason: Why it cannot be an image, for what is set aside unread.
+    """
+
+    key: str
+    label: int
+    location: str
+    split: str | None = None
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What a source holds, as far as it is known without reading images.
+
+    Attributes:
+        labels: Class names, in the order of their labels.
+        pieces: What `items` lists one by one, in the workers.
+        images: About how many there are; the number of shards follows.
+        splits: Splits that the publisher chose, such as ("test",).
+    """
+
+    labels: tuple[str, ...]
+    pieces: tuple[str, ...]
+    images: int
+    splits: tuple[str, ...] = ()

@@ -1,0 +1,35 @@
+"""Files that stay open between reads, for random access."""
+
+import contextlib
+import functools
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from pipeline import storage
+from pipeline.sources import tree
+
+
+@contextlib.contextmanager
+def borrow(path: str) -> Iterator[BinaryIO]:
+    """Gives a file to one thread of this process, wherever it stands.
+
+    A local file that was replaced is opened anew.
+    """
+    version = tree.version(path) if storage.is_local(path) else ""
+    opened = _opened(path, version)
+    with opened.lock:
+        yield opened.file
+
+
+class _Opened:
+    def __init__(self, path: str):
+        self.file = storage.open(path)
+        self.lock = threading.Lock()
+        weakref.finalize(self, self.file.close)
+
+
+@functools.lru_cache(maxsize=16)
+def _opened(path: str, version: str) -> _Opened:
+    return _Opened(path)
