@@ -23,6 +23,8 @@ def default() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.name = ""
     config.seed = 0
+    # A split of more pixels is read from its shards as it is trained on.
+    config.memory_gib = 4.0
 
     # What `prepare` reads; see pipeline.prepare.DataConfig.
     config.data = ml_collections.ConfigDict()
@@ -35,7 +37,19 @@ def default() -> ml_collections.ConfigDict:
         {"validation": 0.1, "calibration": 0.1, "test": 0.1}
     )
     config.data.shard_images = 5000
+    # "raw" pixels, "encoded" files, or "auto": raw up to `raw_bytes` an image.
+    config.data.storage = "auto"
+    config.data.raw_bytes = 12_288
+    # "keep" or "drop" exact copies of an image.
+    config.data.duplicates = "keep"
+    # What is set aside: smaller images, larger ones, other Pillow modes.
+    config.data.min_side = 1
+    config.data.max_pixels = 64_000_000
+    config.data.modes = ()
     config.data.max_rejected = 0.01
+    # Where the data set goes, such as "gs://bucket/photos"; the working
+    # directory then gets a copy, or a link to another local directory.
+    config.data.directory = ""
     # Another seed gives other splits; `config.seed` is that of training.
     config.data.seed = 0
 
@@ -65,6 +79,8 @@ def default() -> ml_collections.ConfigDict:
     config.train.precision = "float32"
     # "best": the epoch of highest validation accuracy at the last exit.
     config.train.select = "best"
+    # Batches between checkpoints within an epoch; 0: at its end only.
+    config.train.checkpoint_steps = 0
 
     config.quantize = ml_collections.ConfigDict()
     # Batches of fine-tuning; 0 converts the trained model as it is.

@@ -11,6 +11,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from pipeline import tally
+
 Figure = dict[str, Any]
 
 _SERIES = ("#2f7de1", "#d9730d", "#129a74", "#b04fc4", "#8a8f98")
@@ -72,6 +74,70 @@ def exit_shares(shares: Sequence[float]) -> Figure:
         [bars],
         xaxis={"type": "category", "showgrid": False},
         yaxis={"title_text": "share of test images", "ticksuffix": " %"},
+    )
+
+
+def class_balance(
+    statistics: Mapping[str, Any], labels: Sequence[str]
+) -> Figure:
+    """Draws the share of every class in each split, in percent.
+
+    Args:
+        statistics: Those of the manifest: a description per split.
+        labels: Class names.
+    """
+    names = [html.escape(label, quote=False) for label in labels]
+    traces = []
+    for split, found in statistics.items():
+        total = sum(found["classes"])
+        traces.append(
+            go.Bar(
+                name=split,
+                x=names,
+                y=[100 * images / total for images in found["classes"]],
+                customdata=found["classes"],
+                hovertemplate="%{x}: %{y:.2f} %, %{customdata:,} images",
+            )
+        )
+    return _json(
+        traces,
+        xaxis={"type": "category", "showgrid": False},
+        yaxis={"title_text": "share of the split", "ticksuffix": " %"},
+    )
+
+
+def image_sides(statistics: Mapping[str, Any]) -> Figure:
+    """Draws how many images came in which size, by their shorter side.
+
+    Args:
+        statistics: Those of the manifest: a description per split.
+    """
+    used = [
+        i
+        for i in range(len(tally.SIDES))
+        if any(found["sides"][i] for found in statistics.values())
+    ]
+    bins = range(used[0], used[-1] + 1)
+    ends = [*(str(side - 1) for side in tally.SIDES[1:]), "and more"]
+    names = [f"{tally.SIDES[i]} to {ends[i]}" for i in bins]
+    names = [name.replace("to and", "and") for name in names]
+    traces = [
+        go.Bar(
+            name=split,
+            x=names,
+            y=[found["sides"][i] for i in bins],
+            hovertemplate="%{x} pixels: %{y:,} images",
+        )
+        for split, found in statistics.items()
+    ]
+    return _json(
+        traces,
+        xaxis={
+            "type": "category",
+            "showgrid": False,
+            "title_text": "shorter side, pixels",
+        },
+        yaxis={"title_text": "images"},
     )
 
 

@@ -1,33 +1,46 @@
 """The Beam pipeline from a source of images to TFRecord shards.
 
-    listed items -> (split, shard) by hash -> GroupByKey -> one file per group
+    pieces -> items, listed -> buckets, by content hash -> GroupByKey
+           -> sorted shards, one per bucket and split -> checks and manifest
 
-Only keys are shuffled, never pixels: a worker reads, decodes, resizes and
-writes the images of a whole group. Where an image goes, and the order inside
-a shard, follow from hashes of its key, so the same images give the same bytes
-on every runner, in whatever order they were listed.
+Only keys are shuffled, never pixels: a worker reads, decodes, fits and writes
+the images of a whole bucket. Where an image goes follows from a hash of its
+bytes, and the order in a shard from a hash of its key, so the same images give
+the same bytes on every runner, in whatever order they were listed.
 
 Beam's WriteToTFRecord is not used: its shards differ from run to run, and a
 run that fails can leave some of them.
 """
 
-import collections
 import dataclasses
 import inspect
-import json
-import math
 import os
 import pathlib
-import shutil
+import uuid
 from collections.abc import Mapping, Sequence
 
 import apache_beam as beam
 import ml_collections
 from absl import logging
-from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline import manifest, shard, sources, splits, workdir
-from pipeline.sources.listing import Listing
+from pipeline import (
+    fingerprint,
+    finish,
+    form,
+    manifest,
+    plan,
+    running,
+    shard,
+    sources,
+    splits,
+    spread,
+    storage,
+    workdir,
+)
+from pipeline.image import Rules
+from pipeline.sources.item import Found
+
+_DUPLICATES = ("keep", "drop")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +52,22 @@ class DataConfig:
         size: Height and width of the stored images.
         channels: 1 for grey, 3 for RGB.
         fractions: Shares of "validation", "calibration" and "test"; train is
-            the rest. A source with a test split of its own keeps that.
-        source_options: Arguments of the source's `find`.
-        shard_images: Images per shard, on average.
+            the rest. A split that the publisher chose stays as it is.
+        source_options: Options of the source.
+        shard_images: Images per bucket, at most, on average. A bucket has a
+            shard for each split.
+        storage: "raw" stores pixels, "encoded" JPEG or PNG files; "auto" is
+            raw up to `raw_bytes`.
+        raw_bytes: Bytes of an image, height x width x channels.
+        duplicates: "keep" or "drop" exact copies of an image within a split.
+            One of an image in another, published split is always dropped.
+        min_side: Images with a shorter side than this are set aside.
+        max_pixels: Images with more pixels than this are set aside.
+        modes: Accepted Pillow modes, such as ("RGB", "L"); empty for all.
         max_rejected: Largest share of the images that may be set aside.
         seed: Another seed gives other splits and another order.
+        directory: Where the data set goes, if not in the working directory:
+            another local path or one in an object store.
     """
 
     source: str
@@ -54,8 +78,15 @@ class DataConfig:
         default_factory=dict
     )
     shard_images: int = 5000
+    storage: str = "auto"
+    raw_bytes: int = 12_288
+    duplicates: str = "keep"
+    min_side: int = 1
+    max_pixels: int = 64_000_000
+    modes: Sequence[str] = ()
     max_rejected: float = 0.01
     seed: int = 0
+    directory: str = ""
 
     def __post_init__(self) -> None:
         shares = self.fractions.values()
@@ -70,6 +101,16 @@ class DataConfig:
                 and sum(shares) < 1,
             ),
             "shard_images": ("be at least 1", self.shard_images >= 1),
+            "storage": (
+                f"be one of {', '.join(form.STORAGE)}",
+                self.storage in form.STORAGE,
+            ),
+            "duplicates": (
+                f"be one of {', '.join(_DUPLICATES)}",
+                self.duplicates in _DUPLICATES,
+            ),
+            "min_side": ("be at least 1", self.min_side >= 1),
+            "max_pixels": ("be at least 1", self.max_pixels >= 1),
             "max_rejected": (
                 "be a share in [0, 1]",
                 0 <= self.max_rejected <= 1,
@@ -82,6 +123,135 @@ class DataConfig:
                     f"Received: {name}={getattr(self, name)}"
                 )
 
+    @property
+    def form(self) -> form.Form:
+        """How the images are stored."""
+        auto = self.size**2 * self.channels > self.raw_bytes
+        return form.Form(
+            size=self.size,
+            channels=self.channels,
+            encoded=self.storage == "encoded"
+            or (self.storage == "auto" and auto),
+            rules=Rules(self.min_side, self.max_pixels, tuple(self.modes)),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A preparation that can be run.
+
+    Attributes:
+        data: Its configuration.
+        source: Where the images come from.
+        found: What the source holds.
+        made_from: Fingerprint of configuration and images.
+    """
+
+    data: DataConfig
+    source: sources.Source
+    found: Found
+    made_from: str
+
+
+class PrepareImages(beam.PTransform):
+    """Writes the data set of a job; gives its manifest, one element.
+
+    With the manifest the data set is there, and not before: in an object store
+    it is the last object written. On a local disk the directory itself should
+    be renamed when the pipeline has finished, as `prepare` does.
+    """
+
+    def __init__(self, job: Job, output: str, work: str = ""):
+        """Prepares into a directory.
+
+        Args:
+            job: From `job`.
+            output: Directory of the data set, local or not, there for all
+                workers.
+            work: Directory below it for what is not to be kept.
+        """
+        super().__init__()
+        self._job = job
+        self._output = output
+        self._work = work or storage.join(output, f"work-{uuid.uuid4().hex}")
+
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[dict]:
+        """Builds the steps."""
+        data, source, found = self._job.data, self._job.source, self._job.found
+        placing = plan.Plan(
+            fractions=_fractions(data, found),
+            seed=data.seed,
+            buckets=plan.buckets(found.images, data.shard_images),
+        )
+        facts = finish.Facts(
+            made_from=self._job.made_from,
+            source=data.source,
+            labels=found.labels,
+            size=data.size,
+            channels=data.channels,
+            storage="encoded" if data.form.encoded else "raw",
+            splits=_wanted(placing.fractions, found),
+            max_rejected=data.max_rejected,
+            output=self._output,
+            work=self._work,
+        )
+        chunks = (
+            begin
+            | "Pieces" >> beam.Create(found.pieces)
+            | "SpreadPieces" >> spread.Spread()
+            | "List" >> beam.FlatMap(plan.list_piece, source=source)
+        )
+        listed = (
+            chunks
+            | "ChunkSizes" >> beam.Map(lambda chunk: chunk[0])
+            | "Listed" >> beam.CombineGlobally(sum)
+        )
+        return (
+            chunks
+            | "SpreadChunks" >> spread.Spread()
+            | "Place" >> beam.FlatMap(plan.place, source=source, plan=placing)
+            | "GroupByBucket" >> beam.GroupByKey()
+            | "WriteBucket"
+            >> beam.ParDo(
+                shard.WriteBucket(
+                    source=source,
+                    plan=placing,
+                    form=data.form,
+                    drop_copies=data.duplicates == "drop",
+                    output=self._output,
+                    work=self._work,
+                )
+            )
+            | "Rows" >> beam.combiners.ToList()
+            | "Finish"
+            >> beam.Map(
+                finish.finish,
+                listed=beam.pvalue.AsSingleton(listed),
+                facts=facts,
+            )
+        )
+
+
+def job(config: ml_collections.ConfigDict) -> Job:
+    """Returns the preparation that a configuration describes.
+
+    Raises:
+        ValueError: The configuration or the images cannot be used.
+    """
+    data = _data_config(config)
+    source = sources.build(data.source, **data.source_options)
+    found = source.find()
+    logging.info("%s: about %d images", data.source, found.images)
+    return Job(data, source, found, made_from(config))
+
+
+def made_from(config: ml_collections.ConfigDict) -> str:
+    """Returns a hash that changes when the prepared data would."""
+    data = dataclasses.asdict(_data_config(config))
+    del data["directory"]
+    source = sources.build(config.data.source, **data["source_options"])
+    return fingerprint.of(data, source.state())
+
 
 def prepare(
     config: ml_collections.ConfigDict,
@@ -90,48 +260,123 @@ def prepare(
 ) -> dict:
     """Writes the images of a source as shards, and what they hold.
 
-    The directory gets the shards, `manifest.json`, and `rejected.jsonl` with
-    the key and the reason of every image that was set aside. It is published
-    whole: whatever goes wrong, the old one stays.
+    The directory gets the shards, `manifest.json`, `rejected.jsonl` with the
+    key and the reason of every image that was set aside, and
+    `duplicates.jsonl` with every copy that was dropped. It is published whole:
+    whatever goes wrong, the old one stays.
 
     Args:
         config: `config.data` holds the fields of `DataConfig`.
-        output: Directory to publish.
-        beam_args: Beam's own options. FnApiRunner is the default: DirectRunner
-            is another engine when it can download one than when it cannot.
+        output: Local directory to publish. With `data.directory` the data set
+            is made there, unless it is there already, and a copy is published
+            as `output`, or a link if that is on a local disk, too.
+        beam_args: Beam's own options.
 
     Returns:
         The manifest.
 
     Raises:
         ValueError: The configuration or the images cannot be used.
+        RuntimeError: The runner failed.
     """
-    data = _data_config(config)
-    listing = _find(data)
-    if any(item.split == "test" for item in listing.items):
-        fractions = {**data.fractions, "test": 0.0}
-        data = dataclasses.replace(data, fractions=fractions)
+    task = job(config)
+    directory = task.data.directory
+    if not directory:
+        _publish(task, output, beam_args)
+    elif storage.is_local(directory):
+        if _made_from(directory) != task.made_from:
+            _publish(task, directory, beam_args)
+        _link(output, directory)
+    else:
+        if _made_from(directory) != task.made_from:
+            _run(task, directory, beam_args)
+        with workdir.published(output) as stage:
+            _fetch(directory, stage)
+    result = manifest.read(output)
+    logging.info(
+        "%s: %s, %d rejected, %d copies, %d of them dropped",
+        output,
+        result["counts"],
+        result["rejected"],
+        result["duplicates"]["copies"],
+        result["duplicates"]["dropped"],
+    )
+    return result
+
+
+def _publish(task: Job, output: str | os.PathLike, beam_args) -> None:
     with workdir.published(output) as stage:
         stage.mkdir()
-        shards = _write_shards(data, listing, stage, beam_args)
-        rejected = sorted(
-            [*listing.rejected, *(pair for s in shards for pair in s.rejected)]
+        _run(task, str(stage), beam_args)
+
+
+def _run(task: Job, output: str, beam_args: Sequence[str]) -> None:
+    """Runs the pipeline and waits for it."""
+    options = running.options(beam_args)
+    running.check_output(options, task.data.directory or output)
+    if running.is_template(options):
+        raise ValueError(
+            "keras-dynamic prepare waits for the images; docs/dataflow.md "
+            "tells how to stage a template. Received: --template_location"
         )
-        result = manifest.build(
-            source=data.source,
-            labels=listing.labels,
-            size=data.size,
-            channels=data.channels,
-            shards=shards,
-            rejected=len(rejected),
-        )
-        _check(data, listing, shards, result["counts"], rejected)
-        with open(stage / "rejected.jsonl", "w", encoding="utf-8") as file:
-            for key, reason in rejected:
-                file.write(json.dumps({"key": key, "reason": reason}) + "\n")
-        workdir.write_json(stage / manifest.FILE, result)
-    logging.info("%s: %s, %d rejected", output, result["counts"], len(rejected))
-    return result
+    work = storage.join(output, f"work-{uuid.uuid4().hex}")
+    storage.make_directory(work)
+    pipeline = beam.Pipeline(options=options)
+    _ = pipeline | "PrepareImages" >> PrepareImages(task, output, work)
+    try:
+        running.wait(pipeline)
+    except Exception as error:
+        if refused := finish.failure(work):
+            raise ValueError(refused) from error
+        raise
+    finally:
+        storage.remove_tree(work)
+
+
+def _link(output: str | os.PathLike, directory: str) -> None:
+    """Makes `output` a link to a directory on a local disk."""
+    output = pathlib.Path(output)
+    if output.is_symlink():
+        output.unlink()  # Else its old target would be replaced.
+    with workdir.published(output) as stage:
+        stage.symlink_to(os.path.abspath(directory))
+
+
+def _made_from(directory: str) -> str:
+    """What a data set that is there was made from; "" if there is none."""
+    path = storage.join(directory, manifest.FILE)
+    if not storage.exists(path):
+        return ""
+    return manifest.parse(storage.read(path), path)["made_from"]
+
+
+def _fetch(directory: str, stage: os.PathLike) -> None:
+    """Copies a data set, its manifest and all that it names, to local disk."""
+    os.mkdir(stage)
+    path = storage.join(directory, manifest.FILE)
+    description = manifest.parse(storage.read(path), path)
+    files = [shard["file"] for shard in description["shards"]]
+    for name in (*files, finish.REJECTED, finish.DUPLICATES, manifest.FILE):
+        with (
+            storage.open(storage.join(directory, name)) as source,
+            open(os.path.join(stage, name), "wb") as target,
+        ):
+            while data := source.read(1 << 24):
+                target.write(data)
+
+
+def _fractions(data: DataConfig, found: Found) -> dict[str, float]:
+    """Returns the shares of the splits that the publisher did not choose."""
+    return {
+        split: 0.0 if split in found.splits else share
+        for split, share in data.fractions.items()
+    }
+
+
+def _wanted(fractions: Mapping[str, float], found: Found) -> tuple[str, ...]:
+    """Returns the splits that must get images."""
+    shared = (split for split, share in fractions.items() if share)
+    return ("train", *found.splits, *shared)
 
 
 def _data_config(config: ml_collections.ConfigDict) -> DataConfig:
@@ -145,111 +390,3 @@ def _data_config(config: ml_collections.ConfigDict) -> DataConfig:
             f"{error}. Received: {', '.join(given)}"
         ) from error
     return DataConfig(**given)
-
-
-def _find(data: DataConfig) -> Listing:
-    source = sources.get(data.source)
-    try:
-        inspect.signature(source.find).bind(**data.source_options)
-    except TypeError as error:
-        raise ValueError(
-            f"`data.source_options` do not fit source {data.source!r}: "
-            f"{error}. Received: {dict(data.source_options)}"
-        ) from error
-    listing = source.find(**data.source_options)
-    keys = collections.Counter(item.key for item in listing.items)
-    if len(keys) < len(listing.items):
-        key, times = keys.most_common(1)[0]
-        raise ValueError(
-            "The key of every image must be its own. "
-            f"Received: {key!r} {times} times"
-        )
-    logging.info("%s: %d images", data.source, len(listing.items))
-    return listing
-
-
-def _write_shards(
-    data: DataConfig,
-    listing: Listing,
-    stage: pathlib.Path,
-    beam_args: Sequence[str],
-) -> list[shard.Shard]:
-    """Runs the pipeline; returns the shards in order."""
-    listed = collections.Counter(
-        item.split or splits.assign(item.key, data.fractions, data.seed)
-        for item in listing.items
-    )
-    numbers = {
-        split: math.ceil(listed[split] / data.shard_images) for split in listed
-    }
-    (stage / "work").mkdir()
-    options = PipelineOptions(["--runner=FnApiRunner", *beam_args])
-    with beam.Pipeline(options=options) as pipeline:
-        _ = (
-            pipeline
-            | "Listed"
-            >> beam.Create(
-                (item.key, item.label, item.location, item.split)
-                for item in listing.items
-            )
-            | "Place"
-            >> beam.Map(
-                shard.place,
-                fractions=data.fractions,
-                seed=data.seed,
-                shards=numbers,
-            )
-            | "Group" >> beam.GroupByKey()
-            | "WriteShard"
-            >> beam.ParDo(
-                shard.WriteShard(
-                    stage=str(stage),
-                    load=sources.get(data.source).load,
-                    size=data.size,
-                    channels=data.channels,
-                    shards=numbers,
-                )
-            )
-            | "WriteRow" >> beam.Map(shard.write_row, stage=str(stage))
-        )
-    shards = shard.read_rows(stage)
-    shutil.rmtree(stage / "work")  # And the attempts of workers that died.
-    return shards
-
-
-def _check(
-    data: DataConfig,
-    listing: Listing,
-    shards: Sequence[shard.Shard],
-    counts: Mapping[str, int],
-    rejected: Sequence[tuple[str, str]],
-) -> None:
-    """Raises an error unless the images can be trained on and tested."""
-    listed = len(listing.items) + len(listing.rejected)
-    accounted = sum(counts.values()) + len(rejected)
-    if accounted != listed:
-        raise RuntimeError(
-            f"{listed} images were listed, but {accounted} came back from "
-            "the pipeline: its runner lost or repeated some"
-        )
-    if len(rejected) > data.max_rejected * listed:
-        first = "; ".join(f"{key}: {reason}" for key, reason in rejected[:5])
-        raise ValueError(
-            f"`data.max_rejected` lets at most {data.max_rejected:.2%} of the "
-            f"images be set aside. Received: {len(rejected)} of {listed}, "
-            f"first {first}"
-        )
-    wanted = {"train", *(s for s, share in data.fractions.items() if share)}
-    if empty := [s for s in splits.SPLITS if s in wanted and not counts[s]]:
-        raise ValueError(
-            "Every split of `data.fractions` must get an image; use larger "
-            f"fractions or more images. Received: none in {', '.join(empty)}"
-        )
-    taught = {
-        label for row in shards if row.split == "train" for label in row.labels
-    }
-    if len(taught) < 2:
-        raise ValueError(
-            "The train split must hold at least two classes. Received: "
-            f"{', '.join(listing.labels[label] for label in taught)}"
-        )

@@ -10,6 +10,7 @@ import plotly.offline
 from pipeline import (
     augmentation,
     dataset,
+    manifest,
     plots,
     predictions,
     samples,
@@ -53,6 +54,7 @@ def report(config: ml_collections.ConfigDict, layout: Layout) -> pathlib.Path:
             f"of {layout.bundle}; run `keras-dynamic convert` again. "
             f"Received: {len(metrics['exits'])} exits"
         )
+    data = manifest.read(layout.data)
     shipped = next((r for r in metrics["routed"] if r.get("bundle")), None)
     page = _template().render(
         metrics=metrics,
@@ -60,6 +62,9 @@ def report(config: ml_collections.ConfigDict, layout: Layout) -> pathlib.Path:
         provenance=bundle.provenance,
         enabled=bundle.policy.enabled,
         samples=_samples(config, layout, bundle),
+        data=data,
+        balance_figure=plots.class_balance(data["statistics"], data["labels"]),
+        sides_figure=plots.image_sides(data["statistics"]),
         madds_figure=plots.accuracy_against_madds(metrics),
         latency_figure=plots.accuracy_against_latency(metrics),
         shares_figure=shipped and plots.exit_shares(shipped["exit_shares"]),

@@ -1,155 +1,181 @@
-"""Which shard an image goes to, and how a worker writes a shard."""
+"""How a worker writes the shards of a bucket, one per split."""
 
-import collections
-import dataclasses
+import contextlib
 import hashlib
-import json
-import pathlib
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
-import numpy as np
 from absl import logging
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
-from PIL import Image
 
-from pipeline import image, record, splits
-
-# Plain values, because Beam codes them several times faster than objects.
-Listed = tuple[str, int, str, str | None]  # Key, label, location, split.
-Group = tuple[str, int]  # Split, number of the shard in it.
-Placed = tuple[int, str, int, str]  # Order, key, label, location.
-
-
-@dataclasses.dataclass(frozen=True)
-class Shard:
-    """What a worker tells about the shard it wrote.
-
-    Attributes:
-        file: Name of the file.
-        split: Name of the split.
-        images: Number of records.
-        bytes: Size of the file.
-        sha256: Hash of the file.
-        channel_sums: Sum of all pixels, per channel.
-        labels: The labels that occur.
-        rejected: (key, reason) of each image that was set aside.
-    """
-
-    file: str
-    split: str
-    images: int
-    bytes: int
-    sha256: str
-    channel_sums: tuple[int, ...]
-    labels: tuple[int, ...]
-    rejected: tuple[tuple[str, str], ...]
+from pipeline import record, splits, storage, tally, tfrecord
+from pipeline.form import Form, Stored
+from pipeline.image import BadImage
+from pipeline.plan import Plan, unpack
+from pipeline.record import Record
+from pipeline.sources import Source
+from pipeline.sources.item import Item
 
 
-def place(
-    listed: Listed,
-    fractions: Mapping[str, float],
-    seed: int,
-    shards: Mapping[str, int],
-) -> tuple[Group, Placed]:
-    """Returns the group of an image, and the image with its order there.
+class WriteBucket(beam.DoFn):
+    """Writes the images of a bucket in order, yields what became of them.
 
-    Args:
-        listed: The fields of an `Item`.
-        fractions: Shares of the splits.
-        seed: Of the splits and the order.
-        shards: Number of shards per split.
-    """
-    key, label, location, split = listed
-    split = split or splits.assign(key, fractions, seed)
-    order = splits.hash63(key, f"order-{seed}")
-    number = order * shards[split] >> splits.HASH_BITS
-    return (split, number), (order, key, label, location)
+    An attempt is written under a name of its own and renamed when complete; the
+    final name holds the hash of the bytes. So a bundle that a runner repeats
+    replaces a shard by the same bytes, and a new data set in an object store
+    never touches a shard of the old one that differs.
 
+    The row of a bucket is plain JSON:
 
-class WriteShard(beam.DoFn):
-    """Decodes the images of a group, writes them in order, yields a `Shard`.
-
-    An attempt is written under a name of its own and renamed when complete,
-    so a bundle that a runner repeats replaces a shard by the same bytes.
+        {"listed": items, "shards": [{"file", "split", "images", "bytes",
+         "sha256", "tally"}, ...], "rejected": [[key, reason], ...],
+         "dropped": [[key, key of the image it repeats], ...],
+         "copies": images that repeat another, "across": those whose other is
+         in another split, "conflicting": those with another label}
     """
 
     def __init__(
         self,
-        stage: str,
-        load: Callable[[str], Image.Image],
-        size: int,
-        channels: int,
-        shards: Mapping[str, int],
+        *,
+        source: Source,
+        plan: Plan,
+        form: Form,
+        drop_copies: bool,
+        output: str,
+        work: str,
     ):
-        self.stage = stage
-        self.load = load
-        self.size = size
-        self.channels = channels
-        self.shards = shards
+        self.source = source
+        self.plan = plan
+        self.form = form
+        self.drop_copies = drop_copies
+        self.output = output
+        self.work = work
 
-    def process(
-        self, element: tuple[Group, Iterable[Placed]]
-    ) -> Iterator[Shard]:
-        """Writes the shard of one group."""
-        (split, number), placed = element
-        name = f"{split}-{number:05d}-of-{self.shards[split]:05d}.tfrecord"
-        attempt = FileSystems.join(self.stage, "work", uuid.uuid4().hex)
-        digest, size = hashlib.sha256(), 0
-        sums = np.zeros((self.size, self.size, self.channels), np.int64)
-        labels, rejected = collections.Counter(), []
-        with FileSystems.create(
-            attempt, compression_type=CompressionTypes.UNCOMPRESSED
-        ) as file:
-            for _, key, label, location in sorted(placed):
+    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[dict]:
+        """Writes the shards of one bucket."""
+        bucket, chunks = element
+        items = [item for chunk in chunks for item in unpack(chunk)]
+        items.sort(key=self.plan.order)
+        row = {"listed": len(items), "shards": [], "rejected": []}
+        row |= {"dropped": [], "copies": 0, "across": 0, "conflicting": 0}
+        first = {}
+        with contextlib.ExitStack() as stack:
+            shards = {}
+            for item in items:
                 try:
-                    loaded = self.load(location)
-                except image.BadImage as error:
-                    rejected.append((key, str(error)))
+                    image, content = self._load(item, bucket)
+                    stored = self.form.apply(content)
+                except BadImage as error:
+                    row["rejected"].append([item.key, str(error)])
                     continue
-                pixels = image.fit(loaded, self.size, self.channels)
-                data = record.frame(record.encode(pixels, label, key))
-                file.write(data)
-                digest.update(data)
-                size += len(data)
-                sums += pixels
-                labels[label] += 1
-        FileSystems.rename([attempt], [FileSystems.join(self.stage, name)])
-        images = labels.total()
+                split = self.plan.split(item, image)
+                if image in first:
+                    if self._drops(item, split, first[image], row):
+                        continue
+                else:
+                    first[image] = item.key, item.label, split
+                if split not in shards:
+                    shards[split] = stack.enter_context(
+                        _Shard(self.work, self.form)
+                    )
+                shards[split].add(item, stored)
+            for split, shard in shards.items():
+                row["shards"].append(self._publish(shard, split, bucket))
+        images = sum(shard["images"] for shard in row["shards"])
         Metrics.counter("prepare", "images").inc(images)
-        Metrics.counter("prepare", "rejected").inc(len(rejected))
-        logging.info("%s: %d images, %d rejected", name, images, len(rejected))
-        yield Shard(
-            file=name,
-            split=split,
-            images=images,
-            bytes=size,
-            sha256=digest.hexdigest(),
-            channel_sums=tuple(sums.sum((0, 1)).tolist()),
-            labels=tuple(sorted(labels)),
-            rejected=tuple(rejected),
+        Metrics.counter("prepare", "rejected").inc(len(row["rejected"]))
+        Metrics.counter("prepare", "copies").inc(row["copies"])
+        logging.info(
+            "bucket %d of %d: %d images, %d rejected",
+            bucket + 1,
+            self.plan.buckets,
+            images,
+            len(row["rejected"]),
+        )
+        yield row
+
+    def _load(self, item: Item, bucket: int) -> tuple[bytes, object]:
+        """Returns the identity of an item's image, and the image."""
+        if item.reason:
+            raise BadImage(item.reason)
+        content = self.source.load(item.location)
+        image = splits.identity(content)
+        if self.plan.bucket(image) != bucket:
+            raise BadImage("changed while it was being prepared")
+        return image, content
+
+    def _drops(
+        self, item: Item, split: str, original: tuple, row: dict
+    ) -> bool:
+        """Counts a copy; returns whether it is to be left out."""
+        key, label, original_split = original
+        across = split != original_split
+        row["copies"] += 1
+        row["across"] += across
+        row["conflicting"] += item.label != label
+        if not (across or self.drop_copies):
+            return False
+        row["dropped"].append([item.key, key])
+        return True
+
+    def _publish(self, shard: "_Shard", split: str, bucket: int) -> dict:
+        facts = shard.close()
+        name = (
+            f"{split}-{bucket:05d}-of-{self.plan.buckets:05d}-"
+            f"{facts['sha256'][:12]}.tfrecord"
+        )
+        storage.rename(shard.path, storage.join(self.output, name))
+        return {"file": name, "split": split, **facts}
+
+
+class _Shard:
+    """A shard that is being written, under a name of its own."""
+
+    def __init__(self, directory: str, form: Form):
+        self.path = storage.join(directory, uuid.uuid4().hex)
+        self._form = form
+        self._file = storage.create(self.path)
+        self._digest = hashlib.sha256()
+        self._images = self._bytes = 0
+        self._counter = tally.Counter(form.channels)
+
+    def __enter__(self) -> "_Shard":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._file.close()
+
+    def add(self, item: Item, stored: Stored) -> None:
+        """Writes one image."""
+        data = tfrecord.frame(
+            record.encode(
+                Record(
+                    key=item.key,
+                    label=item.label,
+                    height=self._form.size,
+                    width=self._form.size,
+                    channels=self._form.channels,
+                    raw=stored.raw,
+                    encoded=stored.encoded,
+                    format=stored.format,
+                )
+            )
+        )
+        self._file.write(data)
+        self._digest.update(data)
+        self._images += 1
+        self._bytes += len(data)
+        self._counter.add(
+            stored.pixels, item.label, stored.height, stored.width
         )
 
-
-def write_row(shard: Shard, stage: str) -> None:
-    """Leaves the row of a complete shard where the driver reads it."""
-    path = FileSystems.join(stage, "work", f"{shard.file}.json")
-    with FileSystems.create(
-        path, compression_type=CompressionTypes.UNCOMPRESSED
-    ) as file:
-        file.write(json.dumps(dataclasses.asdict(shard)).encode())
-
-
-def read_rows(stage: pathlib.Path) -> list[Shard]:
-    """Returns all shards that were completed, in the order of their splits."""
-    shards = []
-    for path in (stage / "work").glob("*.json"):
-        row = json.loads(path.read_text(encoding="utf-8"))
-        rejected = tuple((key, reason) for key, reason in row.pop("rejected"))
-        shards.append(Shard(rejected=rejected, **row))
-    return sorted(
-        shards, key=lambda row: (splits.SPLITS.index(row.split), row.file)
-    )
+    def close(self) -> dict:
+        """Ends the file; returns what is in it."""
+        self._file.close()
+        return {
+            "images": self._images,
+            "bytes": self._bytes,
+            "sha256": self._digest.hexdigest(),
+            "tally": self._counter.tally(),
+        }

@@ -1,29 +1,51 @@
-"""The four splits, and the hash that sends each image to one of them."""
+"""The four splits, and the hashes that send each image to one of them."""
 
 import hashlib
 from collections.abc import Mapping
+
+import numpy as np
 
 SPLITS = ("train", "validation", "calibration", "test")
 
 HASH_BITS = 63  # Beam codes integers as signed 64-bit.
 
 
-def hash63(key: str, purpose: str) -> int:
-    """Hashes a key to an integer in [0, 2**63), differently per purpose."""
-    digest = hashlib.blake2b(
-        key.encode(), digest_size=8, key=purpose.encode()
-    ).digest()
+def identity(content: bytes | np.ndarray) -> bytes:
+    """Returns what exact duplicates have in common.
+
+    Args:
+        content: An encoded file, or pixels; a file and its pixels differ.
+
+    Returns:
+        SHA-256, 32 bytes.
+    """
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).digest()
+    digest = hashlib.sha256(repr(content.shape).encode())
+    digest.update(np.ascontiguousarray(content))
+    return digest.digest()
+
+
+def hash63(data: bytes, purpose: str) -> int:
+    """Hashes bytes to an integer in [0, 2**63), differently per purpose."""
+    digest = hashlib.blake2b(data, digest_size=8, key=purpose.encode()).digest()
     return int.from_bytes(digest, "big") >> (64 - HASH_BITS)
 
 
-def assign(key: str, fractions: Mapping[str, float], seed: int) -> str:
-    """Returns the split of an image, a function of its key alone.
+def assign(image: bytes, fractions: Mapping[str, float], seed: int) -> str:
+    """Returns the split of an image, a function of what it shows alone.
 
-    The key's hash is a point in [0, 1): the fractions of validation,
+    The hash of its identity is a point in [0, 1): the fractions of validation,
     calibration and test lie there one after the other, and train is the rest.
-    So adding images moves none, and shares are met on average only.
+    So adding images moves none, copies of an image fall into one split, and
+    shares are met on average only.
+
+    Args:
+        image: Its `identity`.
+        fractions: Shares of the splits.
+        seed: Another one gives other splits.
     """
-    point = hash63(key, f"split-{seed}") / 2**HASH_BITS
+    point = hash63(image, f"split-{seed}") / 2**HASH_BITS
     edge = 0.0
     for split in SPLITS[1:]:
         edge += fractions.get(split, 0.0)

@@ -116,8 +116,10 @@ def _fingerprints(config) -> dict[str, str]:
         parts = [settings[section] for section in stage.sections]
         parts += [prints[needed] for needed in stage.needs]
         if name == "prepare":
-            source = sources.get(config.data.source)
-            parts.append(source.state(**config.data.source_options))
+            source = sources.build(
+                config.data.source, **config.data.source_options
+            )
+            parts.append(source.state())
         prints[name] = fingerprint.of(name, parts)
     return prints
 

@@ -1,7 +1,10 @@
 import io
+import zlib
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline import image
@@ -105,6 +108,8 @@ def test_photographs_are_turned_upright():
     )
 
 
+TURNED = Image.Exif()
+TURNED[0x0112] = 6
 JPEG = encoded(Image.fromarray(PIXELS), "JPEG")
 PNG = encoded(Image.fromarray(PIXELS))
 
@@ -132,6 +137,44 @@ def test_bad_images_give_the_same_reason_twice(data):
     assert "0x" not in reasons[0]
 
 
+@given(
+    st.integers(0, 2),
+    st.booleans(),
+    st.integers(1, 70),
+    st.integers(1, 70),
+    st.integers(20, 100),
+)
+def test_both_decoders_give_the_same_pixels(
+    subsampling, progressive, height, width, quality
+):
+    rng = np.random.default_rng(height * width)
+    noise = rng.integers(0, 256, (height, width, 3), np.uint8)
+    data = encoded(
+        Image.fromarray(noise),
+        "JPEG",
+        subsampling=subsampling,
+        progressive=progressive,
+        quality=quality,
+    )
+    fast = image.plain_jpeg(data)
+    np.testing.assert_array_equal(fast, np.asarray(image.decode(data)))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PNG,
+        b"",
+        JPEG[: len(JPEG) // 2],
+        encoded(Image.fromarray(PIXELS).convert("L"), "JPEG"),
+        encoded(Image.fromarray(PIXELS).convert("CMYK"), "JPEG"),
+        encoded(Image.fromarray(PIXELS), "JPEG", exif=TURNED),
+    ],
+)
+def test_what_is_not_plain_is_left_to_pillow(data):
+    assert image.plain_jpeg(data) is None
+
+
 def test_flipped_bits_give_an_image_or_a_reason():
     """Not all damage can be found in a JPEG, but none may crash."""
     found = 0
@@ -143,3 +186,27 @@ def test_flipped_bits_give_an_image_or_a_reason():
         except image.BadImage:
             found += 1
     assert found > 10
+
+
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [
+        (image.Rules(min_side=41), "too small: 60 x 40, at least 41 x 41"),
+        (image.Rules(max_pixels=2399), "too large: 60 x 40, at most 2399"),
+        (image.Rules(modes=("L", "1")), "wrong mode: RGB, accepted are L, 1"),
+    ],
+)
+def test_rules(rules, reason):
+    for decode, data in ((image.decode, PNG), (image.plain_jpeg, JPEG)):
+        with pytest.raises(image.BadImage, match=reason):
+            decode(data, rules)
+    image.decode(PNG, image.Rules(40, 2400, ("RGB",)))
+
+
+def test_a_header_that_claims_too_much_is_not_decoded():
+    """Pillow alone would take 12 GB for it, or warn."""
+    data = bytearray(PNG)
+    data[16:24] = (60_000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    with pytest.raises(image.BadImage, match=r"too large: more than"):
+        image.decode(bytes(data))

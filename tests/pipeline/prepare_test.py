@@ -1,3 +1,4 @@
+import collections
 import hashlib
 import io
 import json
@@ -13,11 +14,16 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipeline import image, prepare, splits
-from pipeline.sources import digits, image_folder, listing
+from pipeline import plan, prepare, shard, splits
+from pipeline.sources import digits, image_folder
+from pipeline.sources.item import Found
 
 RNG = np.random.default_rng(0)
 THREADS = ["--direct_num_workers=2", "--direct_running_mode=multi_threading"]
+PROCESSES = [
+    "--direct_num_workers=2",
+    "--direct_running_mode=multi_processing",
+]
 
 
 def config(source="digits", **changes):
@@ -40,10 +46,12 @@ def contents(directory):
 
 def records(directory, manifest):
     """Returns {key: (split, label, pixels)} as TensorFlow reads them."""
+    encoded = manifest["storage"] == "encoded"
+    content = "image/encoded" if encoded else "image/raw"
     features = {
         name: tf.io.FixedLenFeature([], kind)
         for name, kind in {
-            "image/raw": tf.string,
+            content: tf.string,
             "image/key": tf.string,
             "image/label": tf.int64,
             "image/height": tf.int64,
@@ -52,23 +60,27 @@ def records(directory, manifest):
         }.items()
     }
     found = {}
-    for shard in manifest["shards"]:
-        path = str(directory / shard["file"])
+    for facts in manifest["shards"]:
+        path = str(directory / facts["file"])
         count = 0
         for example in tf.data.TFRecordDataset(path):
             row = tf.io.parse_single_example(example, features)
             shape = [
                 int(row[f"image/{n}"]) for n in ("height", "width", "channels")
             ]
-            pixels = np.frombuffer(row["image/raw"].numpy(), np.uint8)
+            data = row[content].numpy()
+            if encoded:
+                pixels = np.asarray(Image.open(io.BytesIO(data)))
+            else:
+                pixels = np.frombuffer(data, np.uint8)
             key = row["image/key"].numpy().decode()
             found[key] = (
-                shard["split"],
+                facts["split"],
                 int(row["image/label"]),
                 pixels.reshape(shape),
             )
             count += 1
-        assert count == shard["images"]
+        assert count == facts["images"]
     return found
 
 
@@ -95,61 +107,101 @@ def folder_config(root, **changes):
     return config("image_folder", source_options={"path": str(root)}, **changes)
 
 
-def test_every_digit_is_in_the_split_of_its_key(found):
+def digit_items():
+    source = digits.Digits()
+    return source, list(source.items("all"))
+
+
+def test_every_digit_is_in_the_split_of_its_content(found):
     fractions = config().data.fractions
-    items = digits.find().items
+    source, items = digit_items()
     assert set(found) == {item.key for item in items}
     for item in items:
         split, label, _ = found[item.key]
-        assert split == splits.assign(item.key, fractions, 0)
+        identity = splits.identity(source.load(item.location))
+        assert split == splits.assign(identity, fractions, 0)
         assert label == item.label
 
 
 def test_pixels_are_stored_exactly(found):
-    for item in digits.find().items[:50]:
+    source, items = digit_items()
+    for item in items[:50]:
         np.testing.assert_array_equal(
-            found[item.key][2], image.fit(digits.load(item.location), 8, 1)
+            found[item.key][2][..., 0], source.load(item.location)
         )
 
 
 def test_manifest_describes_the_shards(prepared, found):
     output, manifest = prepared
     assert json.loads((output / "manifest.json").read_text()) == manifest
-    assert manifest["format_version"] == 1
+    assert manifest["format_version"] == 2
     assert manifest["source"] == "digits"
     assert manifest["labels"] == list("0123456789")
     assert (manifest["size"], manifest["channels"]) == (8, 1)
+    assert manifest["storage"] == "raw"
     assert manifest["rejected"] == 0
     assert list(manifest["counts"]) == list(splits.SPLITS)
-    assert sum(manifest["counts"].values()) == 1797
-    assert len([s for s in manifest["shards"] if s["split"] == "train"]) == 3
-    for shard in manifest["shards"]:
-        data = (output / shard["file"]).read_bytes()
-        assert shard["bytes"] == len(data)
-        assert shard["sha256"] == hashlib.sha256(data).hexdigest()
-    files = {shard["file"] for shard in manifest["shards"]}
+    assert sum(manifest["counts"].values()) == manifest["listed"] == 1797
+    # 1797 images in buckets of at most 500 on average: 4 of them.
+    assert len([s for s in manifest["shards"] if s["split"] == "train"]) == 4
+    for row in manifest["shards"]:
+        data = (output / row["file"]).read_bytes()
+        assert row["bytes"] == len(data)
+        assert row["sha256"] == hashlib.sha256(data).hexdigest()
+        assert row["file"].startswith(f"{row['split']}-000")
+        assert row["file"].endswith(f"-{row['sha256'][:12]}.tfrecord")
+    files = {row["file"] for row in manifest["shards"]}
     assert set(os.listdir(output)) == {
         *files,
         "manifest.json",
         "rejected.jsonl",
+        "duplicates.jsonl",
     }
-    train = np.stack([p for s, _, p in found.values() if s == "train"])
-    np.testing.assert_allclose(
-        manifest["channel_mean"]["train"], [train.mean() / 255]
+
+
+@pytest.mark.parametrize("split", splits.SPLITS)
+def test_statistics_are_those_of_the_images(prepared, found, split):
+    statistics = prepared[1]["statistics"][split]
+    labels = [label for s, label, _ in found.values() if s == split]
+    pixels = np.stack([p for s, _, p in found.values() if s == split]) / 255
+    np.testing.assert_array_equal(
+        statistics["classes"], np.bincount(labels, minlength=10)
     )
+    np.testing.assert_allclose(statistics["channel_mean"], [pixels.mean()])
+    np.testing.assert_allclose(statistics["channel_std"], [pixels.std()])
+    assert statistics["sides"] == [len(labels)] + 9 * [0]
 
 
-@pytest.mark.parametrize("beam_args", [[], THREADS])
+def test_shards_are_sorted_by_a_hash_of_the_key(prepared):
+    output, manifest = prepared
+    for row in manifest["shards"]:
+        found = records(output, {**manifest, "shards": [row]})
+        order = [splits.hash63(key.encode(), "order-0") for key in found]
+        assert order == sorted(order)
+
+
+class Shuffled(digits.Digits):
+    """The digits, listed in another order and in several pieces."""
+
+    def find(self):
+        found = super().find()
+        return Found(found.labels, tuple("abc"), found.images)
+
+    def items(self, piece):
+        items = list(super().items("all"))
+        order = np.random.default_rng(0).permutation(len(items))
+        for i in order["abc".index(piece) :: 3]:
+            yield items[i]
+
+
+@pytest.mark.parametrize(
+    "beam_args", [[], THREADS, pytest.param(PROCESSES, marks=pytest.mark.slow)]
+)
 def test_same_bytes_from_any_runner_and_order(
     prepared, tmp_path, monkeypatch, beam_args
 ):
-    found = digits.find()
-    shuffled = [found.items[i] for i in RNG.permutation(len(found.items))]
-    monkeypatch.setattr(
-        digits,
-        "find",
-        lambda: listing.Listing(found.labels, tuple(shuffled)),
-    )
+    if beam_args is not PROCESSES:  # Its workers cannot import this test.
+        monkeypatch.setattr(digits, "Digits", Shuffled)
     prepare.prepare(config(), tmp_path / "data", beam_args)
     assert contents(tmp_path / "data") == contents(prepared[0])
 
@@ -171,6 +223,22 @@ def test_adding_images_moves_none(tmp_path):
         np.testing.assert_array_equal(after[key][2], pixels)
 
 
+def test_one_more_image_changes_one_shard(tmp_path):
+    write_folder(tmp_path / "in", 60)
+    data = folder_config(tmp_path / "in", shard_images=20)
+    before = prepare.prepare(data, tmp_path / "1")
+    pixels = RNG.integers(0, 256, (8, 8, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "in" / "cat" / "new.png")
+    after = prepare.prepare(data, tmp_path / "2")
+    old, new = (
+        {row["file"] for row in manifest["shards"]}
+        for manifest in (before, after)
+    )
+    assert len(old) > 8
+    assert len(old - new) <= 1
+    assert len(new - old) == 1
+
+
 def test_a_published_test_split_stays(tmp_path):
     write_folder(tmp_path / "in" / "train", 40)
     write_folder(tmp_path / "in" / "test", 5)
@@ -179,6 +247,101 @@ def test_a_published_test_split_stays(tmp_path):
     found = records(tmp_path / "out", manifest)
     for key, (split, _, _) in found.items():
         assert (split == "test") == key.startswith("test/")
+
+
+def copy_some(root, count):
+    """Copies images under other names; returns {copy: original}."""
+    copies = {}
+    for index in range(count):
+        original = f"cat/{index:03d}.png"
+        copies[f"cat/copy{index}.png"] = original
+        data = (root / original).read_bytes()
+        (root / f"cat/copy{index}.png").write_bytes(data)
+    return copies
+
+
+def test_copies_are_in_the_split_of_their_original(tmp_path):
+    write_folder(tmp_path / "in", 40)
+    copies = copy_some(tmp_path / "in", 20)
+    # One has another label.
+    (tmp_path / "in/dog/cat.png").write_bytes(
+        (tmp_path / "in/cat/030.png").read_bytes()
+    )
+    manifest = prepare.prepare(
+        folder_config(tmp_path / "in", shard_images=20), tmp_path / "out"
+    )
+    assert manifest["duplicates"] == {
+        "copies": 21,
+        "across_splits": 0,
+        "conflicting": 1,
+        "dropped": 0,
+    }
+    found = records(tmp_path / "out", manifest)
+    assert len(found) == 101
+    for copy, original in copies.items():
+        assert found[copy][0] == found[original][0]
+    assert len({found[copy][0] for copy in copies}) > 1
+
+
+def test_copies_are_dropped_if_wanted(tmp_path):
+    write_folder(tmp_path / "in", 40)
+    copies = copy_some(tmp_path / "in", 20)
+    data = folder_config(tmp_path / "in", duplicates="drop")
+    manifest = prepare.prepare(data, tmp_path / "out")
+    assert manifest["duplicates"]["dropped"] == 20
+    assert sum(manifest["counts"].values()) == 80
+    assert manifest["listed"] == 100
+    found = records(tmp_path / "out", manifest)
+    lines = (tmp_path / "out" / "duplicates.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    for row in rows:
+        pair = {row["key"], row["of"]}
+        assert pair in [{a, b} for a, b in copies.items()]
+        assert row["key"] not in found
+        assert row["of"] in found
+
+
+def test_a_copy_of_a_test_image_is_not_trained_on(tmp_path):
+    write_folder(tmp_path / "in" / "train", 40)
+    write_folder(tmp_path / "in" / "test", 5)
+    for index in range(5):
+        data = (tmp_path / f"in/test/cat/00{index}.png").read_bytes()
+        (tmp_path / f"in/train/cat/copy{index}.png").write_bytes(data)
+    manifest = prepare.prepare(folder_config(tmp_path / "in"), tmp_path / "out")
+    assert manifest["duplicates"]["across_splits"] == 5
+    assert manifest["duplicates"]["dropped"] == 5
+    assert manifest["counts"]["test"] == 10
+    assert not [k for k in records(tmp_path / "out", manifest) if "copy" in k]
+
+
+def test_encoded_files_are_kept_as_they_are(tmp_path):
+    write_folder(tmp_path / "in")
+    data = folder_config(tmp_path / "in", channels=3, storage="encoded")
+    manifest = prepare.prepare(data, tmp_path / "out")
+    assert manifest["storage"] == "encoded"
+    found = records(tmp_path / "out", manifest)
+    assert len(found) == 40
+    for key, (_, _, pixels) in found.items():
+        expected = np.asarray(Image.open(tmp_path / "in" / key))
+        np.testing.assert_array_equal(pixels, expected)
+    stored = b"".join(contents(tmp_path / "out").values())
+    assert (tmp_path / "in/cat/000.png").read_bytes() in stored
+
+
+def test_a_directory_of_its_own_is_shared(tmp_path):
+    shared = tmp_path / "shared" / "digits"
+    first = prepare.prepare(config(directory=str(shared)), tmp_path / "a")
+    inodes = {path.name: path.stat().st_ino for path in shared.iterdir()}
+    assert (
+        prepare.prepare(config(directory=str(shared)), tmp_path / "b") == first
+    )
+    assert inodes == {p.name: p.stat().st_ino for p in shared.iterdir()}
+    other = prepare.prepare(
+        config(directory=str(shared), seed=1), tmp_path / "b"
+    )
+    assert other != first
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    assert (tmp_path / "b").resolve() == shared
 
 
 def damaged(directory):
@@ -240,18 +403,34 @@ def test_too_many_bad_images_leave_the_old_data(tmp_path):
 def test_an_error_in_the_middle_leaves_the_old_data(tmp_path, monkeypatch):
     prepare.prepare(config(), tmp_path / "out")
     before = contents(tmp_path / "out")
-    load = digits.load
+    load = digits.Digits.load
 
-    def fail(location):
+    def fail(self, location):
         if location == "1000":
             raise OSError("the disk is gone")
-        return load(location)
+        return load(self, location)
 
-    monkeypatch.setattr(digits, "load", fail)
+    monkeypatch.setattr(digits.Digits, "load", fail)
     with pytest.raises(OSError, match="the disk is gone"):
         prepare.prepare(config(), tmp_path / "out")
     assert contents(tmp_path / "out") == before
     assert os.listdir(tmp_path) == ["out"]
+
+
+def test_an_image_that_changes_meanwhile_is_set_aside(tmp_path, monkeypatch):
+    load, loaded = digits.Digits.load, collections.Counter()
+
+    def change(self, location):
+        loaded[location] += 1
+        other = location == "1000" and loaded[location] == 2
+        return load(self, location) ^ other
+
+    monkeypatch.setattr(digits.Digits, "load", change)
+    # With as many buckets as images the other image is in another one.
+    manifest = prepare.prepare(config(shard_images=1), tmp_path / "out")
+    row = json.loads((tmp_path / "out" / "rejected.jsonl").read_text())
+    assert row["reason"] == "changed while it was being prepared"
+    assert manifest["rejected"] == 1
 
 
 KILLED = """
@@ -261,14 +440,14 @@ KILLED = """
     from pipeline.sources import digits
 
     loaded = []
-    load = digits.load
-    def load_and_kill(location):
+    load = digits.Digits.load
+    def load_and_kill(self, location):
         loaded.append(location)
-        if len(loaded) == 1000:
+        if len(loaded) == 1797 + 1000:
             os.kill(os.getpid(), signal.SIGKILL)
-        return load(location)
+        return load(self, location)
 
-    digits.load = load_and_kill
+    digits.Digits.load = load_and_kill
     data = eval(sys.argv[1])
     prepare.prepare(ml_collections.ConfigDict({"data": data}), sys.argv[2])
 """
@@ -291,14 +470,28 @@ def test_a_kill_in_the_middle_leaves_the_old_data(tmp_path):
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_a_runner_that_loses_images_is_found_out(tmp_path, monkeypatch):
-    def forget(self, element):
-        return []
+def test_a_runner_that_loses_a_bucket_is_found_out(tmp_path, monkeypatch):
+    process = shard.WriteBucket.process
 
-    monkeypatch.setattr(prepare.shard.WriteShard, "process", forget)
-    with pytest.raises(RuntimeError, match="1797 images were listed, but 0"):
+    def forget(self, element):
+        return process(self, element) if element[0] else []
+
+    monkeypatch.setattr(shard.WriteBucket, "process", forget)
+    with pytest.raises(ValueError, match="1797 images were listed, but 1"):
         prepare.prepare(config(), tmp_path / "out")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_runner_that_repeats_a_chunk_is_found_out(tmp_path, monkeypatch):
+    place = plan.place
+
+    def twice(chunk, source, plan):
+        yield from place(chunk, source, plan)
+        yield from place(chunk, source, plan)
+
+    monkeypatch.setattr(plan, "place", twice)
+    with pytest.raises(ValueError, match="1797 images were listed, but 3594"):
+        prepare.prepare(config(), tmp_path / "out")
 
 
 def test_an_empty_split_is_an_error(tmp_path):
@@ -310,29 +503,17 @@ def test_an_empty_split_is_an_error(tmp_path):
 
 def test_one_class_in_train_is_an_error(tmp_path, monkeypatch):
     write_folder(tmp_path / "in", 5)
-    found = image_folder.find(str(tmp_path / "in"))
-    items = [
-        listing.Item(i.key, i.label, i.location, ("train", "test")[i.label])
-        for i in found.items
-    ]
-    monkeypatch.setattr(
-        image_folder,
-        "find",
-        lambda path: listing.Listing(found.labels, tuple(items)),
-    )
+    items = image_folder.ImageFolder.items
+
+    def part(self, piece):
+        for item in items(self, piece):
+            yield item._replace(split=("train", "test")[item.label])
+
+    monkeypatch.setattr(image_folder.ImageFolder, "items", part)
     with pytest.raises(ValueError, match=r"two classes.*cat"):
         prepare.prepare(
             folder_config(tmp_path / "in", fractions={}), tmp_path / "out"
         )
-
-
-def test_keys_must_differ(tmp_path, monkeypatch):
-    item = digits.find().items[0]
-    monkeypatch.setattr(
-        digits, "find", lambda: listing.Listing(("0", "1"), (item, item))
-    )
-    with pytest.raises(ValueError, match=f"'{item.key}' 2 times"):
-        prepare.prepare(config(), tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -344,6 +525,9 @@ def test_keys_must_differ(tmp_path, monkeypatch):
         ({"channels": 4}, "`data.channels` must"),
         ({"shard_images": 0}, "`data.shard_images` must"),
         ({"max_rejected": 1.5}, "`data.max_rejected` must"),
+        ({"storage": "zip"}, "`data.storage` must be one of auto, raw"),
+        ({"duplicates": "merge"}, "`data.duplicates` must be one of keep"),
+        ({"min_side": 0}, "`data.min_side` must"),
         ({"fractions": {"test": -0.1}}, "`data.fractions` must"),
         ({"fractions": {"test": 0.5, "validation": 0.5}}, "leave some"),
         ({"fractions": {"train": 0.5}}, "`data.fractions` must"),

@@ -12,7 +12,14 @@ from PIL import Image
 
 from keras_dynamic.exits import Policy, softmax
 from pipeline import config as config_lib
-from pipeline import dataset, predictions, prepare, report, samples
+from pipeline import (
+    dataset,
+    manifest,
+    predictions,
+    prepare,
+    report,
+    samples,
+)
 from pipeline.layout import Layout
 from tflite import bundle
 
@@ -223,7 +230,7 @@ def test_one_file_that_loads_nothing(source, page, finished):
 
 
 def test_the_exits_are_those_of_the_metrics(page):
-    assert page.tables[0][2:] == [
+    assert page.tables[1][2:] == [
         ["0", "877 k", "10 k", "90.12 %", "90.03 %", "89.12 %"]
         + ["0.072", "0.108", "0.144", "75.00 %"],
         ["1", "1.23 M", "123 k", "95.00 %", "94.90 %", "94.00 %"]
@@ -236,7 +243,7 @@ def test_the_exits_are_those_of_the_metrics(page):
 
 
 def test_the_policies_are_those_of_the_metrics(page):
-    assert page.tables[1][1:] == [
+    assert page.tables[2][1:] == [
         ["accuracy_drop (bundle)", "0.5", "97.51 %", "1.11 M", "0.099"],
         ["budgeted_batch", "0.7", "98.00 %", "1.5 M", "0.200"],
         ["budgeted_batch", "0.1", "96.00 %", "1 M", "not measured"],
@@ -252,6 +259,22 @@ def test_the_other_facts_are_on_the_page(page):
         "3.15.<0>",
     ):
         assert fact in page.text
+
+
+def test_the_images_are_described(page, finished):
+    statistics = manifest.read(finished.data)["statistics"]
+    assert page.text.count("Prepared from 1,797 images of the source") == 1
+    bars = {t["name"]: t for t in page.figures["class-balance"]["data"]}
+    assert list(bars) == list(statistics)
+    for split, found in statistics.items():
+        assert bars[split]["customdata"] == found["classes"]
+        assert sum(bars[split]["y"]) == pytest.approx(100)
+    for trace in page.figures["image-sides"]["data"]:
+        assert trace["x"] == ["1 to 15"]
+        assert trace["y"] == [sum(statistics[trace["name"]]["classes"])]
+    assert [row[0] for row in page.tables[0][1:]] == list(statistics)
+    mean = statistics["train"]["channel_mean"][0]
+    assert page.tables[0][1][1].strip() == f"{mean:.4f}"
 
 
 def series(figure):
@@ -372,10 +395,14 @@ def test_what_was_not_measured_says_so(layout, config):
     change_metrics(layout, forget)
     page = Page(report.report(config, layout).read_text())
     missing = "not measured"
-    assert page.tables[0][2] == (
+    assert page.tables[1][2] == (
         ["0", "877 k", "10 k", "90.12 %", missing, "89.12 %"] + 4 * [missing]
     )
-    assert set(page.figures) == {"accuracy-madds"}
+    assert set(page.figures) == {
+        "class-balance",
+        "image-sides",
+        "accuracy-madds",
+    }
     assert "None" not in page.text
     assert "Undefined" not in page.text
 

@@ -1,0 +1,70 @@
+import importlib
+import io
+
+import google_crc32c
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import tfrecord
+
+DATA = (b"", b"x", bytes(range(256)) * 9, b"y" * 100_000)
+FILE = b"".join(tfrecord.frame(data) for data in DATA)
+
+
+def test_tensorflow_reads_the_file(tmp_path):
+    path = tmp_path / "x.tfrecord"
+    path.write_bytes(FILE)
+    read = [r.numpy() for r in tf.data.TFRecordDataset(str(path))]
+    assert read == list(DATA)
+
+
+def test_tensorflow_writes_the_same_file(tmp_path):
+    path = tmp_path / "x.tfrecord"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for data in DATA:
+            writer.write(data)
+    assert path.read_bytes() == FILE
+
+
+@given(st.lists(st.binary()))
+def test_scan_finds_every_record(records):
+    file = io.BytesIO(b"".join(map(tfrecord.frame, records)))
+    found = list(tfrecord.scan(file))
+    assert [data for _, data in found] == records
+    for offset, data in found:
+        assert tfrecord.read_at(file, offset) == data
+
+
+def test_scan_begins_where_the_file_is():
+    file = io.BytesIO(FILE)
+    offsets = [offset for offset, _ in tfrecord.scan(file)]
+    assert offsets[0] == 0
+    file.seek(offsets[2])
+    assert list(tfrecord.scan(file)) == list(
+        zip(offsets[2:], DATA[2:], strict=True)
+    )
+
+
+def test_every_changed_or_missing_byte_is_found():
+    whole = tfrecord.frame(b"some data")
+    for position in range(len(whole)):
+        changed = bytearray(whole)
+        changed[position] ^= 1
+        for damaged in (bytes(changed), whole[:position] or b"x"):
+            with pytest.raises(tfrecord.Damaged):
+                list(tfrecord.scan(io.BytesIO(damaged)))
+            with pytest.raises(tfrecord.Damaged):
+                tfrecord.read_at(io.BytesIO(damaged), 0)
+
+
+def test_no_record_beyond_the_end():
+    with pytest.raises(tfrecord.Damaged, match="truncated"):
+        tfrecord.read_at(io.BytesIO(FILE), len(FILE))
+
+
+def test_a_slow_checksum_is_refused(monkeypatch):
+    monkeypatch.setattr(google_crc32c, "implementation", "python")
+    with pytest.raises(ImportError, match="google-crc32c"):
+        importlib.reload(tfrecord)
