@@ -1,9 +1,9 @@
 """Random changes of the training images, and the crop for evaluation.
 
-An augmentation maps a batch, uint8 [B, H, H, C], and a seed, int32 [2], to
-[B, size, size, C] with pixels in 0..255, uint8 or float32. It draws from
-stateless operations only, so the seed decides everything. Images of a batch
-are changed all at once, which is faster than one by one.
+An augmentation maps a batch, uint8 [B, H, H, C], and a random generator to
+uint8 [B, size, size, C]. It draws from that generator only, so the generator's
+seed decides everything. Images of a batch are cut all at once: numpy then
+copies rows of pixels outside of Python's lock, so threads help.
 """
 
 import functools
@@ -11,9 +11,10 @@ import inspect
 import math
 from collections.abc import Callable
 
-import tensorflow as tf
+import numpy as np
+from PIL import Image
 
-Augmentation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 def names() -> tuple[str, ...]:
@@ -49,8 +50,8 @@ def get(name: str, *, size: int, **options: object) -> Augmentation:
     return functools.partial(function, size=size, **options)
 
 
-def center_crop(images, size: int):
-    """Cuts the centre out of a batch, an array or a tensor [N, H, H, C].
+def center_crop(images: np.ndarray, size: int) -> np.ndarray:
+    """Cuts the centre out of a batch [N, H, H, C], without copying it.
 
     Of an odd rest the larger half is cut at the bottom and at the right.
 
@@ -61,52 +62,69 @@ def center_crop(images, size: int):
     return images[:, start : start + size, start : start + size]
 
 
-def _none(images: tf.Tensor, seed: tf.Tensor, *, size: int) -> tf.Tensor:
+def _none(
+    images: np.ndarray, generator: np.random.Generator, *, size: int
+) -> np.ndarray:
     """Crops the centre."""
-    del seed
+    del generator
     return center_crop(images, size)
 
 
 def _crop_flip(
-    images: tf.Tensor, seed: tf.Tensor, *, size: int, padding: int = 4
-) -> tf.Tensor:
+    images: np.ndarray,
+    generator: np.random.Generator,
+    *,
+    size: int,
+    padding: int = 4,
+) -> np.ndarray:
     """Pads with zeros, crops at random, mirrors half of the images.
 
     The usual one for CIFAR: He et al., "Deep Residual Learning for Image
     Recognition", section 4.2; also in the code of RANet and MSDNet.
     """
-    crop_seed, flip_seed = tf.unstack(tf.random.split(seed))
-    return _flip(
-        _shift(images, crop_seed, size=size, pixels=padding), flip_seed
-    )
+    shifted = _shift(images, generator, size=size, pixels=padding)
+    return _flip(shifted, generator)
 
 
 def _shift(
-    images: tf.Tensor, seed: tf.Tensor, *, size: int, pixels: int = 2
-) -> tf.Tensor:
+    images: np.ndarray,
+    generator: np.random.Generator,
+    *,
+    size: int,
+    pixels: int = 2,
+) -> np.ndarray:
     """Shifts each way by at most `pixels`, filling with zeros.
 
     For images whose mirror image means something else, such as digits. Stored
     images larger than `size` are cropped anywhere.
     """
-    spare = _spare(images, size) + 2 * pixels
-    images = tf.pad(images, [[0, 0], [pixels] * 2, [pixels] * 2, [0, 0]])
-    starts = tf.random.stateless_uniform(
-        [tf.shape(images)[0], 2], seed, maxval=spare + 1, dtype=tf.int32
+    room = _spare(images, size) + 2 * pixels + 1
+    count, side, _, channels = images.shape
+    padded = np.zeros(
+        (count, side + 2 * pixels, side + 2 * pixels, channels), np.uint8
     )
-    indices = starts[:, :, None] + tf.range(size)
-    images = tf.gather(images, indices[:, 0], axis=1, batch_dims=1)
-    return tf.gather(images, indices[:, 1], axis=2, batch_dims=1)
+    inside = slice(pixels, pixels + side)
+    padded[:, inside, inside] = images
+    tops, lefts = generator.integers(room, size=(2, count))
+    # All crops of all images as a view, of which each image gets one. With
+    # the channels in the rows numpy copies whole rows.
+    crops = np.lib.stride_tricks.sliding_window_view(
+        padded.reshape(*padded.shape[:2], -1),
+        (size, size * channels),
+        axis=(1, 2),
+    )[:, :, ::channels]
+    chosen = crops[np.arange(count), tops, lefts]
+    return chosen.reshape(count, size, size, channels)
 
 
 def _resized_crop_flip(
-    images: tf.Tensor,
-    seed: tf.Tensor,
+    images: np.ndarray,
+    generator: np.random.Generator,
     *,
     size: int,
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
-) -> tf.Tensor:
+) -> np.ndarray:
     """Resizes a random box to the input size, mirrors half of the images.
 
     The usual one for ImageNet: Szegedy et al., "Going Deeper with
@@ -115,73 +133,56 @@ def _resized_crop_flip(
 
     Args:
         images: uint8 [B, H, H, C].
-        seed: int32 [2].
+        generator: What to draw from.
         size: Height and width of the result.
         scale: Least and largest share of the area in the box.
         ratio: Least and largest width / height of the box.
     """
-    crop_seed, flip_seed = tf.unstack(tf.random.split(seed))
-    starts, extents = _random_boxes(
-        tf.shape(images)[0], images.shape[1], crop_seed, scale, ratio
-    )
-    factors = size / tf.cast(extents, tf.float32)
-    offsets = -tf.cast(starts, tf.float32) * factors
-
-    def resize(one: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        image, factor, offset = one
-        return tf.raw_ops.ScaleAndTranslate(
-            images=image[None],
-            size=[size, size],
-            scale=factor,
-            translation=offset,
-            kernel_type="triangle",
-            antialias=True,
-        )[0]
-
-    # One by one: each image has a scale of its own.
-    resized = tf.map_fn(
-        resize, (images, factors, offsets), fn_output_signature=tf.float32
-    )
-    return _flip(resized, flip_seed)
+    count, side, _, channels = images.shape
+    starts, extents = _random_boxes(count, side, generator, scale, ratio)
+    # Left, upper, right, lower, as Pillow has them.
+    boxes = np.concatenate([starts, starts + extents], 1)[:, [1, 0, 3, 2]]
+    resized = np.empty((count, size, size, channels), np.uint8)
+    pictures = images.squeeze(-1) if channels == 1 else images
+    for result, pixels, box in zip(
+        resized, pictures, boxes.tolist(), strict=True
+    ):
+        picture = Image.fromarray(pixels).resize(
+            (size, size), Image.Resampling.BILINEAR, box
+        )
+        result[...] = np.asarray(picture).reshape(result.shape)
+    return _flip(resized, generator)
 
 
 def _random_boxes(
-    count: tf.Tensor,
+    count: int,
     side: int,
-    seed: tf.Tensor,
+    generator: np.random.Generator,
     scale: tuple[float, float],
     ratio: tuple[float, float],
-) -> tuple[tf.Tensor, tf.Tensor]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws boxes in a square of `side`, as torchvision's RandomResizedCrop.
 
     The area is uniform, the ratio log-uniform. The first of ten draws that
     fits is taken, or else the whole square.
 
     Returns:
-        The upper left corners and the extents, int32 [count, 2], (y, x).
+        The upper left corners and the extents, integers [count, 2], (y, x).
     """
-    draws = 10
-    area_seed, ratio_seed, start_seed = tf.unstack(tf.random.split(seed, 3))
-    area = side**2 * tf.random.stateless_uniform(
-        [count, draws], area_seed, scale[0], scale[1]
+    draws = (count, 10)
+    area = side**2 * generator.uniform(*scale, draws)
+    aspect = np.exp(
+        generator.uniform(math.log(ratio[0]), math.log(ratio[1]), draws)
     )
-    aspect = tf.exp(
-        tf.random.stateless_uniform(
-            [count, draws], ratio_seed, math.log(ratio[0]), math.log(ratio[1])
-        )
-    )
-    drawn = tf.round(tf.sqrt(tf.stack([area / aspect, area * aspect], -1)))
-    fits = tf.reduce_all((drawn >= 1) & (drawn <= side), -1)
-    first = tf.gather(drawn, tf.argmax(fits, 1), axis=1, batch_dims=1)
-    extents = tf.where(tf.reduce_any(fits, 1)[:, None], first, float(side))
-    room = side - extents + 1
-    starts = tf.floor(
-        tf.random.stateless_uniform([count, 2], start_seed) * room
-    )
-    return tf.cast(starts, tf.int32), tf.cast(extents, tf.int32)
+    drawn = np.rint(np.sqrt(np.stack([area / aspect, area * aspect], -1)))
+    fits = ((drawn >= 1) & (drawn <= side)).all(-1)
+    first = drawn[np.arange(count), fits.argmax(1)].astype(np.int64)
+    extents = np.where(fits.any(1)[:, None], first, side)
+    starts = generator.integers(side - extents + 1)
+    return starts, extents
 
 
-def _spare(images, size: int) -> int:
+def _spare(images: np.ndarray, size: int) -> int:
     """Returns how many pixels the stored images are wider than `size`."""
     stored = images.shape[1]
     if stored < size:
@@ -192,11 +193,16 @@ def _spare(images, size: int) -> int:
     return stored - size
 
 
-def _flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    mirrored = tf.random.stateless_uniform([tf.shape(images)[0]], seed) < 0.5
-    return tf.where(
-        mirrored[:, None, None, None], tf.reverse(images, [2]), images
-    )
+def _flip(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Mirrors half of the images, in place."""
+    count, height, width, channels = images.shape
+    mirrored = np.flatnonzero(generator.random(count) < 0.5)
+    # Reversed pixels as an index of bytes, which is much faster than [::-1].
+    columns = np.arange(width * channels).reshape(width, channels)[::-1]
+    rows = images[mirrored].reshape(-1, height, width * channels)
+    rows = rows.take(columns.ravel(), axis=2, mode="clip")
+    images[mirrored] = rows.reshape(-1, height, width, channels)
+    return images
 
 
 _AUGMENTATIONS = {

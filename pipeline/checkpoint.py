@@ -1,15 +1,16 @@
-"""The state of a training at the end of an epoch, in one file.
+"""The state of a training, in one file.
 
-Everything that the next epoch depends on is in it: weights, moving statistics
+Everything that the next step depends on is in it: weights, moving statistics
 and the optimizer's variables. (The order of the data follows from the seed and
-the epoch.) It is written whole, so a killed training goes on from the last
-finished epoch and ends with the weights it would have had anyway.
+the epoch.) It is written whole, so a killed training goes on from there and
+ends with the weights it would have had anyway.
 """
 
 import dataclasses
 import json
 import pathlib
 import zipfile
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -26,12 +27,16 @@ class Progress:
         best_epoch: The epoch, counted from 1, whose weights are kept.
         best_accuracy: Its validation accuracy at the last exit.
         fingerprint: Of the configuration and data that it trains with.
+        step: Finished steps of the epoch after the finished ones.
+        sums: Of the loss and of each accuracy over these steps.
     """
 
     epoch: int = 0
     best_epoch: int = 0
     best_accuracy: float = -1.0
     fingerprint: str = ""
+    step: int = 0
+    sums: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 def save_weights(path: pathlib.Path, model: keras.Model) -> None:

@@ -1,31 +1,51 @@
-"""Prepared images in memory, and the batches that training and testing read.
+"""The images of one split of a prepared directory.
 
-A split is read into one uint8 array, checked against the manifest. That is
-faster than decoding records in every epoch, and needs 150 MB for the 50,000
-images of CIFAR-10.
+A split that fits into memory is decoded once, into one array. A larger one is
+mapped: its images are decoded when they are taken, at random, and the system
+keeps in memory what it has room for. Both have `labels`, `keys` and `take`.
+
+Every byte is checked: when a split is opened, against the SHA-256 of the
+manifest; or, where that is left out, against the CRC of its record whenever
+it is taken.
 """
 
+import concurrent.futures
 import dataclasses
+import functools
 import hashlib
+import io
+import math
+import mmap
 import os
-import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
+from PIL import Image
 
-from pipeline import augmentation, manifest, splits
+from pipeline import manifest, record, splits, tfrecord
 
-_FEATURES = {
-    "image/raw": tf.io.FixedLenFeature([], tf.string),
-    "image/label": tf.io.FixedLenFeature([], tf.int64),
-    "image/key": tf.io.FixedLenFeature([], tf.string),
-}
+# Each holds a file open, of which a process may have 1024.
+_MAPPED_SHARDS = 256
+# Images that a thread decodes at a time.
+_CHUNK = 1024
+
+# Where a record lies, and in it the stored image; offsets in bytes.
+_STORED = np.dtype(
+    [
+        ("shard", np.int32),
+        ("start", np.int64),
+        ("stop", np.int64),
+        ("image_start", np.int64),
+        ("image_stop", np.int64),
+        ("raw", np.bool_),
+        ("label", np.int32),
+    ]
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Images:
-    """The images of one split, in the order of their shards.
+    """Images in memory, of a split in the order of its shards.
 
     Attributes:
         images: uint8 [N, H, W, C].
@@ -37,9 +57,153 @@ class Images:
     labels: np.ndarray
     keys: tuple[str, ...]
 
+    def __len__(self) -> int:
+        return len(self.labels)
 
-def load(directory: str | os.PathLike, split: str) -> Images:
-    """Reads one split of a prepared directory.
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """Returns some of the images, uint8 [n, H, W, C]."""
+        return self.images.take(indices, axis=0)
+
+
+class MappedImages:
+    """Images in shards on disk, in the order of the shards.
+
+    Attributes:
+        shape: (H, W, C).
+        labels: int32 [N].
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike,
+        shards: Sequence[dict],
+        shape: tuple[int, int, int],
+        *,
+        verify: bool = True,
+    ):
+        """Finds the records of all shards.
+
+        Args:
+            directory: Of the shards.
+            shards: Their rows of the manifest.
+            shape: (H, W, C) of every image.
+            verify: Compare each shard with its SHA-256, which reads all of it.
+
+        Raises:
+            ValueError: A shard is missing or not the one that was prepared.
+        """
+        self.shape = shape
+        self._paths = [os.path.join(directory, s["file"]) for s in shards]
+        self._map = functools.lru_cache(_MAPPED_SHARDS)(_map)
+        self._check_records = not verify
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            if verify:
+                list(pool.map(_verify, self._paths, shards))
+            found = list(pool.map(self._scan, range(len(shards)), shards))
+        self._stored = np.concatenate(found)
+        self.labels = self._stored["label"].copy()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @functools.cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The N names; reading them touches every record."""
+        return tuple(
+            record.decode(self._map(self._paths[shard])[start:stop]).key
+            for shard, start, stop, *_ in self._stored.tolist()
+        )
+
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """Reads some of the images, uint8 [n, H, W, C].
+
+        Raises:
+            ValueError: A record is damaged, or its image has another shape.
+        """
+        images = np.empty((len(indices), *self.shape), np.uint8)
+        size = math.prod(self.shape)
+        flat = images.reshape(len(images), size)
+        rows = self._stored[indices].tolist()
+        for i, (shard, start, stop, first, last, raw, _) in enumerate(rows):
+            data = self._map(self._paths[shard])
+            try:
+                if self._check_records:
+                    footer = data[stop : stop + tfrecord.FOOTER]
+                    tfrecord.checked(bytes(data[start:stop]), bytes(footer))
+                if raw:
+                    flat[i] = np.frombuffer(data, np.uint8, size, first)
+                else:
+                    images[i] = _decoded(data[first:last], self.shape)
+            except (OSError, ValueError) as error:
+                raise ValueError(
+                    f"{self._paths[shard]} has a damaged record at byte "
+                    f"{start - tfrecord.HEADER}: {error}"
+                ) from error
+        return images
+
+    def _scan(self, number: int, shard: dict) -> np.ndarray:
+        """Returns where the records of a shard lie; reads headers only."""
+        path, rows, position = self._paths[number], [], 0
+        try:
+            data = self._map(path)
+            while position < len(data):
+                start = position + tfrecord.HEADER
+                stop = start + tfrecord.length(bytes(data[position:start]))
+                position = stop + tfrecord.FOOTER
+                found = record.spans(data[start:stop])
+                raw = "image/raw" in found
+                image = found["image/raw" if raw else "image/encoded"]
+                label = bytes(data[start:stop][found["image/label"]])
+                rows.append(
+                    (
+                        number,
+                        start,
+                        stop,
+                        start + image.start,
+                        start + image.stop,
+                        raw,
+                        record.number(label),
+                    )
+                )
+        except KeyError as error:
+            raise ValueError(
+                f"Shard {path} must have records of pipeline.record. "
+                f"Received: one without {error}"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise ValueError(f"Shard {path} cannot be read: {error}") from error
+        stored = np.array(rows, _STORED)
+        sizes = (stored["image_stop"] - stored["image_start"])[stored["raw"]]
+        if len(rows) != shard["images"] or position != len(data):
+            raise ValueError(
+                f"Shard {path} must have the {shard['images']} images of the "
+                f"manifest. Received: {len(rows)}"
+            )
+        if (sizes != np.prod(self.shape)).any():
+            raise ValueError(
+                f"Shard {path} must have images of the manifest's shape, "
+                f"{self.shape}. Received: one of {sizes.max()} bytes"
+            )
+        return stored
+
+
+Split = Images | MappedImages
+
+
+def open_split(
+    directory: str | os.PathLike,
+    split: str,
+    *,
+    memory: float = float("inf"),
+    verify: bool = True,
+) -> Split:
+    """Opens one split of a prepared directory.
+
+    Args:
+        directory: With a manifest and the shards that it names.
+        split: One of `splits.SPLITS`.
+        memory: Bytes that its pixels may take; a larger split is mapped.
+        verify: Compare each shard with its SHA-256, which reads all of it.
 
     Raises:
         ValueError: The split has no images, or a shard is missing or is not
@@ -57,137 +221,59 @@ def load(directory: str | os.PathLike, split: str) -> Images:
             f"`split` must have images in {directory}. "
             f"Received: split={split!r}"
         )
-    shards = [s for s in description["shards"] if s["split"] == split]
-    for shard in shards:
-        _verify(pathlib.Path(directory, shard["file"]), shard)
-    files = [os.fspath(pathlib.Path(directory, s["file"])) for s in shards]
-
     side, channels = description["size"], description["channels"]
-    images = np.empty((count, side, side, channels), np.uint8)
-    labels, keys = np.empty(count, np.int32), []
-    for records in tf.data.TFRecordDataset(files).batch(1024):
-        batch = tf.io.parse_example(records, _FEATURES)
-        pixels = tf.io.decode_raw(batch["image/raw"], tf.uint8)
-        part = slice(len(keys), len(keys) + len(pixels))
-        images[part] = tf.reshape(pixels, [-1, side, side, channels])
-        labels[part] = batch["image/label"]
-        keys += [key.decode() for key in batch["image/key"].numpy()]
-    return Images(images, labels, tuple(keys))
+    mapped = MappedImages(
+        directory,
+        [s for s in description["shards"] if s["split"] == split],
+        (side, side, channels),
+        verify=verify,
+    )
+    if count * side * side * channels > memory:
+        return mapped
+    return _in_memory(mapped)
 
 
-def batches(
-    images: np.ndarray,
-    labels: np.ndarray,
-    *,
-    batch_size: int,
-    seed: int,
-    epoch: int,
-    augmentation: augmentation.Augmentation,
-) -> tf.data.Dataset:
-    """Returns one epoch of training, shuffled and augmented.
-
-    A batch is a function of the seed, the epoch and its position, whatever
-    the number of threads; an epoch can be repeated alone. The images that are
-    left over after the last full batch change with every epoch.
-
-    Args:
-        images: uint8 [N, H, W, C].
-        labels: Integers [N].
-        batch_size: Images per batch.
-        seed: Of the whole training.
-        epoch: Number of the epoch.
-        augmentation: From `augmentation.get`.
-
-    Returns:
-        A dataset of (float32 [batch_size, size, size, C] in [0, 1],
-        int32 [batch_size]).
+def load(directory: str | os.PathLike, split: str) -> Images:
+    """Reads one split of a prepared directory into memory.
 
     Raises:
-        ValueError: There are fewer images than `batch_size`.
+        ValueError: As `open_split` does.
     """
-    if not 1 <= batch_size <= len(images):
-        raise ValueError(
-            f"`batch_size` must be between 1 and the {len(images)} images. "
-            f"Received: batch_size={batch_size}"
-        )
-    count = len(images) // batch_size
-    order = np.random.default_rng([seed, epoch]).permutation(len(images))
-    order = order[: count * batch_size].reshape(count, batch_size)
-    labels = np.asarray(labels, np.int32)
-
-    def draw() -> Iterator[tuple]:
-        for position, chosen in enumerate(order):
-            yield position, images[chosen], labels[chosen]
-
-    def change(position: tf.Tensor, drawn: tf.Tensor, labels: tf.Tensor):
-        key = tf.random.fold_in(tf.constant([seed, epoch]), position)
-        return _scale(augmentation(drawn, key)), labels
-
-    signature = (
-        tf.TensorSpec([], tf.int32),
-        tf.TensorSpec([batch_size, *images.shape[1:]], tf.uint8),
-        tf.TensorSpec([batch_size], tf.int32),
-    )
-    return (
-        _generated(draw, signature, count)
-        .map(change, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .prefetch(tf.data.AUTOTUNE)
-    )
+    return open_split(directory, split)
 
 
-def evaluation_batches(
-    images: np.ndarray, *, batch_size: int, size: int
-) -> tf.data.Dataset:
-    """Returns all images in their order, cropped at the centre.
+def _in_memory(mapped: MappedImages) -> Images:
+    images = np.empty((len(mapped), *mapped.shape), np.uint8)
 
-    Args:
-        images: uint8 [N, H, W, C].
-        batch_size: Images per batch; the last one may have fewer.
-        size: Height and width of the model's input.
+    def fill(start: int) -> None:
+        indices = np.arange(start, min(start + _CHUNK, len(images)))
+        images[indices[0] : indices[-1] + 1] = mapped.take(indices)
 
-    Returns:
-        A dataset of float32 [B, size, size, C] in [0, 1].
-    """
-    images = augmentation.center_crop(images, size)
-    starts = range(0, len(images), batch_size)
-
-    def draw() -> Iterator[np.ndarray]:
-        for start in starts:
-            yield images[start : start + batch_size]
-
-    signature = tf.TensorSpec([None, *images.shape[1:]], tf.uint8)
-    return (
-        _generated(draw, signature, len(starts))
-        .map(_scale)
-        .prefetch(tf.data.AUTOTUNE)
-    )
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(fill, range(0, len(images), _CHUNK)))
+    return Images(images, mapped.labels, mapped.keys)
 
 
-def _generated(
-    draw: Callable[[], Iterator], signature: object, count: int
-) -> tf.data.Dataset:
-    """Returns the `count` elements of a generator as a dataset.
-
-    A tensor of all images, captured by a function of the dataset, would stay
-    in memory after the dataset has gone: a copy for every epoch.
-    """
-    return tf.data.Dataset.from_generator(
-        draw, output_signature=signature
-    ).apply(tf.data.experimental.assert_cardinality(count))
+def _map(path: str) -> memoryview:
+    with open(path, "rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ))
 
 
-def _scale(images: tf.Tensor) -> tf.Tensor:
-    return tf.cast(images, tf.float32) / 255.0
+def _decoded(data: memoryview, shape: tuple[int, int, int]) -> np.ndarray:
+    pixels = np.asarray(Image.open(io.BytesIO(data)))
+    if pixels.shape not in (shape, shape[:2] + shape[2:] * (shape[2] > 1)):
+        raise ValueError(f"an image of {pixels.shape}, not {shape}")
+    return pixels.reshape(shape)
 
 
-def _verify(path: pathlib.Path, shard: dict) -> None:
+def _verify(path: str, shard: dict) -> None:
     """Raises an error unless the file is the one in the manifest."""
     try:
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ValueError(f"Shard {path} cannot be read: {error}") from error
-    size = path.stat().st_size
+    size = os.path.getsize(path)
     if size != shard["bytes"]:
         raise ValueError(
             f"Shard {path} must have the {shard['bytes']} bytes of the "

@@ -1,6 +1,6 @@
 """Accuracy of every exit of the float model on the test split."""
 
-from collections.abc import Callable
+import math
 
 import keras
 import ml_collections
@@ -8,9 +8,11 @@ import numpy as np
 from absl import logging
 
 from keras_dynamic import cost, layers
-from pipeline import dataset, manifest, metrics
+from pipeline import batches, dataset, manifest, metrics
 from pipeline.layout import Layout
 from pipeline.predictions import Predictions
+
+_BATCH = 256
 
 
 def evaluate(config: ml_collections.ConfigDict, layout: Layout) -> None:
@@ -43,28 +45,33 @@ def load_model(layout: Layout) -> keras.Model:
     Raises:
         ValueError: If the file is damaged.
     """
-    return keras.models.load_model(
+    model = keras.models.load_model(
         layout.float_model,
         custom_objects={name: getattr(layers, name) for name in layers.__all__},
         compile=False,
     )
+    model.jit_compile = keras.backend.backend() == "jax"  # See train.
+    return model
 
 
 def predict(
-    model: Callable, config: ml_collections.ConfigDict, layout: Layout, split
+    model: keras.Model,
+    config: ml_collections.ConfigDict,
+    layout: Layout,
+    split: str,
 ) -> Predictions:
     """Runs a model with several exits, of either Keras, over a split."""
-    images = dataset.load(layout.data, split)
-    batches = dataset.evaluation_batches(
-        images.images, batch_size=256, size=config.model.size
+    images = dataset.open_split(
+        layout.data, split, memory=config.memory_gib * 2**30
     )
-    logits = []
-    for batch in batches:
-        outputs = model(batch.numpy(), training=False)
-        if not isinstance(outputs, list | tuple):
-            outputs = [outputs]
-        logits.append(np.stack([np.asarray(values) for values in outputs]))
-    return Predictions(images.labels, np.concatenate(logits, axis=1))
+    outputs = model.predict(
+        batches.in_order(images, batch_size=_BATCH, size=config.model.size),
+        steps=math.ceil(len(images) / _BATCH),
+        verbose=0,
+    )
+    if not isinstance(outputs, list | tuple):
+        outputs = [outputs]
+    return Predictions(images.labels, np.stack(outputs))
 
 
 def log_accuracies(kind: str, accuracies: list[float]) -> None:

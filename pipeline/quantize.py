@@ -9,7 +9,14 @@ import tensorflow as tf
 from absl import logging
 
 from keras_dynamic import objectives
-from pipeline import augmentation, dataset, evaluate, metrics, workdir
+from pipeline import (
+    augmentation,
+    batches,
+    dataset,
+    evaluate,
+    metrics,
+    workdir,
+)
 from pipeline.layout import Layout
 from tflite import bridge
 from tflite import quantize as qat
@@ -23,15 +30,24 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
     found = metrics.read(layout.metrics)
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
-    images = dataset.load(layout.data, "train")
+    images = dataset.open_split(
+        layout.data, "train", memory=config.memory_gib * 2**30
+    )
     model = bridge.to_tf_keras(evaluate.load_model(layout))
     quantized = qat.quantize(model)
-    ranges = dataset.evaluation_batches(
-        images.images, batch_size=settings.batch_size, size=config.model.size
-    ).take(settings.range_batches)
-    first = next(iter(ranges))
-    qat.initialise_ranges(quantized, model, ranges)
-    qat.settle_weight_ranges(quantized, first)
+    seen = [
+        pixels
+        for pixels, _ in itertools.islice(
+            batches.in_order(
+                images,
+                batch_size=settings.batch_size,
+                size=config.model.size,
+            ),
+            settings.range_batches,
+        )
+    ]
+    qat.initialise_ranges(quantized, model, seen)
+    qat.settle_weight_ranges(quantized, seen[0])
     losses = qat.fine_tune(
         quantized,
         _batches(config, images),
@@ -66,13 +82,11 @@ def _batches(config, images):
         size=config.model.size,
         **config.train.augmentation_options,
     )
+    # Other batches than those of the float training.
+    order = batches.Order(
+        len(images), config.quantize.batch_size, config.seed + 1
+    )
     for epoch in itertools.count():
-        yield from dataset.batches(
-            images.images,
-            images.labels,
-            batch_size=config.quantize.batch_size,
-            # Other batches than those of the float training.
-            seed=config.seed + 1,
-            epoch=epoch,
-            augmentation=change,
+        yield from batches.shuffled(
+            images, order, epoch=epoch, augmentation=change
         )

@@ -1,17 +1,22 @@
 """Trains the float model, epoch by epoch, and survives being killed."""
 
 import dataclasses
+import functools
+import math
 import time
 
 import keras
 import ml_collections
 import numpy as np
-import tensorflow as tf
 from absl import logging
+from tensorboard.compat.proto import event_pb2
+from tensorboard.plugins.scalar import summary_v2
+from tensorboard.summary.writer import event_file_writer
 
 from keras_dynamic import objectives, sgd, training
 from pipeline import (
     augmentation,
+    batches,
     checkpoint,
     dataset,
     fingerprint,
@@ -24,15 +29,16 @@ from pipeline.layout import Layout
 # Not mixed_float16, which would need its loss scaled.
 _PRECISIONS = ("float32", "mixed_bfloat16")
 _SELECTIONS = ("best", "last")
+_BATCH = 256  # Of validation.
 
 
 def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
     """Trains the model of `config` on the prepared data.
 
-    After every epoch the whole state is written, so a run that was killed is
-    started again with the same command and ends with the same weights. The
-    trained model is `layout.float_model`, in float32 whatever the precision
-    it was trained in.
+    After every epoch, and every `train.checkpoint_steps` within one, the whole
+    state is written, so a run that was killed is started again with the same
+    command and ends with the same weights. The trained model is
+    `layout.float_model`, in float32 whatever the precision it was trained in.
 
     Raises:
         ValueError: If the configuration does not fit the data, or the loss
@@ -41,6 +47,8 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
     _check(config)
     keras.utils.set_random_seed(config.seed)
     if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
         # The same weights again, to the bit, after a kill.
         tf.config.experimental.enable_op_determinism()
     data = manifest.read(layout.data)
@@ -50,8 +58,11 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
             "`data.fractions` and prepare again. "
             f"Received: none in {', '.join(empty)}"
         )
-    images = dataset.load(layout.data, "train")
-    validation = dataset.load(layout.data, "validation")
+    memory = config.memory_gib * 2**30
+    images, validation = (
+        dataset.open_split(layout.data, split, memory=memory)
+        for split in ("train", "validation")
+    )
     labels = len(data["labels"])
 
     keras.config.set_dtype_policy(config.train.precision)
@@ -59,7 +70,8 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
         model = network.build(config, labels)
     finally:
         keras.config.set_dtype_policy("float32")
-    steps = len(images.labels) // config.train.batch_size
+    order = batches.Order(len(images), config.train.batch_size, config.seed)
+    steps = len(order)
     trainer = training.MultiExitTrainer(
         model,
         objectives.build(
@@ -72,48 +84,63 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
         coupled_decay=config.train.weight_decay,
     )
     # Compiling hundreds of small layers takes XLA minutes and gains nothing
-    # on a CPU.
-    trainer.compile(optimizer=optimizer, jit_compile=False)
+    # on a CPU. JAX has no other way.
+    compiled = keras.backend.backend() == "jax"
+    trainer.compile(optimizer=optimizer, jit_compile=compiled)
     optimizer.build(trainer.trainable_variables)
 
+    settings = config.train.to_dict()
+    portion = settings.pop("checkpoint_steps") or steps  # Changes no weight.
     made_from = fingerprint.of(
-        config.model.to_dict(), config.train.to_dict(), config.seed, data
+        config.model.to_dict(), settings, config.seed, data
     )
     state = layout.training / "state.npz"
     best = layout.training / "best.npz"
     progress = checkpoint.restore(state, made_from, model, trainer.optimizer)
-    if progress.epoch:
-        logging.info("going on after epoch %d", progress.epoch)
+    if progress.epoch or progress.step:
+        logging.info(
+            "going on after epoch %d, step %d", progress.epoch, progress.step
+        )
     change = augmentation.get(
         config.train.augmentation,
         size=config.model.size,
         **config.train.augmentation_options,
     )
-    check_batches = _validation_batches(validation, config)
-    writer = tf.summary.create_file_writer(str(layout.logs))
+    writer = event_file_writer.EventFileWriter(str(layout.logs))
     for epoch in range(progress.epoch, config.train.epochs):
-        start = time.monotonic()
-        batches = dataset.batches(
-            images.images,
-            images.labels,
-            batch_size=config.train.batch_size,
-            seed=config.seed,
-            epoch=epoch,
-            augmentation=change,
+        begun = time.monotonic()
+        read = functools.partial(
+            batches.shuffled, images, order, epoch=epoch, augmentation=change
         )
-        history = trainer.fit(batches, shuffle=False, verbose=0).history
-        scores = trainer.evaluate(check_batches, verbose=0, return_dict=True)
-        loss = history["loss"][0]
-        if not np.isfinite(loss):
-            raise ValueError(
-                "The loss must stay finite; lower `train.learning_rate`. "
-                f"Received: loss={loss} in epoch {epoch + 1}"
-            )
+        for start in range(progress.step, steps, portion):
+            stop = min(start + portion, steps)
+            # Keras must know the number of steps: it would begin another one
+            # to find the end, and count it.
+            history = trainer.fit(
+                read(start=start, stop=stop),
+                steps_per_epoch=stop - start,
+                shuffle=False,
+                verbose=0,
+            ).history
+            progress = _advanced(progress, stop, history)
+            if stop < steps:
+                checkpoint.save(state, progress, model, trainer.optimizer)
+        taught = {name: total / steps for name, total in progress.sums.items()}
+        scores = trainer.evaluate(
+            batches.in_order(
+                validation, batch_size=_BATCH, size=config.model.size
+            ),
+            steps=math.ceil(len(validation) / _BATCH),
+            verbose=0,
+            return_dict=True,
+        )
         exits = range(len(model.outputs))
         accuracy = [scores[f"accuracy_{k}"] for k in exits]
-        _log(config, epoch, history, accuracy, time.monotonic() - start)
-        _write_summary(writer, epoch, history, scores)
-        progress = dataclasses.replace(progress, epoch=epoch + 1)
+        _log(config, epoch, taught, accuracy, time.monotonic() - begun)
+        _write_summary(writer, epoch, taught, scores)
+        progress = dataclasses.replace(
+            progress, epoch=epoch + 1, step=0, sums={}
+        )
         if accuracy[-1] > progress.best_accuracy:
             progress = dataclasses.replace(
                 progress, best_epoch=epoch + 1, best_accuracy=accuracy[-1]
@@ -159,38 +186,49 @@ def _check(config):
                 f"`train.{name}` must be one of {', '.join(valid)}. "
                 f"Received: {name}={config.train[name]!r}"
             )
-    if config.train.epochs < 1:
+    for name, least in (("epochs", 1), ("checkpoint_steps", 0)):
+        if config.train[name] < least:
+            raise ValueError(
+                f"`train.{name}` must be at least {least}. "
+                f"Received: {name}={config.train[name]}"
+            )
+
+
+def _advanced(progress, step, history):
+    """The progress after a portion of an epoch, up to `step`."""
+    loss = history["loss"][0]
+    if not np.isfinite(loss):
         raise ValueError(
-            "`train.epochs` must be at least 1. "
-            f"Received: epochs={config.train.epochs}"
+            "The loss must stay finite; lower `train.learning_rate`. "
+            f"Received: loss={loss} in epoch {progress.epoch + 1}"
         )
+    sums = {
+        name: progress.sums.get(name, 0.0) + values[0] * (step - progress.step)
+        for name, values in history.items()
+    }
+    return dataclasses.replace(progress, step=step, sums=sums)
 
 
-def _validation_batches(validation, config):
-    images = dataset.evaluation_batches(
-        validation.images, batch_size=256, size=config.model.size
-    )
-    labels = tf.data.Dataset.from_tensor_slices(validation.labels).batch(256)
-    return tf.data.Dataset.zip((images, labels))
-
-
-def _log(config, epoch, history, accuracy, seconds):
-    taught = [values[0] for name, values in history.items() if "acc" in name]
+def _log(config, epoch, taught, accuracy, seconds):
+    shares = [value for name, value in taught.items() if "acc" in name]
     logging.info(
         "epoch %d/%d  loss %.3f  train %s  validation %s  %.1f s",
         epoch + 1,
         config.train.epochs,
-        history["loss"][0],
-        " ".join(f"{100 * a:.1f}" for a in taught),
+        taught["loss"],
+        " ".join(f"{100 * a:.1f}" for a in shares),
         " ".join(f"{100 * a:.1f}" for a in accuracy),
         seconds,
     )
 
 
-def _write_summary(writer, epoch, history, scores):
-    with writer.as_default(step=epoch + 1):
-        for name, values in history.items():
-            tf.summary.scalar(f"train/{name}", values[0])
-        for name, value in scores.items():
-            tf.summary.scalar(f"validation/{name}", value)
+def _write_summary(writer, epoch, taught, scores):
+    for part, values in (("train", taught), ("validation", scores)):
+        for name, value in values.items():
+            summary = summary_v2.scalar_pb(f"{part}/{name}", value)
+            writer.add_event(
+                event_pb2.Event(
+                    wall_time=time.time(), step=epoch + 1, summary=summary
+                )
+            )
     writer.flush()

@@ -1,70 +1,103 @@
 import json
-import os
+import subprocess
+import sys
 
-import ml_collections
 import numpy as np
+import prepared
 import pytest
 import tensorflow as tf
 
-from pipeline import augmentation, dataset, image, prepare
-from pipeline.sources import digits
+from pipeline import dataset, record, tfrecord
 
-RNG = np.random.default_rng(0)
-IMAGES = RNG.integers(0, 256, (50, 8, 8, 3), np.uint8)
-LABELS = np.arange(50)
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory):
-    output = tmp_path_factory.mktemp("digits") / "data"
-    data = {
-        "source": "digits",
-        "size": 16,
-        "channels": 1,
-        "fractions": {"calibration": 0.1, "test": 0.2},
-        "shard_images": 500,
-    }
-    prepare.prepare(ml_collections.ConfigDict({"data": data}), output)
-    return output
+IMAGES, LABELS = prepared.images(50)
+MEMBERS = {"train": (IMAGES, LABELS), "test": (IMAGES[:9], LABELS[:9])}
 
 
 @pytest.fixture
-def directory(pristine, tmp_path):
-    """A copy to damage, of hard links that are replaced, not written to."""
-    for path in pristine.iterdir():
-        os.link(path, tmp_path / path.name)
-    return tmp_path
+def directory(tmp_path):
+    return prepared.write(tmp_path, MEMBERS)
 
 
-def test_loads_what_was_prepared(pristine):
-    items = {item.key: item for item in digits.find().items}
-    seen = []
-    for split in ("train", "calibration", "test"):
-        loaded = dataset.load(pristine, split)
-        assert loaded.images.dtype == np.uint8
-        assert loaded.labels.dtype == np.int32
-        assert loaded.images.shape == (len(loaded.keys), 16, 16, 1)
-        assert [items[key].label for key in loaded.keys] == list(loaded.labels)
-        for index in (0, len(loaded.keys) - 1):
-            picture = digits.load(items[loaded.keys[index]].location)
-            np.testing.assert_array_equal(
-                loaded.images[index], image.fit(picture, 16, 1)
+@pytest.mark.parametrize("memory", [0, IMAGES.size])
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("storage", ["raw", "png", "mixed"])
+def test_what_was_written_is_read(tmp_path, storage, memory, verify):
+    prepared.write(tmp_path, MEMBERS, storage=storage)
+    found = dataset.open_split(tmp_path, "train", memory=memory, verify=verify)
+    kind = dataset.Images if memory else dataset.MappedImages
+    assert type(found) is kind
+    assert len(found) == 50
+    assert found.labels.dtype == np.int32
+    np.testing.assert_array_equal(found.labels, LABELS)
+    assert found.keys == tuple(f"train/{i:06}" for i in range(50))
+    for chosen in (np.arange(50), np.array([49, 0, 21, 21, 3]), np.arange(0)):
+        taken = found.take(chosen)
+        assert taken.dtype == np.uint8
+        np.testing.assert_array_equal(taken, IMAGES[chosen])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpeg_files_are_decoded_as_pillow_does(tmp_path, channels):
+    pixels, labels = prepared.images(5, side=16, channels=channels)
+    members = {"train": (pixels, labels)}
+    prepared.write(tmp_path, members, storage="jpeg")
+    expected = [
+        prepared.stored("", image, 0, "jpeg").pixels() for image in pixels
+    ]
+    mapped = dataset.open_split(tmp_path, "train", memory=0)
+    np.testing.assert_array_equal(mapped.take(np.arange(5)), expected)
+    np.testing.assert_array_equal(
+        dataset.load(tmp_path, "train").images, expected
+    )
+
+
+def test_tensorflow_may_have_written_the_records(tmp_path):
+    def reordered(image):
+        example = tf.train.Example.FromString(record.encode(image))
+        parts = [
+            tf.train.Example(
+                features=tf.train.Features(feature={name: feature})
+            ).features.SerializeToString()
+            for name, feature in reversed(
+                list(example.features.feature.items())
             )
-        seen += loaded.keys
-    assert sorted(seen) == sorted(items)
+        ]
+        features = tf.train.Features.FromString(b"".join(parts))
+        return tf.train.Example(features=features).SerializeToString()
+
+    prepared.write(tmp_path, MEMBERS, encode=reordered)
+    loaded = dataset.load(tmp_path, "train")
+    np.testing.assert_array_equal(loaded.images, IMAGES)
+    np.testing.assert_array_equal(loaded.labels, LABELS)
+
+
+def test_the_limit_is_that_of_the_pixels(directory):
+    def kind(memory):
+        return type(dataset.open_split(directory, "train", memory=memory))
+
+    assert kind(IMAGES.size) is dataset.Images
+    assert kind(IMAGES.size - 1) is dataset.MappedImages
+
+
+def test_more_shards_than_stay_mapped(tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "_MAPPED_SHARDS", 2)
+    prepared.write(tmp_path, MEMBERS, shard_images=5)
+    found = dataset.open_split(tmp_path, "train", memory=0)
+    chosen = np.random.default_rng(0).permutation(50)
+    np.testing.assert_array_equal(found.take(chosen), IMAGES[chosen])
 
 
 @pytest.mark.parametrize("split", ["validation", "valid"])
-def test_a_split_without_images(pristine, split):
+def test_a_split_without_images(directory, split):
     with pytest.raises(ValueError, match="`split` must"):
-        dataset.load(pristine, split)
+        dataset.load(directory, split)
 
 
-def test_a_missing_shard_is_named(directory):
-    name = "train-00001-of-00003.tfrecord"
-    (directory / name).unlink()
-    with pytest.raises(ValueError, match=f"{name} cannot be read"):
-        dataset.load(directory, "train")
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_missing_shard_is_named(directory, verify):
+    (directory / "train-00001.tfrecord").unlink()
+    with pytest.raises(ValueError, match=r"train-00001\.\S+ cannot be read"):
+        dataset.open_split(directory, "train", verify=verify)
 
 
 @pytest.mark.parametrize(
@@ -74,17 +107,102 @@ def test_a_missing_shard_is_named(directory):
         (lambda data: data[:99] + b"!" + data[100:], "SHA-256"),
     ],
 )
-def test_a_damaged_shard_is_named(directory, damage, message):
-    path = directory / "train-00002-of-00003.tfrecord"
-    data = path.read_bytes()
-    path.unlink()
-    path.write_bytes(damage(data))
+@pytest.mark.parametrize("memory", [0, IMAGES.size])
+def test_a_damaged_shard_is_named(directory, damage, message, memory):
+    path = directory / "train-00002.tfrecord"
+    path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match=f"{path.name} must .*{message}"):
-        dataset.load(directory, "train")
+        dataset.open_split(directory, "train", memory=memory)
     assert len(dataset.load(directory, "test").keys)
 
 
-@pytest.mark.parametrize("text", [None, "{", "[]", '{"format_version": 2}'])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.999])
+def test_a_truncated_shard_that_is_not_verified(directory, share):
+    path = directory / "train-00000.tfrecord"
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(ValueError, match=rf"{path.name} "):
+        dataset.open_split(directory, "train", memory=0, verify=False)
+
+
+def test_every_changed_byte_is_found_without_verification(tmp_path):
+    pixels, labels = prepared.images(3, side=2)
+    prepared.write(tmp_path, {"train": (pixels, labels)})
+    path = tmp_path / "train-00000.tfrecord"
+    data = path.read_bytes()
+    for position in range(len(data)):
+        changed = bytearray(data)
+        changed[position] ^= 0x10
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match=path.name):
+            dataset.open_split(tmp_path, "train", memory=0, verify=False).take(
+                np.arange(3)
+            )
+
+
+def rewrite(directory, data, images):
+    """Replaces a shard by another one, in the manifest, too."""
+    path = directory / "manifest.json"
+    description = json.loads(path.read_text())
+    shard = description["shards"][0]
+    shard |= {"images": images, "bytes": len(data)}
+    shard["sha256"] = dataset.hashlib.sha256(data).hexdigest()
+    (directory / shard["file"]).write_bytes(data)
+    path.write_text(json.dumps(description))
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([b"no Example"], "not a tf.train.Example"),
+        ([prepared.stored("a", IMAGES[0], 0)] * 19, "20 images.*Received: 19"),
+        ([prepared.stored("a", IMAGES[0, 1:], 0)] * 20, "shape.*168 bytes"),
+        ([record.Record("a", 0, 8, 8, 3, bytes(9))] * 20, "shape.*9 bytes"),
+    ],
+)
+def test_a_shard_of_other_records(directory, records, message):
+    data = b"".join(
+        tfrecord.frame(r if isinstance(r, bytes) else record.encode(r))
+        for r in records
+    )
+    rewrite(directory, data, 20)
+    with pytest.raises(ValueError, match=message):
+        dataset.open_split(directory, "train", memory=0)
+
+
+def test_features_that_are_missing(directory):
+    example = tf.train.Example.FromString(
+        record.encode(prepared.stored("a", IMAGES[0], 0))
+    )
+    del example.features.feature["image/label"]
+    rewrite(directory, tfrecord.frame(example.SerializeToString()) * 20, 20)
+    with pytest.raises(ValueError, match="'image/label'"):
+        dataset.load(directory, "train")
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        b"not an image",
+        prepared.stored("a", IMAGES[0], 0, "png").encoded[:-30],
+        prepared.stored("a", IMAGES[0, :4], 0, "png").encoded,
+        prepared.stored("a", IMAGES[0, ..., :1], 0, "png").encoded,
+    ],
+)
+def test_an_encoded_image_that_is_none(directory, encoded):
+    stored = record.Record("a", 0, 8, 8, 3, encoded=encoded, format="png")
+    good = prepared.stored("b", IMAGES[1], 1, "png")
+    data = tfrecord.frame(record.encode(good)) * 19
+    rewrite(directory, data + tfrecord.frame(record.encode(stored)), 20)
+    found = dataset.open_split(directory, "train", memory=0)
+    np.testing.assert_array_equal(found.take(np.array([18]))[0], IMAGES[1])
+    with pytest.raises(ValueError, match=f"damaged record at byte {len(data)}"):
+        found.take(np.array([1, 19]))
+    with pytest.raises(ValueError, match="damaged record"):
+        dataset.load(directory, "train")
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"format_version": 99}'])
 def test_a_manifest_that_is_none(directory, text):
     (directory / "manifest.json").unlink()
     if text is not None:
@@ -93,94 +211,14 @@ def test_a_manifest_that_is_none(directory, text):
         dataset.load(directory, "train")
 
 
-def test_a_manifest_is_plain_json(pristine):
-    manifest = json.loads((pristine / "manifest.json").read_text())
-    assert manifest["counts"]["validation"] == 0
-
-
-def epoch(name="none", size=8, threads=None, **changes):
-    arguments = {"batch_size": 16, "seed": 1, "epoch": 0, **changes}
-    batches = dataset.batches(
-        IMAGES,
-        LABELS,
-        augmentation=augmentation.get(name, size=size),
-        **arguments,
+def test_reading_needs_neither_tensorflow_nor_keras_nor_beam():
+    code = (
+        "import sys\n"
+        "import pipeline.augmentation, pipeline.batches, pipeline.dataset\n"
+        "heavy = {'tensorflow', 'keras', 'tf_keras', 'apache_beam', 'jax'}\n"
+        "print(*heavy & set(sys.modules))"
     )
-    if threads:
-        options = tf.data.Options()
-        options.threading.private_threadpool_size = threads
-        batches = batches.with_options(options)
-    return [(x.numpy(), y.numpy()) for x, y in batches]
-
-
-def test_batches_without_augmentation_are_the_images():
-    labels = []
-    for x, y in epoch():
-        assert (x.dtype, y.dtype) == (np.float32, np.int32)
-        np.testing.assert_array_equal(x, IMAGES[y].astype(np.float32) / 255)
-        labels += y.tolist()
-    assert len(labels) == len(set(labels)) == 48
-    assert labels != sorted(labels)
-
-
-@pytest.mark.parametrize("name", ["crop_flip", "resized_crop_flip"])
-def test_an_epoch_is_a_function_of_seed_and_epoch(name):
-    first = epoch(name)
-    for again in (epoch(name, threads=1), epoch(name, threads=4)):
-        for (x, y), (x_again, y_again) in zip(first, again, strict=True):
-            np.testing.assert_array_equal(x, x_again)
-            np.testing.assert_array_equal(y, y_again)
-    for other in (epoch(name, seed=2), epoch(name, epoch=1)):
-        assert [y.tolist() for _, y in first] != [y.tolist() for _, y in other]
-
-
-def test_batches_and_epochs_are_augmented_differently():
-    pixels = np.broadcast_to(IMAGES[:1], IMAGES.shape)
-    one, two = (
-        [
-            x.numpy()
-            for x, _ in dataset.batches(
-                pixels,
-                LABELS,
-                batch_size=25,
-                seed=1,
-                epoch=number,
-                augmentation=augmentation.get("crop_flip", size=8),
-            )
-        ]
-        for number in (0, 1)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert (one[0] != one[1]).any()
-    assert (one[0] != two[0]).any()
-
-
-def test_the_number_of_batches_is_known():
-    augment = augmentation.get("none", size=8)
-    training = dataset.batches(
-        IMAGES, LABELS, batch_size=16, seed=1, epoch=0, augmentation=augment
-    )
-    evaluation = dataset.evaluation_batches(IMAGES, batch_size=16, size=8)
-    assert training.cardinality() == 3
-    assert evaluation.cardinality() == 4
-    assert training.element_spec[0].shape == (16, 8, 8, 3)
-
-
-@pytest.mark.parametrize("batch_size", [0, 51])
-def test_batch_size_must_fit(batch_size):
-    with pytest.raises(ValueError, match="`batch_size` must"):
-        epoch(batch_size=batch_size)
-
-
-@pytest.mark.parametrize("size", [8, 5])
-def test_evaluation_keeps_order_and_remainder(size):
-    batches = [
-        x.numpy()
-        for x in dataset.evaluation_batches(IMAGES, batch_size=16, size=size)
-    ]
-    assert [len(x) for x in batches] == [16, 16, 16, 2]
-    start = (8 - size) // 2
-    crop = slice(start, start + size)
-    np.testing.assert_array_equal(
-        np.concatenate(batches),
-        IMAGES[:, crop, crop].astype(np.float32) / 255,
-    )
+    assert done.stdout.strip() == ""

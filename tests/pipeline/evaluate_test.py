@@ -3,8 +3,12 @@ import sys
 
 import keras
 import numpy as np
+import prepared
+import pytest
+import tf_keras
 
 from keras_dynamic.layers import BilinearResize
+from pipeline import config as config_lib
 from pipeline import evaluate
 from pipeline.layout import Layout
 
@@ -29,22 +33,49 @@ def test_a_model_with_our_layers_loads_in_a_new_process(tmp_path):
     assert done.stdout.strip() == "(None, 2, 2, 1)"
 
 
-def test_predict_gives_every_exit_of_every_image(monkeypatch, tmp_path):
-    images = np.arange(300 * 4, dtype=np.uint8).reshape(300, 2, 2, 1)
-    labels = np.arange(300, dtype=np.int32) % 3
-    found = evaluate.dataset.Images(images, labels, ("",) * 300)
-    monkeypatch.setattr(evaluate.dataset, "load", lambda *_: found)
+@pytest.fixture
+def layout(tmp_path):
+    (tmp_path / "data").mkdir()
+    members = {"test": prepared.images(300, side=6, channels=1)}
+    prepared.write(tmp_path / "data", members)
+    return Layout(tmp_path)
 
-    def model(batch, training):
-        assert not training
-        flat = batch.reshape(len(batch), 4)[:, :3]
-        return [flat, -flat]
 
-    class Config:
-        class model:
-            size = 2
+def network(keras):
+    """A model of either Keras with two exits."""
+    inputs = keras.Input((6, 6, 1))
+    x = keras.layers.Conv2D(4, 3, activation="relu")(inputs)
+    x = keras.layers.BatchNormalization()(x)
+    shallow = keras.layers.Dense(3)(keras.layers.Flatten()(x))
+    x = keras.layers.Conv2D(4, 3, activation="relu")(x)
+    deep = keras.layers.Dense(3)(keras.layers.Flatten()(x))
+    return keras.Model(inputs, [shallow, deep])
 
-    said = evaluate.predict(model, Config, Layout(tmp_path), "test")
-    expected = images.reshape(300, 4)[:, :3] / np.float32(255)
-    np.testing.assert_array_equal(said.logits, [expected, -expected])
+
+@pytest.mark.parametrize("kind", [keras, tf_keras])
+@pytest.mark.parametrize("memory_gib", [0.0, 1.0])
+def test_predict_gives_every_exit_of_every_image(layout, kind, memory_gib):
+    config = config_lib.default()
+    config.model.size = 6
+    config.memory_gib = memory_gib
+    pixels, labels = prepared.images(300, side=6, channels=1)
+    model = network(kind)
+    if kind is keras:
+        model.jit_compile = False
+    said = evaluate.predict(model, config, layout, "test")
+    expected = model(pixels.astype(np.float32) / 255, training=False)
+    assert said.logits.shape == (2, 300, 3)
+    np.testing.assert_allclose(said.logits, np.stack(expected), atol=1e-6)
     np.testing.assert_array_equal(said.labels, labels)
+
+
+def test_predict_with_one_exit(layout):
+    config = config_lib.default()
+    config.model.size = 4
+    inputs = keras.Input((4, 4, 1))
+    model = keras.Model(inputs, keras.layers.Flatten()(inputs)[:, :3])
+    model.jit_compile = False
+    said = evaluate.predict(model, config, layout, "test")
+    pixels, _ = prepared.images(300, side=6, channels=1)
+    expected = pixels[:, 1:5, 1:5].reshape(300, 16)[:, :3] / np.float32(255)
+    np.testing.assert_array_equal(said.logits, [expected])

@@ -1,6 +1,6 @@
 """Training for real, on the digits, in processes that can be killed."""
 
-import os
+import dataclasses
 import pathlib
 import signal
 import subprocess
@@ -8,91 +8,160 @@ import sys
 import time
 
 import numpy as np
+import prepared
 import pytest
+from sklearn import datasets
 
 from pipeline import config as config_lib
 
 _CONFIG = pathlib.Path(__file__).parent / "tiny_config.py"
+_TRAIN = """
+import ast, pathlib, sys
+from absl import logging
+from pipeline import config, layout, train
+logging.set_verbosity(logging.INFO)
+settings = config.load(sys.argv[1])
+settings.update_from_flattened_dict(ast.literal_eval(sys.argv[3]))
+train.train(settings, layout.Layout(pathlib.Path(sys.argv[2])))
+"""
 
 
-def _command(verb, workdir, *flags):
-    return [
-        sys.executable,
-        "-c",
-        "from pipeline import cli; cli.main()",
-        verb,
-        f"--config={_CONFIG}",
-        f"--workdir={workdir}",
-        *flags,
-    ]
+def _command(workdir, **settings):
+    return [sys.executable, "-c", _TRAIN, _CONFIG, workdir, repr(settings)]
 
 
-def _weights(workdir):
+def _prepare(workdir):
+    """Writes the digits, 1797 of 8 x 8 pixels, in four splits."""
+    digits = datasets.load_digits()
+    images = (digits.images[..., None] * 255 / 16).astype(np.uint8)
+    splits = {"train": 1200, "validation": 1400, "calibration": 1600}
+    parts = zip(
+        (*splits, "test"),
+        np.split(images, list(splits.values())),
+        np.split(digits.target, list(splits.values())),
+        strict=True,
+    )
+    (workdir / "data").mkdir(parents=True)
+    members = {split: (pixels, labels) for split, pixels, labels in parts}
+    prepared.write(workdir / "data", members, shard_images=500)
+    return workdir
+
+
+def _state(workdir):
     # The last state holds weights, statistics and the optimizer's variables.
     with np.load(workdir / "training" / "state.npz") as arrays:
         return {name: arrays[name] for name in arrays.files}
 
 
-@pytest.mark.slow
-def test_a_killed_training_ends_with_the_same_weights(tmp_path):
-    through, killed = tmp_path / "through", tmp_path / "killed"
-    subprocess.run(
-        _command("prepare", through), check=True, capture_output=True
-    )
-    killed.mkdir()
-    os.symlink(through / "data", killed / "data")
-
-    subprocess.run(_command("train", through), check=True, capture_output=True)
-    process = subprocess.Popen(
-        _command("train", killed),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    state = killed / "training" / "state.npz"
-    deadline = time.monotonic() + 300
-    while not state.exists():
-        assert process.poll() is None, "ended before its first epoch"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (killed / "model").exists()
-    again = subprocess.run(
-        _command("train", killed), check=True, capture_output=True, text=True
-    )
-    assert "going on after epoch" in again.stderr
-
-    ours, theirs = _weights(killed), _weights(through)
+def _assert_same_state(first, second):
+    ours, theirs = _state(first), _state(second)
     assert ours.keys() == theirs.keys()
     for name, value in theirs.items():
         np.testing.assert_array_equal(ours[name], value, err_msg=name)
 
 
-@pytest.mark.slow
-def test_mixed_precision_gives_a_float32_model(tmp_path):
-    done = subprocess.run(
-        _command("prepare", tmp_path), check=True, capture_output=True
+def _kill(workdir, *, when, **settings):
+    """Trains until `when` is true of the state, a dict."""
+    process = subprocess.Popen(
+        _command(workdir, **settings),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    done = subprocess.run(
-        _command(
-            "train",
-            tmp_path,
-            "--config.train.precision=mixed_bfloat16",
-            "--config.train.epochs=1",
-        ),
+    state = workdir / "training" / "state.npz"
+    deadline = time.monotonic() + 300
+    while not (state.exists() and when(_state(workdir))):
+        assert process.poll() is None, "ended before it was killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (workdir / "model").exists()
+
+
+@pytest.fixture(scope="module")
+def through(tmp_path_factory):
+    """A training that nothing stopped."""
+    workdir = _prepare(tmp_path_factory.mktemp("through"))
+    subprocess.run(_command(workdir), check=True, capture_output=True)
+    return workdir
+
+
+@pytest.mark.slow
+def test_a_killed_training_ends_with_the_same_weights(through, tmp_path):
+    _kill(_prepare(tmp_path), when=lambda state: True)
+    again = subprocess.run(
+        _command(tmp_path), check=True, capture_output=True, text=True
+    )
+    assert "going on after epoch" in again.stderr
+    _assert_same_state(tmp_path, through)
+
+
+@pytest.mark.slow
+def test_one_killed_within_an_epoch_does_so_too(through, tmp_path):
+    settings = {"train.checkpoint_steps": 5, "memory_gib": 0.0}
+    _kill(
+        _prepare(tmp_path),
+        when=lambda state: '"step": 5' in str(state["progress"]),
+        **settings,
+    )
+    again = subprocess.run(
+        _command(tmp_path, **settings | {"train.checkpoint_steps": 7}),
+        check=True,
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert "going on after epoch" in again.stderr
+    assert ", step 0" not in again.stderr
+    _assert_same_state(tmp_path, through)
+
+
+@pytest.mark.slow
+def test_mixed_precision_gives_a_float32_model(tmp_path):
     import keras
 
+    settings = {"train.precision": "mixed_bfloat16", "train.epochs": 1}
+    done = subprocess.run(
+        _command(_prepare(tmp_path), **settings), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
     model = keras.models.load_model(tmp_path / "model" / "float.keras")
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     assert all(np.isfinite(w).all() for w in model.get_weights())
 
 
-def test_learning_rates_follow_the_schedule():
+@pytest.mark.slow
+def test_tensorboard_gets_every_epoch(through):
+    from tensorboard.backend.event_processing import event_accumulator
+
+    events = event_accumulator.EventAccumulator(str(through / "logs")).Reload()
+    tags = events.Tags()["tensors"]
+    assert {"train/loss", "validation/loss", "validation/accuracy_1"} <= {*tags}
+    for tag in tags:
+        assert [event.step for event in events.Tensors(tag)] == [1, 2, 3]
+    losses = [
+        float(event.tensor_proto.float_val[0])
+        for event in events.Tensors("train/loss")
+    ]
+    assert losses[-1] < losses[0]
+
+
+def test_portions_of_an_epoch_are_averaged():
     # Imported here: TensorFlow takes seconds.
+    from pipeline import checkpoint, train
+
+    progress = checkpoint.Progress(epoch=4)
+    progress = train._advanced(progress, 10, {"loss": [1.0], "acc": [0.5]})
+    progress = train._advanced(progress, 12, {"loss": [4.0], "acc": [1.0]})
+    assert progress == dataclasses.replace(
+        checkpoint.Progress(epoch=4),
+        step=12,
+        sums={"loss": 10.0 + 8.0, "acc": 5.0 + 2.0},
+    )
+    with pytest.raises(ValueError, match="loss=nan in epoch 5"):
+        train._advanced(progress, 14, {"loss": [float("nan")]})
+
+
+def test_learning_rates_follow_the_schedule():
     from pipeline import train
 
     config = config_lib.load("ranet_cifar10_model1")
@@ -112,12 +181,16 @@ def test_learning_rates_follow_the_schedule():
 
 
 def test_a_split_without_images_stops_before_training(tmp_path):
-    from pipeline import prepare, train
+    from pipeline import train
     from pipeline.layout import Layout
 
+    (tmp_path / "data").mkdir()
+    members = {
+        split: prepared.images(9, channels=1)
+        for split in ("train", "validation", "calibration")
+    }
+    prepared.write(tmp_path / "data", members)
     config = config_lib.load(str(_CONFIG))
-    config.data.fractions.test = 0.0
-    prepare.prepare(config, tmp_path / "data")
     with pytest.raises(ValueError, match="none in test"):
         train.train(config, Layout(tmp_path))
 
@@ -129,6 +202,7 @@ def test_a_split_without_images_stops_before_training(tmp_path):
         ("precision", "float8"),
         ("select", "first"),
         ("epochs", 0),
+        ("checkpoint_steps", -1),
     ],
 )
 def test_bad_settings_are_named(tmp_path, key, value):
