@@ -7,7 +7,13 @@ HEAVY = ("PIL", "absl", "apache_beam", "jax", "keras", "tensorflow", "tf_keras")
 
 
 @pytest.mark.parametrize(
-    "module", ["tflite.harness", "tflite.bundle", "keras_dynamic.exits"]
+    "module",
+    [
+        "tflite.harness",
+        "tflite.batch_harness",
+        "tflite.bundle",
+        "keras_dynamic.exits",
+    ],
 )
 def test_a_device_imports_nothing_heavy(module):
     code = f"import sys, {module}; print(*sys.modules)"
@@ -27,9 +33,10 @@ def test_running_a_bundle_imports_nothing_heavy(
 ):
     write_bundle(tmp_path, segments)
     code = (
-        "import sys, numpy; from tflite import harness; "
-        "opened = harness.Harness(sys.argv[1]); "
-        "opened.classify(numpy.zeros((16, 16, 3), numpy.uint8)); "
+        "import sys, numpy; from tflite import batch_harness, harness; "
+        "image = numpy.zeros((16, 16, 3), numpy.uint8); "
+        "harness.Harness(sys.argv[1]).classify(image); "
+        "batch_harness.BatchHarness(sys.argv[1]).run(image[None]); "
         "print(*sys.modules)"
     )
     done = subprocess.run(

@@ -1,0 +1,86 @@
+"""`keras-dynamic score`: runs a bundle on many images, with Beam."""
+
+import json
+import os
+from collections.abc import Sequence
+
+
+def define(flags) -> None:
+    """Defines the flags of this verb; --bundle and --output are everyone's."""
+    flags.DEFINE_multi_string(
+        "input",
+        [],
+        "Pattern of image files (.jpg, .jpeg, .png) or TFRecords; repeatable.",
+    )
+    flags.DEFINE_enum(
+        "format",
+        "tfrecord",
+        ["tfrecord", "csv", "parquet"],
+        "Of the rows that are written.",
+    )
+    flags.DEFINE_integer(
+        "batch_size",
+        64,
+        "Images that a segment takes at once.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
+        "num_shards",
+        0,
+        "Number of files with rows; 0 leaves it to the runner.",
+        lower_bound=0,
+    )
+
+
+def run(flags, positional: Sequence[str], beam_args: Sequence[str]) -> None:
+    """Scores the images, and prints how many stopped where.
+
+    Raises:
+        ValueError: The flags, the bundle or the images cannot be used, or
+            there are files of the same prefix.
+        RuntimeError: The runner failed.
+    """
+    del positional
+    import apache_beam as beam
+
+    from pipeline import running, score, scoring, storage
+
+    pipeline = beam.Pipeline(options=running.options(beam_args))
+    template = running.is_template(pipeline.options)
+    job = _job(flags)
+    running.check_output(pipeline.options, job.output)
+    # Whoever stages a template may not see what it will run on.
+    if not template:
+        scoring.read(job.bundle)
+        score.check_unused(job)
+    score.build(pipeline, job)
+    running.wait(pipeline)
+    if not template:
+        print(score.text(json.loads(storage.read(job.summary))))
+
+
+def build(pipeline, flags) -> None:
+    """Adds the steps of this verb to a pipeline, for whoever launches it."""
+    from pipeline import score
+
+    score.build(pipeline, _job(flags))
+
+
+def _job(flags):
+    from pipeline import score, storage
+
+    if not flags.input:
+        raise ValueError("keras-dynamic score needs --input")
+
+    def found_anywhere(path: str) -> str:
+        """Workers may run in another directory."""
+        return os.path.abspath(path) if storage.is_local(path) else path
+
+    return score.Job(
+        bundle=found_anywhere(flags.bundle),
+        inputs=tuple(map(found_anywhere, flags.input)),
+        output=found_anywhere(flags.output),
+        form=flags.format,
+        batch_size=flags.batch_size,
+        shards=flags.num_shards,
+    )

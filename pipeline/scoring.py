@@ -1,0 +1,243 @@
+"""A Beam model handler for bundles: RunInference with early exits.
+
+    from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
+    from pipeline import scoring
+
+    handler = scoring.BundleModelHandler("gs://models/cats")
+    scored = (
+        images                         # (key, uint8 [H, W, C]) each
+        | RunInference(KeyedModelHandler(handler))
+    )                                  # (key, PredictionResult) each
+
+Without KeyedModelHandler the elements are the arrays alone. The `inference` of
+a result is a `Scored`, or a `Rejected` for an element that is no such array:
+one bad element does not cost a batch.
+"""
+
+import contextlib
+import os
+import tempfile
+import threading
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.metrics import Metrics
+from apache_beam.ml.inference.base import ModelHandler, PredictionResult
+
+from keras_dynamic.exits import policy as policies
+from pipeline import storage
+from tflite import bundle as bundle_lib
+from tflite.batch_harness import BatchHarness
+
+NAMESPACE = "keras_dynamic"
+
+
+class Scored(NamedTuple):
+    """What a bundle says about one image.
+
+    Attributes:
+        predicted: The most probable class.
+        probabilities: Of every class, float64 [C], at the exit's temperature.
+        exit: Where the image stopped, from 0.
+        madds: Multiply-adds up to there.
+    """
+
+    predicted: int
+    probabilities: np.ndarray
+    exit: int
+    madds: int
+
+
+class Rejected(NamedTuple):
+    """Why something is not scored."""
+
+    reason: str
+
+
+class BundleModelHandler(
+    ModelHandler[np.ndarray | Rejected, PredictionResult, "_Model"]
+):
+    """Scores images with a bundle; each stops at the first exit that is sure.
+
+    Elements are uint8 [H, W, C], as in the bundle's input facts. A step before
+    that could not read an image may send a `Rejected` in its place, which
+    comes back as the inference.
+
+    Counts in Beam's metrics, namespace "keras_dynamic": `exit_0`, `exit_1`,
+    ... and `rejected`, beside those of RunInference itself. A worker process
+    loads the bundle once; its threads take turns, as an interpreter is not
+    thread-safe.
+    """
+
+    def __init__(
+        self,
+        bundle: str | os.PathLike,
+        *,
+        policy: policies.Policy | None = None,
+        batch_size: int = 64,
+        threads: int = 1,
+        **batching: Any,
+    ):
+        """Describes the bundle; workers load it.
+
+        Args:
+            bundle: Directory of a bundle, or its bundle.zip; here or in an
+                object store.
+            policy: When to stop; the bundle's own if there is none.
+            batch_size: Images that a segment takes at once.
+            threads: Threads that an operator may use.
+            **batching: Further arguments of `ModelHandler`. By default
+                `min_batch_size` and `max_batch_size` are four times
+                `batch_size`: so many images are scored together if there are
+                as many, and behind an exit there still are enough for a full
+                batch.
+        """
+        most = batching.get("max_batch_size", 4 * batch_size)
+        least = batching.setdefault("min_batch_size", most)
+        batching.setdefault("max_batch_size", max(least, most))
+        super().__init__(**batching)
+        self._bundle = os.fspath(bundle)
+        self._policy = policy
+        self._batch_size = batch_size
+        self._threads = threads
+
+    def load_model(self) -> "_Model":
+        """Loads and checks the whole bundle.
+
+        Raises:
+            bundle.InvalidBundle: It is not what its manifest says.
+        """
+        with local(self._bundle) as directory:
+            return _Model(
+                BatchHarness(directory, self._batch_size, self._threads)
+            )
+
+    def run_inference(
+        self,
+        batch: Sequence[np.ndarray | Rejected],
+        model: "_Model",
+        inference_args: Mapping[str, Any] | None = None,
+    ) -> Iterator[PredictionResult]:
+        """Yields the results of some images, in their order."""
+        del inference_args
+        shape = model.harness.bundle.input.shape
+        inferences = [_refusal(element, shape) for element in batch]
+        places = [i for i, refusal in enumerate(inferences) if not refusal]
+        if places:
+            images = np.stack([batch[i] for i in places])
+            with model.lock:
+                results = model.harness.run(images, self._policy)
+            scored = map(
+                Scored,
+                results.classes.tolist(),
+                results.probabilities,
+                results.exits.tolist(),
+                results.madds.tolist(),
+            )
+            for i, each in zip(places, scored, strict=True):
+                inferences[i] = each
+            for exit, images in enumerate(np.bincount(results.exits).tolist()):
+                Metrics.counter(NAMESPACE, f"exit_{exit}").inc(images)
+        Metrics.counter(NAMESPACE, "rejected").inc(len(batch) - len(places))
+        for element, inference in zip(batch, inferences, strict=True):
+            yield PredictionResult(element, inference, self._bundle)
+
+    def get_num_bytes(self, batch: Sequence[np.ndarray | Rejected]) -> int:
+        """Returns the bytes of the pixels."""
+        return sum(getattr(element, "nbytes", 0) for element in batch)
+
+    def get_metrics_namespace(self) -> str:
+        """Returns the namespace of all metrics."""
+        return NAMESPACE
+
+
+def read(bundle: str | os.PathLike) -> bundle_lib.Bundle:
+    """Returns the facts of a bundle, wherever it is.
+
+    Its directory may be gone afterwards: the models cannot be read from it.
+
+    Raises:
+        bundle.InvalidBundle: It is none.
+    """
+    with local(bundle) as directory:
+        return bundle_lib.read(directory)
+
+
+@contextlib.contextmanager
+def local(bundle: str | os.PathLike) -> Iterator[str]:
+    """Yields a directory of this machine that holds a bundle.
+
+    Args:
+        bundle: A directory with a bundle's files or its bundle.zip, or the
+            latter itself; here or in an object store.
+
+    Raises:
+        bundle.InvalidBundle: A bundle.zip is damaged.
+    """
+    bundle = os.fspath(bundle)
+    archive = _archive(bundle)
+    if storage.is_local(bundle) and not archive:
+        yield bundle
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        if archive:
+            _unpack(archive, directory)
+        else:
+            _copy(bundle, directory)
+        yield directory
+
+
+class _Model:
+    """A loaded bundle, and whose turn it is."""
+
+    def __init__(self, harness: BatchHarness):
+        self.harness = harness
+        self.lock = threading.Lock()
+
+
+def _refusal(element: object, shape: tuple[int, ...]) -> Rejected | None:
+    """Returns why an element cannot be scored, or None."""
+    if isinstance(element, Rejected):
+        return element
+    if not isinstance(element, np.ndarray) or element.dtype != np.uint8:
+        received = getattr(element, "dtype", type(element).__name__)
+        return Rejected(f"pixels must be uint8. Received: {received}")
+    if element.shape != shape:
+        return Rejected(
+            f"pixels must have the shape {shape}. Received: {element.shape}"
+        )
+    return None
+
+
+def _archive(bundle: str) -> str | None:
+    """Returns the bundle.zip to fetch, if there is one and it is needed."""
+    if bundle.endswith(".zip"):
+        return bundle
+    manifest = storage.join(bundle, bundle_lib.MANIFEST)
+    if storage.is_local(bundle) and storage.exists(manifest):
+        return None
+    archive = storage.join(bundle, bundle_lib.ARCHIVE)
+    return archive if storage.exists(archive) else None
+
+
+def _unpack(archive: str, directory: str) -> None:
+    try:
+        with storage.open(archive) as file, zipfile.ZipFile(file) as opened:
+            opened.extractall(directory)
+    except zipfile.BadZipFile as error:
+        raise bundle_lib.InvalidBundle(
+            f"`bundle` must be a bundle.zip. Received: {archive} ({error})"
+        ) from error
+
+
+def _copy(bundle: str, directory: str) -> None:
+    pattern = storage.join(bundle, "*")
+    for metadata in FileSystems.match([pattern])[0].metadata_list:
+        name = metadata.path.rpartition("/")[2]
+        if name != bundle_lib.ARCHIVE:
+            data = storage.read(metadata.path)
+            with open(os.path.join(directory, name), "wb") as file:
+                file.write(data)
