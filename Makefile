@@ -4,13 +4,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint install lock clean
+.PHONY: demo test test-flink flink-up flink-down lint install lock clean
 
 demo: $(STAMP)
 	$(BIN)/keras-dynamic run --config=ranet_digits --workdir=runs/demo
 
 test: $(STAMP)
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# Flink on this machine, two task slots; docs/flink.md.
+flink-up: $(STAMP)
+	bash deploy/flink/up.sh
+
+flink-down:
+	bash deploy/flink/down.sh
+
+test-flink: $(STAMP)
+	bash deploy/flink/up.sh && $(BIN)/pytest -m flink; status=$$?; bash deploy/flink/down.sh; exit $$status
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
