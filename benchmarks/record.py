@@ -6,27 +6,15 @@ The file holds the metrics, the configuration, the seconds of each stage, and
 the machine and versions that they were measured with.
 """
 
-import importlib.metadata
 import json
-import os
 import pathlib
-import platform
 import sys
+
+import machine
 
 from pipeline import metrics, workdir
 from pipeline.layout import Layout
 from pipeline.stages import STAGES
-
-_PACKAGES = (
-    "ai-edge-litert",
-    "apache-beam",
-    "keras",
-    "numpy",
-    "tensorflow",
-    "tensorflow-model-optimization",
-    "tf-keras",
-    "tflite-support",
-)
 
 
 def main(directory: str, output: str) -> None:
@@ -44,15 +32,8 @@ def main(directory: str, output: str) -> None:
             "metrics": measured,
             "config": config,
             "stage_seconds": _seconds(layout),
-            "machine": {
-                "processor": _processor(),
-                "cores": os.cpu_count(),
-                "system": platform.system(),
-                "python": platform.python_version(),
-            },
-            "versions": {
-                name: importlib.metadata.version(name) for name in _PACKAGES
-            },
+            "machine": machine.machine(),
+            "versions": machine.versions(),
         },
     )
 
@@ -64,15 +45,6 @@ def _seconds(layout: Layout) -> dict[str, float]:
         if mark.exists():
             seconds[name] = json.loads(mark.read_text()).get("seconds")
     return seconds
-
-
-def _processor() -> str:
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line for line in lines if line.startswith("model name")]
-    return names[0].partition(":")[2].strip() if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import logging as standard_logging
 import os
 import pathlib
 import sys
+import types
 from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
@@ -23,6 +24,8 @@ VERBS = {
     "report": "a page with all of it",
     "run": "all of the above in order; finished stages are not run again",
     "classify": "runs a bundle on image files",
+    "score": "runs a bundle on many images, with Beam",
+    "sweep": "trains many configurations, with Beam; the best at a budget",
     "cost": "multiply-adds and parameters up to each exit",
     "split": "cuts any multi-output .tflite at its outputs",
     "list": "models, objectives, sources and configs",
@@ -32,6 +35,7 @@ STAGES = tuple(VERBS)[: tuple(VERBS).index("run")]
 _NEEDS_CONFIG = (*STAGES, "run", "cost")
 _NEEDS_WORKDIR = (*STAGES, "run")
 _TAKES_FILES = ("classify", "split")
+_RUNS_BEAM = ("prepare", "run", "score", "sweep")
 
 
 class UsageError(ValueError):
@@ -49,8 +53,8 @@ def usage() -> str:
         "  --config=NAME|FILE   what to run; `keras-dynamic list` names them",
         "  --config.a.b=VALUE   overrides a value of the configuration",
         "  --workdir=DIR        where the stages keep what they make",
-        "  --bundle=DIR         for classify",
-        "  --output=DIR         for split",
+        "  --bundle=DIR         for classify and score",
+        "  --output=DIR         for split, score and sweep",
         "  --json               for cost and classify: print JSON",
         "  --verbosity=1        on an error, print the traceback too",
     ]
@@ -66,6 +70,9 @@ def main() -> None:
     verb, rest = arguments[0], arguments[1:]
     if verb in VERBS and {"-h", "--help"} & set(rest):
         print(f"keras-dynamic {verb}: {VERBS[verb]}\n\n{usage()}")
+        if hasattr(module := _module(verb), "define"):
+            module.define(flags)
+            print(f"\nof {verb}:{flags.FLAGS.module_help(module)}")
         sys.exit(0)
     try:
         if verb not in VERBS:
@@ -104,6 +111,8 @@ def _parser(verb: str, rest: list[str]) -> Callable:
 
         _resolve_config(rest)
         config_flags.DEFINE_config_file("config", lock_config=True)
+    elif hasattr(module := _module(verb), "define"):
+        module.define(flags)
 
     def parse(argv: list[str]) -> list[str]:
         try:
@@ -143,9 +152,9 @@ def _resolve_config(rest: list[str]) -> None:
 
 def _command(verb: str, beam_args: list[str]) -> Callable:
     """What carries the verb out, given the positional arguments."""
-    if beam_args and verb not in ("prepare", "run"):
+    if beam_args and verb not in _RUNS_BEAM:
         raise UsageError(
-            "Beam options may follow `--` after prepare and run only. "
+            f"Beam options may follow `--` after {', '.join(_RUNS_BEAM)} only. "
             f"Received: {' '.join(beam_args)}"
         )
 
@@ -154,8 +163,8 @@ def _command(verb: str, beam_args: list[str]) -> Callable:
         for flag, verbs in (
             ("config", _NEEDS_CONFIG),
             ("workdir", _NEEDS_WORKDIR),
-            ("bundle", ("classify",)),
-            ("output", ("split",)),
+            ("bundle", ("classify", "score")),
+            ("output", ("split", "score", "sweep")),
         ):
             if verb in verbs and getattr(values, flag) is None:
                 raise UsageError(f"keras-dynamic {verb} needs --{flag}")
@@ -186,16 +195,26 @@ def _command(verb: str, beam_args: list[str]) -> Callable:
                 print(summary.text(metrics.read(layout.metrics)))
                 print(f"report      {layout.report}")
             return
-        module = importlib.import_module(f"pipeline.commands.{verb}")
-        module.run(values, positional)
+        if verb in _RUNS_BEAM:
+            _quieten_libraries()
+            _module(verb).run(values, positional, beam_args)
+        else:
+            _module(verb).run(values, positional)
 
     return run
+
+
+def _module(verb: str) -> types.ModuleType | None:
+    """What carries out a verb that is no stage."""
+    if verb in _NEEDS_WORKDIR:
+        return None
+    return importlib.import_module(f"pipeline.commands.{verb}")
 
 
 def _guarded(command: Callable, positional: list[str]) -> None:
     try:
         command(positional)
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
         if flags.FLAGS.verbosity > 0:
             raise
         _fail(error)

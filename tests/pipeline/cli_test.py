@@ -79,7 +79,7 @@ def two_exits(tmp_path, monkeypatch) -> pathlib.Path:
         ),
         (
             ["train", CONFIG, "--workdir=x", "--", "--runner=Flink"],
-            ["prepare and run only", "--runner=Flink"],
+            ["prepare, run, score, sweep only", "--runner=Flink"],
         ),
         (["classify", "photo.png"], ["classify needs --bundle"]),
         (["split", "model.tflite"], ["split needs --output"]),

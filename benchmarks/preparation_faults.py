@@ -1,0 +1,115 @@
+"""SIGKILL at random moments of a preparation: the data stays whole.
+
+    python benchmarks/preparation_faults.py OUTPUT.json [KILLS] [IMAGES]
+
+A data set is published. Then another preparation of it, with another seed, is
+killed at a moment drawn evenly from its duration, again and again. After each
+kill the published data must be whole, the old or the new: every shard that the
+manifest names has its hash. After all of them a run must succeed and leave
+nothing else behind.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import machine
+
+from pipeline import manifest, workdir
+
+
+def main(output: str, kills: str = "20", images: str = "10000") -> None:
+    """Kills and looks, and writes what was found to `output`."""
+    rng = random.Random(0)
+    with tempfile.TemporaryDirectory() as directory:
+        root = pathlib.Path(directory)
+        first = _prepare(root, 0, int(images))
+        old = _whole(root / "out")
+        other = _prepare(root / "other", 1, int(images))
+        new = _whole(root / "other" / "out")
+        duration = min(first["wall_s"], other["wall_s"])
+        rows = []
+        for _ in range(int(kills)):
+            after = rng.uniform(0, duration)
+            process = _start(root, 1, int(images))
+            time.sleep(after)
+            process.send_signal(signal.SIGKILL)
+            code = process.wait()
+            found = _whole(root / "out")
+            rows.append(
+                {
+                    "after_s": after,
+                    "killed": code == -signal.SIGKILL,
+                    "data": {old: "old", new: "new"}.get(found, "broken"),
+                }
+            )
+            print(rows[-1], flush=True)
+        _prepare(root, 1, int(images))
+        left = sorted(os.listdir(root))
+    workdir.write_json(
+        output,
+        {
+            "command": machine.command_line(),
+            "seconds_of_a_run": duration,
+            "kills": rows,
+            "broken": sum(row["data"] == "broken" for row in rows),
+            "next_run_succeeds": True,
+            "left_behind": [
+                name
+                for name in left
+                if name not in ("0.json", "1.json", "other", "out")
+            ],
+            "machine": machine.machine(),
+            "versions": machine.versions(),
+        },
+    )
+
+
+def _start(root: pathlib.Path, seed: int, images: int) -> subprocess.Popen:
+    root.mkdir(exist_ok=True)
+    data = root / f"{seed}.json"
+    data.write_text(
+        json.dumps(
+            {
+                "source": "synthetic",
+                "source_options": {"images": images},
+                "shard_images": 1000,
+                "seed": seed,
+            }
+        )
+    )
+    script = pathlib.Path(__file__).with_name("prepared.py")
+    command = [sys.executable, str(script), str(data), str(root / "out")]
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def _prepare(root: pathlib.Path, seed: int, images: int) -> dict:
+    start = time.perf_counter()
+    if code := _start(root, seed, images).wait():
+        raise RuntimeError(f"the preparation ended with {code}")
+    return {"wall_s": time.perf_counter() - start}
+
+
+def _whole(directory: pathlib.Path) -> str:
+    """Returns a hash of the data set; "" unless every shard is as it must."""
+    digest = hashlib.sha256()
+    for row in manifest.read(directory)["shards"]:
+        data = (directory / row["file"]).read_bytes()
+        found = hashlib.sha256(data).hexdigest()
+        if found != row["sha256"]:
+            return ""
+        digest.update(found.encode())
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
