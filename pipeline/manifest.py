@@ -1,6 +1,8 @@
 """The manifest of a prepared data set: what it holds, and in which files.
 
-    {"format_version": 2, "made_from": hash of configuration and source,
+    {"format_version": 2,
+     "made_from": hash of configuration and source, or "" if the data set lies
+     where nobody else looks for one,
      "source": name, "labels": [class names],
      "size": height and width, "channels": 1 or 3,
      "storage": "raw" or "encoded",

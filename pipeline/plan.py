@@ -52,8 +52,8 @@ class Plan:
         repeats one of them later is the copy, and may not be trained on.
         """
         held_out = -splits.SPLITS.index(item.split) if item.split else 1
-        key = item.key.encode(errors="surrogatepass")
-        return held_out, splits.hash63(key, f"order-{self.seed}"), item
+        key = splits.hash63(_name(item), f"order-{self.seed}")
+        return held_out, key, item
 
 
 def buckets(images: int, wanted: int) -> int:
@@ -84,12 +84,18 @@ def place(
     """Reads the images of a chunk and yields, per bucket, its items packed."""
     placed = collections.defaultdict(list)
     for item in unpack(chunk[1]):
-        image = item.key.encode(errors="surrogatepass")
+        image = b""
         if not item.reason:
             try:
                 image = splits.identity(source.load(item.location))
             except BadImage as error:
                 item = item._replace(reason=str(error))
+        image = image or _name(item)
         placed[plan.bucket(image)].append(item)
     for bucket, items in placed.items():
         yield bucket, pack(items)
+
+
+def _name(item: Item) -> bytes:
+    """Returns what stands for an item by its key alone."""
+    return splits.identity(item.key.encode(errors="surrogatepass"))

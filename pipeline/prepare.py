@@ -144,7 +144,8 @@ class Job:
         data: Its configuration.
         source: Where the images come from.
         found: What the source holds.
-        made_from: Fingerprint of configuration and images.
+        made_from: Fingerprint of configuration and images, if the data set
+            gets a directory of its own, where others look for it; or "".
     """
 
     data: DataConfig
@@ -242,7 +243,8 @@ def job(config: ml_collections.ConfigDict) -> Job:
     source = sources.build(data.source, **data.source_options)
     found = source.find()
     logging.info("%s: about %d images", data.source, found.images)
-    return Job(data, source, found, made_from(config))
+    shared = made_from(config) if data.directory else ""
+    return Job(data, source, found, shared)
 
 
 def made_from(config: ml_collections.ConfigDict) -> str:

@@ -115,12 +115,11 @@ class ImageFolder:
             elif not _is_image(key):
                 yield _rejected(key, f"not one of {', '.join(_EXTENSIONS)}")
             else:
-                location = tree.join(self.path, key)
-                yield Item(key, int(label), location, split)
+                yield Item(key, int(label), key, split)
 
     def load(self, location: str) -> bytes:
-        """Returns what a file holds."""
-        return tree.read(location)
+        """Returns what the file of a key holds."""
+        return tree.read(f"{self.path}/{location}")
 
     def state(self) -> str:
         """Returns a hash of the names, sizes and times of the files."""

@@ -158,11 +158,15 @@ def read(path: str, max_bytes: int = MAX_BYTES) -> bytes:
 
 def _read(path: str, max_bytes: int) -> bytes:
     """Returns what a local file holds, or more than `max_bytes` of it."""
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise BadImage("not a file")  # Opening a pipe would wait for ever.
-    with open(path, "rb", buffering=0) as file:
-        return file.read(min(status.st_size, max_bytes + 1))
+    # Half the time of `open`; and opening a pipe would wait for ever.
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise BadImage("not a file")
+        return os.read(file, min(status.st_size, max_bytes + 1))
+    finally:
+        os.close(file)
 
 
 def _walk(

@@ -42,7 +42,7 @@ def test_one_class_per_directory(tmp_path):
         ("cat/b/4.png", 0, None),
     }
     for item in items:
-        assert item.location == str(tmp_path / item.key)
+        assert item.location == item.key
 
 
 def test_a_published_test_split_stays(tmp_path):
@@ -139,11 +139,9 @@ def test_an_object_store_gives_the_same_items(tmp_path, bucket):
     remote = image_folder.ImageFolder("bucket://b/photos/")
     assert remote.find() == local.find()
     assert {item.key for item in listed(local)} == set(names)
-    assert {item._replace(location="") for item in listed(remote)} == {
-        item._replace(location="") for item in listed(local)
-    }
+    assert set(listed(remote)) == set(listed(local))
     (item,) = (i for i in listed(remote) if i.key == "test/cat/1.jpg")
-    bucket[item.location] = b"jpeg"
+    bucket[f"bucket://b/photos/{item.key}"] = b"jpeg"
     assert remote.load(item.location) == b"jpeg"
 
 
@@ -205,13 +203,13 @@ def test_loads_a_file_as_it_is(tmp_path):
     path = tmp_path / "1.png"
     Image.new("L", (3, 2), 7).save(path)
     source = image_folder.ImageFolder(str(tmp_path))
-    assert source.load(str(path)) == path.read_bytes()
+    assert source.load("1.png") == path.read_bytes()
 
 
 def test_a_file_that_has_gone_is_a_bad_image(tmp_path):
     source = image_folder.ImageFolder(str(tmp_path))
     with pytest.raises(image.BadImage, match="cannot be read: No such file"):
-        source.load(str(tmp_path / "1.png"))
+        source.load("1.png")
 
 
 def test_the_state_sees_files_and_options(tmp_path):

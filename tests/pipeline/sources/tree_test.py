@@ -139,9 +139,9 @@ def test_what_is_no_file_is_a_bad_image(tmp_path, bucket):
 
 
 def test_other_errors_pass(monkeypatch):
-    def broken(path):
+    def broken(path, flags):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(os, "stat", broken)
+    monkeypatch.setattr(os, "open", broken)
     with pytest.raises(OSError, match="Input/output"):
         tree.read("/x")
