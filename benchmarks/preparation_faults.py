@@ -2,11 +2,12 @@
 
     python benchmarks/preparation_faults.py OUTPUT.json [KILLS] [IMAGES]
 
-A data set is published. Then another preparation of it, with another seed, is
-killed at a moment drawn evenly from its duration, again and again. After each
-kill the published data must be whole, the old or the new: every shard that the
-manifest names has its hash. After all of them a run must succeed and leave
-nothing else behind.
+A data set is published. Then another preparation, with another seed, is to
+replace it and is killed at a moment drawn evenly from its duration; one that
+ended before its moment does not count. Each begins with the old data set, and
+with what earlier kills left behind. After a kill the published data must be
+whole, the old or the new: every shard that the manifest names has its hash.
+After all of them a run must succeed and leave nothing else behind.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,19 +37,25 @@ def main(output: str, kills: str = "20", images: str = "10000") -> None:
         other = _prepare(root / "other", 1, int(images))
         new = _whole(root / "other" / "out")
         duration = min(first["wall_s"], other["wall_s"])
-        rows = []
-        for _ in range(int(kills)):
+        shutil.copytree(root / "out", root / "old")
+        rows, ended = [], 0
+        while len(rows) < int(kills):
+            shutil.rmtree(root / "out")
+            shutil.copytree(root / "old", root / "out")
             after = rng.uniform(0, duration)
             process = _start(root, 1, int(images))
             time.sleep(after)
             process.send_signal(signal.SIGKILL)
-            code = process.wait()
+            if process.wait() != -signal.SIGKILL:
+                ended += 1
+                continue
             found = _whole(root / "out")
+            left = [name for name in os.listdir(root) if "partial" in name]
             rows.append(
                 {
                     "after_s": after,
-                    "killed": code == -signal.SIGKILL,
                     "data": {old: "old", new: "new"}.get(found, "broken"),
+                    "unpublished": len(left),
                 }
             )
             print(rows[-1], flush=True)
@@ -59,12 +67,13 @@ def main(output: str, kills: str = "20", images: str = "10000") -> None:
             "command": machine.command_line(),
             "seconds_of_a_run": duration,
             "kills": rows,
+            "ended_before": ended,
             "broken": sum(row["data"] == "broken" for row in rows),
             "next_run_succeeds": True,
             "left_behind": [
                 name
                 for name in left
-                if name not in ("0.json", "1.json", "other", "out")
+                if name not in ("0.json", "1.json", "old", "other", "out")
             ],
             "machine": machine.machine(),
             "versions": machine.versions(),

@@ -17,8 +17,7 @@ from pipeline.image import BadImage
 from pipeline.sources import Source
 from pipeline.sources.item import Item
 
-# Items that travel together. Larger ones need less memory each, and divide
-# small sets among fewer workers.
+# Items that travel together: the more, the smaller they are packed.
 _CHUNK = 16_384
 
 
@@ -63,35 +62,36 @@ def buckets(images: int, wanted: int) -> int:
 
 def pack(items: Iterable[Item]) -> bytes:
     """Returns items as bytes, for a small shuffle."""
-    return zlib.compress(json.dumps(list(items)).encode(), 1)
+    columns = list(zip(*items, strict=True))
+    return zlib.compress(json.dumps(columns, separators=(",", ":")).encode())
 
 
 def unpack(data: bytes) -> Iterator[Item]:
     """Returns the items that were packed."""
-    return map(Item._make, json.loads(zlib.decompress(data)))
+    columns = json.loads(zlib.decompress(data))
+    return map(Item._make, zip(*columns, strict=True))
 
 
-def list_piece(piece: str, source: Source) -> Iterator[tuple[int, bytes]]:
-    """Yields the items of a piece in chunks: their number, and them packed."""
+def list_piece(piece: str, source: Source) -> Iterator[list[Item]]:
+    """Yields the items of a piece in chunks."""
     items = source.items(piece)
     while chunk := list(itertools.islice(items, _CHUNK)):
-        yield len(chunk), pack(chunk)
+        yield chunk
 
 
 def place(
-    chunk: tuple[int, bytes], source: Source, plan: Plan
+    chunk: Iterable[Item], source: Source, plan: Plan
 ) -> Iterator[tuple[int, bytes]]:
     """Reads the images of a chunk and yields, per bucket, its items packed."""
     placed = collections.defaultdict(list)
-    for item in unpack(chunk[1]):
+    for item in chunk:
         image = b""
         if not item.reason:
             try:
                 image = splits.identity(source.load(item.location))
             except BadImage as error:
                 item = item._replace(reason=str(error))
-        image = image or _name(item)
-        placed[plan.bucket(image)].append(item)
+        placed[plan.bucket(image or _name(item))].append(item)
     for bucket, items in placed.items():
         yield bucket, pack(items)
 

@@ -204,12 +204,11 @@ class PrepareImages(beam.PTransform):
         )
         listed = (
             chunks
-            | "ChunkSizes" >> beam.Map(lambda chunk: chunk[0])
+            | "ChunkSizes" >> beam.Map(len)
             | "Listed" >> beam.CombineGlobally(sum)
         )
         return (
             chunks
-            | "SpreadChunks" >> spread.Spread()
             | "Place" >> beam.FlatMap(plan.place, source=source, plan=placing)
             | "GroupByBucket" >> beam.GroupByKey()
             | "WriteBucket"

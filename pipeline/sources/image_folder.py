@@ -7,6 +7,7 @@ others are divided by hash.
 
 import collections
 import dataclasses
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline import fingerprint
@@ -14,6 +15,8 @@ from pipeline.sources import classes, tree
 from pipeline.sources.item import Found, Item
 
 _EXTENSIONS = (".jpg", ".jpeg", ".png")
+
+_PIECE = 20_000  # Images, about.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +42,9 @@ class ImageFolder:
         object.__setattr__(self, "classes", classes.checked(self.classes))
 
     def find(self) -> Found:
-        """Counts the files; a piece is a class directory, or what is outside.
+        """Counts the files; a piece is a part of a class directory.
+
+        Or what is outside of them.
 
         Raises:
             ValueError: The folder is missing, holds fewer than two classes or
@@ -80,30 +85,36 @@ class ImageFolder:
                 f"with none for {', '.join(untaught)}"
             )
         numbers = {name: label for label, name in enumerate(labels)}
-        pieces = [
-            f"{numbers.get(directory.rpartition('/')[2], -1)}:{directory}"
-            for directory in sorted(images)
-        ]
+        pieces = ["-1:0/1:"]
+        for directory in sorted(images):
+            label = numbers.get(directory.rpartition("/")[2], -1)
+            parts = -(-images[directory] // _PIECE) or 1
+            pieces += [f"{label}:{k}/{parts}:{directory}" for k in range(parts)]
         return Found(
             labels=labels,
-            pieces=("-1:", *pieces),
+            pieces=tuple(pieces),
             images=images.total(),
             splits=tuple(split for split in splits.values() if split),
         )
 
     def items(self, piece: str) -> Iterator[Item]:
-        """Yields the files of a class directory, or those outside of all.
+        """Yields files of a class directory, or those outside of all.
 
         Args:
-            piece: "label:directory".
+            piece: "label:part/parts:directory". A part of a directory are the
+                files whose names have one remainder: every part is listed
+                whole, which takes little of what reading its images takes.
         """
-        label, _, directory = piece.partition(":")
+        label, numbers, directory = piece.split(":", 2)
+        part, parts = map(int, numbers.split("/"))
         if not directory:
             yield from self._outside()
             return
         top, _, name = directory.rpartition("/")
         split = "test" if top == "test" else None
         for key, fault in tree.walk(self.path, below=directory):
+            if parts > 1 and _checksum(key) % parts != part:
+                continue
             if fault:
                 yield _rejected(key, fault)
             elif key.endswith("/"):
@@ -162,6 +173,10 @@ def _class_directory(name: str, splits: Mapping[str, str | None]) -> str | None:
     if directory.startswith(".") or _readable(directory) != directory:
         return None
     return f"{top}/{directory}" if top else directory
+
+
+def _checksum(name: str) -> int:
+    return zlib.crc32(name.encode(errors="surrogateescape"))
 
 
 def _is_image(name: str) -> bool:

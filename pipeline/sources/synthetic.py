@@ -21,7 +21,7 @@ from pipeline.sources.item import Found, Item
 
 ENCODINGS = ("raw", "jpeg", "png")
 
-_PIECE = 10_000
+_PIECE = 50_000
 _OFFSET_BITS = 20  # Offsets into a block of noise.
 _STRIDE = 0x5DEECE66D1  # Odd, so that different numbers get other offsets.
 _PATTERN = 4  # Rows and columns of a class's pattern.

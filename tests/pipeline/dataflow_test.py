@@ -49,7 +49,6 @@ STEPS = {
         "PrepareImages/List",
         "PrepareImages/ChunkSizes",
         "PrepareImages/Listed",
-        "PrepareImages/SpreadChunks",
         "PrepareImages/Place",
         "PrepareImages/GroupByBucket",
         "PrepareImages/WriteBucket",

@@ -55,8 +55,7 @@ def test_a_piece_is_listed_in_chunks():
                 yield Item(f"{piece}/{i}", 0, str(i))
 
     chunks = list(plan.list_piece("a", Many()))
-    assert sum(count for count, _ in chunks) == 40_000
-    found = [item for _, data in chunks for item in plan.unpack(data)]
+    found = [item for chunk in chunks for item in chunk]
     assert found == list(Many().items("a"))
     assert len(chunks) > 2
 
@@ -64,11 +63,10 @@ def test_a_piece_is_listed_in_chunks():
 def test_copies_are_placed_together_and_nothing_is_lost():
     listed = [Item(f"{i}", 0, f"{i % 50}") for i in range(200)]
     listed += [Item("x", 0, "bad"), Item("y", -1, "", None, "no image")]
-    chunk = len(listed), plan.pack(listed)
     placing = plan.Plan(FRACTIONS, 0, 16)
     placed = {
         bucket: list(plan.unpack(data))
-        for bucket, data in plan.place(chunk, Contents(), placing)
+        for bucket, data in plan.place(listed, Contents(), placing)
     }
     found = [item for members in placed.values() for item in members]
     assert sorted(item.key for item in found) == sorted(i.key for i in listed)

@@ -221,3 +221,19 @@ def test_the_state_sees_files_and_options(tmp_path):
     assert named.state() != before
     touch(tmp_path, "cat/2.jpg")
     assert source.state() != before
+
+
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_parts_of_a_directory_add_up(tmp_path, monkeypatch, size):
+    for i in range(20):
+        for name in (f"cat/{i}.jpg", f"dog/{i % 5}/{i}.png", f"dog/{i}.txt"):
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    source = image_folder.ImageFolder(str(tmp_path))
+    whole = listed(source)
+    monkeypatch.setattr(image_folder, "_PIECE", size)
+    pieces = source.find().pieces
+    assert len(pieces) == 1 + 2 * -(-20 // size)
+    assert sorted(listed(source)) == sorted(whole)
+    assert len(whole) == 60

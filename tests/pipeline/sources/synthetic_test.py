@@ -26,17 +26,17 @@ def test_a_million_images_in_pieces():
     found = synthetic.Synthetic().find()
     assert found.images == 1_000_000
     assert found.labels == tuple("0123456789")
-    assert len(found.pieces) == 100
+    assert len(found.pieces) == 20
 
 
 def test_every_image_is_in_one_piece():
-    source = synthetic.Synthetic(images=20_001)
+    source = synthetic.Synthetic(images=120_001)
     assert len(source.find().pieces) == 3
     items = listed(source)
-    assert [int(item.location) for item in items] == list(range(20_001))
+    assert [int(item.location) for item in items] == list(range(120_001))
     assert [item.label for item in items[:11]] == [*range(10), 0]
     assert {(item.split, item.reason) for item in items} == {(None, "")}
-    assert items[-1].key == "000020000"
+    assert items[-1].key == "000120000"
 
 
 @given(st.integers(0, 500), st.integers(0, 500))
