@@ -13,16 +13,14 @@ import concurrent.futures
 import dataclasses
 import functools
 import hashlib
-import io
 import math
 import mmap
 import os
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
-from pipeline import manifest, record, splits, tfrecord
+from pipeline import image, manifest, record, splits, tfrecord
 
 # Each holds a file open, of which a process may have 1024.
 _MAPPED_SHARDS = 256
@@ -152,15 +150,15 @@ class MappedImages:
                 position = stop + tfrecord.FOOTER
                 found = record.spans(data[start:stop])
                 raw = "image/raw" in found
-                image = found["image/raw" if raw else "image/encoded"]
+                stored = found["image/raw" if raw else "image/encoded"]
                 label = bytes(data[start:stop][found["image/label"]])
                 rows.append(
                     (
                         number,
                         start,
                         stop,
-                        start + image.start,
-                        start + image.stop,
+                        start + stored.start,
+                        start + stored.stop,
                         raw,
                         record.number(label),
                     )
@@ -260,7 +258,7 @@ def _map(path: str) -> memoryview:
 
 
 def _decoded(data: memoryview, shape: tuple[int, int, int]) -> np.ndarray:
-    pixels = np.asarray(Image.open(io.BytesIO(data)))
+    pixels = image.pixels(bytes(data))
     if pixels.shape not in (shape, shape[:2] + shape[2:] * (shape[2] > 1)):
         raise ValueError(f"an image of {pixels.shape}, not {shape}")
     return pixels.reshape(shape)

@@ -113,6 +113,16 @@ def plain_jpeg(data: bytes, rules: Rules = Rules()) -> np.ndarray | None:
         return None
 
 
+def pixels(data: bytes) -> np.ndarray:
+    """Decodes a whole JPEG or PNG file to uint8 [H, W] or [H, W, C].
+
+    Raises:
+        BadImage: See `decode`.
+    """
+    fast = plain_jpeg(data)
+    return np.asarray(decode(data)) if fast is None else fast
+
+
 def from_pixels(pixels: np.ndarray) -> Image.Image:
     """Returns uint8 [H, W] or [H, W, C], C 1 or 3, as an image."""
     return Image.fromarray(

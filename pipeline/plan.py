@@ -62,14 +62,24 @@ def buckets(images: int, wanted: int) -> int:
 
 def pack(items: Iterable[Item]) -> bytes:
     """Returns items as bytes, for a small shuffle."""
-    columns = list(zip(*items, strict=True))
+    # A location is often the key, and needs no second place.
+    short = (
+        item._replace(location=None) if item.location == item.key else item
+        for item in items
+    )
+    columns = list(zip(*short, strict=True))
     return zlib.compress(json.dumps(columns, separators=(",", ":")).encode())
 
 
 def unpack(data: bytes) -> Iterator[Item]:
     """Returns the items that were packed."""
     columns = json.loads(zlib.decompress(data))
-    return map(Item._make, zip(*columns, strict=True))
+    for item in map(Item._make, zip(*columns, strict=True)):
+        yield (
+            item
+            if item.location is not None
+            else item._replace(location=item.key)
+        )
 
 
 def list_piece(piece: str, source: Source) -> Iterator[list[Item]]:

@@ -16,11 +16,11 @@ because a message would copy the image.
 
 import dataclasses
 import functools
-import io
 import re
 
 import numpy as np
-from PIL import Image
+
+from pipeline import image
 
 Buffer = bytes | memoryview
 
@@ -65,13 +65,12 @@ class Record:
         """Returns the image, uint8 [height, width, channels].
 
         Raises:
-            OSError: The encoded file is damaged.
+            BadImage: The encoded file is damaged.
         """
         shape = (self.height, self.width, self.channels)
         if self.raw is not None:
             return np.frombuffer(self.raw, np.uint8).reshape(shape)
-        decoded = Image.open(io.BytesIO(self.encoded))
-        return np.asarray(decoded).reshape(shape)
+        return image.pixels(self.encoded).reshape(shape)
 
 
 def encode(record: Record) -> bytes:

@@ -95,7 +95,8 @@ class Synthetic:
         """Yields the images of a range; each is there, damaged or not."""
         for number in range(*map(int, piece.split(":"))):
             label = self._original(number) % self.classes
-            yield Item(f"{number:09d}", label, str(number))
+            key = f"{number:09d}"
+            yield Item(key, label, key)
 
     def load(self, location: str) -> np.ndarray | bytes:
         """Returns pixels, uint8 [size, size, channels], or a file."""

@@ -28,8 +28,10 @@ class Contents:
         return location.encode()
 
 
-@given(st.lists(items))
-def test_packed_items_come_back(found):
+@given(st.lists(items, min_size=1), st.booleans())
+def test_packed_items_come_back(found, located):
+    if located:
+        found = [item._replace(location=item.key) for item in found]
     assert list(plan.unpack(plan.pack(found))) == found
 
 
