@@ -240,6 +240,9 @@ def _quieten_libraries() -> None:
     libraries = os.sep + "site-packages" + os.sep
 
     def from_here(record) -> bool:
+        if record.levelno >= standard_logging.ERROR:
+            # Beam's workers log the pages of an error that comes up anyway.
+            return "apache_beam" not in record.pathname or logging.vlog_is_on(1)
         here = record.pathname.startswith(ours)
         return record.levelno >= standard_logging.WARNING or (
             here and libraries not in record.pathname.removeprefix(ours)

@@ -282,6 +282,7 @@ def prepare(
     """
     task = job(config)
     directory = task.data.directory
+    running.check_output(running.options(beam_args), directory or str(output))
     if not directory:
         _publish(task, output, beam_args)
     elif storage.is_local(directory):
@@ -314,7 +315,6 @@ def _publish(task: Job, output: str | os.PathLike, beam_args) -> None:
 def _run(task: Job, output: str, beam_args: Sequence[str]) -> None:
     """Runs the pipeline and waits for it."""
     options = running.options(beam_args)
-    running.check_output(options, task.data.directory or output)
     if running.is_template(options):
         raise ValueError(
             "keras-dynamic prepare waits for the images; docs/dataflow.md "

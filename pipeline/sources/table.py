@@ -155,6 +155,8 @@ class Table:
         Of an object store everything below `root` counts, which takes one
         listing instead of a request per image.
         """
+        if not tree.version(self.path):
+            return ""  # `find` says so.
         paths = (_text(row.fields.get(self.image)) for row in self._rows())
         return fingerprint.of(
             tree.version(self.path),

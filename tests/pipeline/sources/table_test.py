@@ -291,3 +291,10 @@ def test_a_missing_table(path, bucket):
 def test_another_format():
     with pytest.raises(ValueError, match=r"`path` must be a table: .csv"):
         table.Table("labels.xlsx")
+
+
+def test_a_missing_table_is_found_by_find(tmp_path):
+    source = table.Table(str(tmp_path / "none.csv"))
+    source.state()  # Comes first, and has nothing to say.
+    with pytest.raises(ValueError, match="`path` must be an existing file"):
+        source.find()
