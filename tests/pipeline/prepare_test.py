@@ -8,11 +8,10 @@ import subprocess
 import sys
 import textwrap
 
-import ml_collections
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
+from preparing import config, contents, folder_config, records, write_folder
 
 from pipeline import plan, prepare, shard, splits
 from pipeline.sources import digits, image_folder
@@ -25,64 +24,6 @@ PROCESSES = [
 ]
 
 
-def config(source="digits", **changes):
-    data = {
-        "source": source,
-        "size": 8,
-        "channels": 1,
-        "fractions": {"validation": 0.1, "calibration": 0.1, "test": 0.2},
-        "shard_images": 500,
-        **changes,
-    }
-    return ml_collections.ConfigDict({"data": data})
-
-
-def contents(directory):
-    return {
-        path.name: path.read_bytes() for path in sorted(directory.iterdir())
-    }
-
-
-def records(directory, manifest):
-    """Returns {key: (split, label, pixels)} as TensorFlow reads them."""
-    encoded = manifest["storage"] == "encoded"
-    content = "image/encoded" if encoded else "image/raw"
-    features = {
-        name: tf.io.FixedLenFeature([], kind)
-        for name, kind in {
-            content: tf.string,
-            "image/key": tf.string,
-            "image/label": tf.int64,
-            "image/height": tf.int64,
-            "image/width": tf.int64,
-            "image/channels": tf.int64,
-        }.items()
-    }
-    found = {}
-    for facts in manifest["shards"]:
-        path = str(directory / facts["file"])
-        count = 0
-        for example in tf.data.TFRecordDataset(path):
-            row = tf.io.parse_single_example(example, features)
-            shape = [
-                int(row[f"image/{n}"]) for n in ("height", "width", "channels")
-            ]
-            data = row[content].numpy()
-            if encoded:
-                pixels = np.asarray(Image.open(io.BytesIO(data)))
-            else:
-                pixels = np.frombuffer(data, np.uint8)
-            key = row["image/key"].numpy().decode()
-            found[key] = (
-                facts["split"],
-                int(row["image/label"]),
-                pixels.reshape(shape),
-            )
-            count += 1
-        assert count == facts["images"]
-    return found
-
-
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     output = tmp_path_factory.mktemp("digits") / "data"
@@ -92,21 +33,6 @@ def prepared(tmp_path_factory):
 @pytest.fixture(scope="module")
 def found(prepared):
     return records(*prepared)
-
-
-def write_folder(root, count=20, classes=("cat", "dog")):
-    for name in classes:
-        (root / name).mkdir(parents=True)
-        # The split of an image follows from its pixels: the same in any order
-        # of tests, and others in another folder.
-        rng = np.random.default_rng([*f"{root.name}/{name}".encode()])
-        for index in range(count):
-            pixels = rng.integers(0, 256, (8, 8, 3), np.uint8)
-            Image.fromarray(pixels).save(root / name / f"{index:03d}.png")
-
-
-def folder_config(root, **changes):
-    return config("image_folder", source_options={"path": str(root)}, **changes)
 
 
 def digit_items():
@@ -249,71 +175,6 @@ def test_a_published_test_split_stays(tmp_path):
     found = records(tmp_path / "out", manifest)
     for key, (split, _, _) in found.items():
         assert (split == "test") == key.startswith("test/")
-
-
-def copy_some(root, count):
-    """Copies images under other names; returns {copy: original}."""
-    copies = {}
-    for index in range(count):
-        original = f"cat/{index:03d}.png"
-        copies[f"cat/copy{index}.png"] = original
-        data = (root / original).read_bytes()
-        (root / f"cat/copy{index}.png").write_bytes(data)
-    return copies
-
-
-def test_copies_are_in_the_split_of_their_original(tmp_path):
-    write_folder(tmp_path / "in", 40)
-    copies = copy_some(tmp_path / "in", 20)
-    # One has another label.
-    (tmp_path / "in/dog/cat.png").write_bytes(
-        (tmp_path / "in/cat/030.png").read_bytes()
-    )
-    manifest = prepare.prepare(
-        folder_config(tmp_path / "in", shard_images=20), tmp_path / "out"
-    )
-    assert manifest["duplicates"] == {
-        "copies": 21,
-        "across_splits": 0,
-        "conflicting": 1,
-        "dropped": 0,
-    }
-    found = records(tmp_path / "out", manifest)
-    assert len(found) == 101
-    for copy, original in copies.items():
-        assert found[copy][0] == found[original][0]
-    assert len({found[copy][0] for copy in copies}) > 1
-
-
-def test_copies_are_dropped_if_wanted(tmp_path):
-    write_folder(tmp_path / "in", 40)
-    copies = copy_some(tmp_path / "in", 20)
-    data = folder_config(tmp_path / "in", duplicates="drop")
-    manifest = prepare.prepare(data, tmp_path / "out")
-    assert manifest["duplicates"]["dropped"] == 20
-    assert sum(manifest["counts"].values()) == 80
-    assert manifest["listed"] == 100
-    found = records(tmp_path / "out", manifest)
-    lines = (tmp_path / "out" / "duplicates.jsonl").read_text().splitlines()
-    rows = [json.loads(line) for line in lines]
-    for row in rows:
-        pair = {row["key"], row["of"]}
-        assert pair in [{a, b} for a, b in copies.items()]
-        assert row["key"] not in found
-        assert row["of"] in found
-
-
-def test_a_copy_of_a_test_image_is_not_trained_on(tmp_path):
-    write_folder(tmp_path / "in" / "train", 40)
-    write_folder(tmp_path / "in" / "test", 5)
-    for index in range(5):
-        data = (tmp_path / f"in/test/cat/00{index}.png").read_bytes()
-        (tmp_path / f"in/train/cat/copy{index}.png").write_bytes(data)
-    manifest = prepare.prepare(folder_config(tmp_path / "in"), tmp_path / "out")
-    assert manifest["duplicates"]["across_splits"] == 5
-    assert manifest["duplicates"]["dropped"] == 5
-    assert manifest["counts"]["test"] == 10
-    assert not [k for k in records(tmp_path / "out", manifest) if "copy" in k]
 
 
 def test_encoded_files_are_kept_as_they_are(tmp_path):

@@ -46,7 +46,7 @@ def test_a_failure_is_one_line(answer, message):
 
 @pytest.mark.parametrize("state", ["DONE", None])
 def test_success(state):
-    running.wait(Ends(state))
+    assert running.wait(Ends(state)) is None
 
 
 def test_errors_of_the_local_runner_keep_their_type():
