@@ -58,6 +58,40 @@ def max_probability(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     return softmax(logits, temperature).max(axis=-1)
 
 
+def margin(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Returns how far the two largest probabilities are apart, [...].
+
+    In [0, 1], of logits [..., C]; 1 for a single class. An input of the gates
+    of JEI-DNN (Regol et al. 2024); "Top-Diff" in Jazbec et al. 2024. Arguments
+    and errors are those of `softmax`.
+    """
+    probabilities = softmax(logits, temperature)
+    if probabilities.shape[-1] == 1:
+        return probabilities[..., 0]
+    highest = np.partition(probabilities, (-2, -1), axis=-1)
+    return highest[..., -1] - highest[..., -2]
+
+
+def entropy_confidence(
+    logits: np.ndarray, temperature: float = 1.0
+) -> np.ndarray:
+    """Returns one minus the entropy's share of its maximum, [...].
+
+    1 - H / ln C for logits [..., C], as in EENet (Ilhan et al. 2024): 0 if all
+    classes are equally probable, 1 if one is certain or the only one.
+    Arguments and errors are those of `softmax`.
+    """
+    probabilities = softmax(logits, temperature)
+    classes = probabilities.shape[-1]
+    if classes == 1:
+        return probabilities[..., 0]
+    # The product with p below is then 0 at p = 0, which is its limit.
+    logarithms = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
+    entropy = -(probabilities * logarithms).sum(axis=-1)
+    # Rounding can lift the entropy above its maximum.
+    return np.maximum(1.0 - entropy / math.log(classes), 0.0)
+
+
 def confidences(
     logits: Sequence[np.ndarray], temperatures: Sequence[float]
 ) -> np.ndarray:

@@ -48,6 +48,49 @@ def test_max_probability_keeps_leading_axes():
     assert confidence.max_probability(logits[0, 0]) == 0.25
 
 
+def test_margin_and_entropy_equal_their_definitions():
+    logits = np.random.default_rng(0).normal(size=(2, 50, 7)) * 3
+    probabilities = confidence.softmax(logits, 1.7)
+    ranked = np.sort(probabilities, axis=-1)
+    np.testing.assert_array_equal(
+        confidence.margin(logits, 1.7), ranked[..., -1] - ranked[..., -2]
+    )
+    entropy = -np.sum(probabilities * np.log(probabilities), axis=-1)
+    np.testing.assert_allclose(
+        confidence.entropy_confidence(logits, 1.7), 1 - entropy / np.log(7)
+    )
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7, 10, 1000])
+@pytest.mark.parametrize(
+    "measure", [confidence.margin, confidence.entropy_confidence]
+)
+def test_margin_and_entropy_at_their_ends_and_row_by_row(measure, classes):
+    logits = np.random.default_rng(1).normal(size=(33, classes)) * 4
+    rows = [measure(row.copy(), 1.7) for row in logits]
+    np.testing.assert_array_equal(measure(logits, 1.7), rows)
+    assert (np.array(rows) >= 0.0).all()
+    assert (np.array(rows) <= 1.0).all()
+    assert measure(np.zeros(classes)) == pytest.approx(0.0, abs=1e-12)
+    assert measure(np.zeros(classes)) >= 0.0
+    certain = np.zeros(classes)
+    certain[1] = 1e6
+    assert measure(certain) == 1.0
+    assert measure(np.zeros(1)) == 1.0
+
+
+@pytest.mark.parametrize(
+    "measure", [confidence.margin, confidence.entropy_confidence]
+)
+def test_margin_and_entropy_refuse_what_softmax_refuses(measure):
+    with pytest.raises(ValueError, match="in 1 of 2 rows"):
+        measure(np.array([[0.0, np.nan], [0.0, 1.0]]))
+    with pytest.raises(ValueError, match="`temperature` must be"):
+        measure(np.zeros(3), 0.0)
+    with pytest.raises(ValueError, match="at least one class"):
+        measure(np.zeros((3, 0)))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_non_finite_logits_are_counted(bad):
     logits = np.zeros((4, 3))
