@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 
 import keras
 
+from keras_dynamic.models.msdnet import msdnet
 from keras_dynamic.models.ranet import ranet
 
 BUILDERS: Mapping[str, Callable[..., keras.Model]] = {
+    "msdnet": msdnet,
     "ranet": ranet,
 }
 

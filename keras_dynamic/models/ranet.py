@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import keras
 
 from keras_dynamic.layers import BilinearResize
+from keras_dynamic.models import convolutions
 
 _STEP_MODES = ("even", "lg")
 _STEMS = ("conv", "imagenet")
@@ -156,9 +157,13 @@ def ranet(
             features.append(block_features)
             if block in transitions:
                 width = math.floor(reduction * x.shape[-1])
-                x = _conv_bn_relu(x, width, 1, name=f"{prefix}_transition")
+                x = convolutions.conv_bn_relu(
+                    x, width, 1, name=f"{prefix}_transition"
+                )
             if block >= fused:
-                logits.append(_classifier(x, classes, head_width, len(logits)))
+                logits.append(
+                    convolutions.classifier(x, classes, head_width, len(logits))
+                )
         below = features
     return keras.Model(inputs, logits, name=name)
 
@@ -180,29 +185,6 @@ def _transition_blocks(count, scale):
     return {math.floor(i * count / scale) - 1 for i in range(1, scale)}
 
 
-def _conv_bn_relu(x, filters, kernel_size, *, name, strides=1):
-    x = keras.layers.Conv2D(
-        filters,
-        kernel_size,
-        strides=strides,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=_conv_initializer(filters, kernel_size),
-        name=f"{name}_conv",
-    )(x)
-    x = keras.layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
-    )(x)
-    return keras.layers.ReLU(name=f"{name}_relu")(x)
-
-
-def _conv_initializer(filters, kernel_size):
-    """Normal with the standard deviation sqrt(2 / (k * k * filters))."""
-    return keras.initializers.RandomNormal(
-        stddev=math.sqrt(2.0 / (kernel_size * kernel_size * filters))
-    )
-
-
 def _base_features(inputs, channels, scales, growth_factors, stem):
     """One feature per sub-network, computed from the highest resolution down.
 
@@ -211,7 +193,7 @@ def _base_features(inputs, channels, scales, growth_factors, stem):
     top = len(scales) - 1
     width = channels * growth_factors[top]
     if stem == "conv":
-        x = _conv_bn_relu(inputs, width, 3, name=f"base{top}")
+        x = convolutions.conv_bn_relu(inputs, width, 3, name=f"base{top}")
     else:
         x = keras.layers.Conv2D(
             width, 7, strides=2, padding="same", name=f"base{top}_conv"
@@ -225,7 +207,7 @@ def _base_features(inputs, channels, scales, growth_factors, stem):
         )(x)
     bases = [x]
     for sub in range(top - 1, -1, -1):
-        x = _conv_bn_relu(
+        x = convolutions.conv_bn_relu(
             x,
             channels * growth_factors[sub],
             3,
@@ -234,13 +216,6 @@ def _base_features(inputs, channels, scales, growth_factors, stem):
         )
         bases.append(x)
     return bases[::-1]
-
-
-def _bottleneck_conv(x, filters, bottleneck, *, name, strides=1):
-    """The authors' ConvBN, normalised after: 1x1 to a bottleneck, then 3x3."""
-    inner = min(x.shape[-1], bottleneck * filters)
-    x = _conv_bn_relu(x, inner, 1, name=f"{name}_reduce")
-    return _conv_bn_relu(x, filters, 3, strides=strides, name=name)
 
 
 def _resize_like(x, reference, name):
@@ -256,7 +231,7 @@ def _dense_block(x, layers, growth, bottleneck, prefix):
     features = [x]
     for layer in range(layers):
         name = f"{prefix}_layer{layer}"
-        new = _bottleneck_conv(x, growth, bottleneck, name=name)
+        new = convolutions.bottleneck_conv(x, growth, bottleneck, name=name)
         x = keras.layers.Concatenate(name=f"{name}_concat")([x, new])
         features.append(x)
     return x, features
@@ -290,14 +265,14 @@ def _fusion_block(
     for layer in range(layers):
         name = f"{prefix}_layer{layer}"
         halve = down and layer == layers - 1
-        new = _bottleneck_conv(
+        new = convolutions.bottleneck_conv(
             x,
             growth - from_below,
             bottleneck,
             strides=2 if halve else 1,
             name=name,
         )
-        up = _bottleneck_conv(
+        up = convolutions.bottleneck_conv(
             below[layer], from_below, bottleneck_below, name=f"{name}_fuse"
         )
         x = keras.layers.Concatenate(name=f"{name}_concat")(
@@ -308,7 +283,7 @@ def _fusion_block(
             ]
         )
         features.append(x)
-    fused = _conv_bn_relu(
+    fused = convolutions.conv_bn_relu(
         below[layers],
         math.floor(x.shape[-1] * compression),
         1,
@@ -317,18 +292,3 @@ def _fusion_block(
     fused = _resize_like(fused, x, f"{prefix}_fuse_resize")
     x = keras.layers.Concatenate(name=f"{prefix}_concat")([x, fused])
     return x, features
-
-
-def _classifier(x, classes, width, index):
-    """Two 3x3 stride-2 convolutions, the mean over the map, and the logits.
-
-    The authors pool 2x2, and their maps are 2x2 there: that is the mean, which
-    phones run in int8 (an average pool they do not).
-    """
-    name = f"exit_{index}"
-    width = width or x.shape[-1]
-    x = _conv_bn_relu(x, width, 3, strides=2, name=f"{name}_0")
-    x = _conv_bn_relu(x, width, 3, strides=2, name=f"{name}_1")
-    x = keras.layers.GlobalAveragePooling2D(name=f"{name}_pool")(x)
-    # Logits stay float32 under mixed precision, so that the loss does too.
-    return keras.layers.Dense(classes, dtype="float32", name=name)(x)

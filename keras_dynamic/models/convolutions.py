@@ -1,0 +1,69 @@
+"""What RANet and MSDNet are both built from, as in the authors' code."""
+
+import math
+
+import keras
+
+
+def conv_bn_relu(
+    x: keras.KerasTensor,
+    filters: int,
+    kernel_size: int,
+    *,
+    name: str,
+    strides: int = 1,
+) -> keras.KerasTensor:
+    """Convolution without bias, batch normalization, ReLU; "same" padding."""
+    x = keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=conv_initializer(filters, kernel_size),
+        name=f"{name}_conv",
+    )(x)
+    x = keras.layers.BatchNormalization(
+        momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
+    )(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+
+def conv_initializer(
+    filters: int, kernel_size: int
+) -> keras.initializers.Initializer:
+    """Normal with the standard deviation sqrt(2 / (k * k * filters))."""
+    return keras.initializers.RandomNormal(
+        stddev=math.sqrt(2.0 / (kernel_size * kernel_size * filters))
+    )
+
+
+def bottleneck_conv(
+    x: keras.KerasTensor,
+    filters: int,
+    bottleneck: int,
+    *,
+    name: str,
+    strides: int = 1,
+) -> keras.KerasTensor:
+    """The authors' ConvBN, normalised after: 1x1 to a bottleneck, then 3x3."""
+    inner = min(x.shape[-1], bottleneck * filters)
+    x = conv_bn_relu(x, inner, 1, name=f"{name}_reduce")
+    return conv_bn_relu(x, filters, 3, strides=strides, name=name)
+
+
+def classifier(
+    x: keras.KerasTensor, classes: int, width: int, index: int
+) -> keras.KerasTensor:
+    """Two 3x3 stride-2 convolutions, the mean over the map, and the logits.
+
+    The authors pool 2x2, and their maps are 2x2 there: that is the mean, which
+    phones run in int8 (an average pool they do not).
+    """
+    name = f"exit_{index}"
+    width = width or x.shape[-1]
+    x = conv_bn_relu(x, width, 3, strides=2, name=f"{name}_0")
+    x = conv_bn_relu(x, width, 3, strides=2, name=f"{name}_1")
+    x = keras.layers.GlobalAveragePooling2D(name=f"{name}_pool")(x)
+    # Logits stay float32 under mixed precision, so that the loss does too.
+    return keras.layers.Dense(classes, dtype="float32", name=name)(x)
