@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_dynamic.exits import confidence, policy
+from keras_dynamic.exits import confidence, inputs, policy
 from keras_dynamic.exits.outcome import correct
 
 
@@ -46,23 +46,10 @@ def lowest_cost_policy(
     Raises:
         ValueError: If an argument is not as said.
     """
-    costs = np.asarray(costs)
-    if (
-        costs.ndim != 1
-        or costs.dtype.kind not in "iu"
-        or (np.diff(costs.astype(np.int64)) <= 0).any()
-    ):
-        raise ValueError(
-            f"`costs` must be increasing integers [K]. Received: {costs}"
-        )
+    costs = inputs.exit_costs(costs, temperatures)
     if not 0.0 <= max_drop <= 1.0:
         raise ValueError(
             f"`max_drop` must be a fraction in [0, 1]. Received: {max_drop}"
-        )
-    if len(temperatures) != len(costs):
-        raise ValueError(
-            f"`temperatures` must hold one per exit, {len(costs)} in all. "
-            f"Received: {len(temperatures)}"
         )
     sure = confidence.confidences(logits, temperatures)
     right = correct(logits, labels, len(costs))

@@ -1,4 +1,4 @@
-"""Checks of the arrays that callers pass in: logits and labels."""
+"""Checks of what callers pass in: logits, labels and costs."""
 
 from collections.abc import Sequence
 
@@ -80,5 +80,34 @@ def class_labels(labels: np.ndarray, images: int, classes: int) -> np.ndarray:
         raise ValueError(
             f"`labels` must lie in [0, {classes}). "
             f"Received: {array.min()} to {array.max()}"
+        )
+    return array
+
+
+def exit_costs(
+    costs: Sequence[int], temperatures: Sequence[float]
+) -> np.ndarray:
+    """Returns the costs as an array of integers [K].
+
+    Args:
+        costs: Increasing integers, cumulative per exit, [K].
+        temperatures: One per exit, [K]; only their number is checked.
+
+    Raises:
+        ValueError: If the costs or the number of temperatures is not as said.
+    """
+    array = np.asarray(costs)
+    if (
+        array.ndim != 1
+        or array.dtype.kind not in "iu"
+        or (np.diff(array.astype(np.int64)) <= 0).any()
+    ):
+        raise ValueError(
+            f"`costs` must be increasing integers [K]. Received: {array}"
+        )
+    if len(temperatures) != len(array):
+        raise ValueError(
+            f"`temperatures` must hold one per exit, {len(array)} in all. "
+            f"Received: {len(temperatures)}"
         )
     return array

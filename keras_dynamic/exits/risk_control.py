@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_dynamic.exits import confidence, policy
+from keras_dynamic.exits import confidence, inputs, policy
 from keras_dynamic.exits.outcome import correct
 
 RISKS = ("accuracy_gap", "inconsistency")
@@ -222,20 +222,7 @@ class _Calibration:
         risk: str,
         levels: Sequence[float],
     ):
-        costs = np.asarray(costs)
-        if (
-            costs.ndim != 1
-            or costs.dtype.kind not in "iu"
-            or (np.diff(costs.astype(np.int64)) <= 0).any()
-        ):
-            raise ValueError(
-                f"`costs` must be increasing integers [K]. Received: {costs}"
-            )
-        if len(temperatures) != len(costs):
-            raise ValueError(
-                f"`temperatures` must hold one per exit, {len(costs)} in all. "
-                f"Received: {len(temperatures)}"
-            )
+        costs = inputs.exit_costs(costs, temperatures)
         if not 0.0 <= epsilon <= 1.0:
             raise ValueError(
                 f"`epsilon` must be a fraction in [0, 1]. Received: {epsilon}"

@@ -311,6 +311,7 @@ if stage == "train":
             "--direct_running_mode=multi_threading",
         ],
     )
+    assert all(job_lib.succeeded(job) for job in sweep.read(str(root))["jobs"])
 
 
 def test_a_killed_sweep_leaves_no_process_and_goes_on(root, fake):
