@@ -9,6 +9,8 @@ import math
 
 import keras
 
+from keras_dynamic import graph
+
 
 @dataclasses.dataclass(frozen=True)
 class ExitCost:
@@ -19,8 +21,10 @@ class ExitCost:
         madds: Multiply-adds of the convolutions and dense layers, per image.
         madds_paper: The same with the op counter of the MSDNet and RANet code:
             in addition one per ReLU element, one per pooled element, and one
-            per bias of a dense layer. Normalisation, concatenation and
-            resizing count nothing.
+            per bias of a dense layer. Normalisation, concatenation, resizing,
+            and sums and products of maps count nothing. And where layers are
+            named `block{k}_...`, as MSDNet's, exit k waits for all of block k,
+            of which it may need a part: that code evaluates whole blocks.
         params: Parameters, moving statistics left out as that code does.
         feature_shape: Height, width and channels of the feature that enters
             the exit's classifier.
@@ -54,37 +58,22 @@ def exit_costs(model: keras.Model) -> tuple[ExitCost, ...]:
                 f"Received: {tensor.name!r} of {model.name!r} with shape "
                 f"{tuple(tensor.shape)}"
             )
-    seen = set()
+    blocks = graph.blocks(model)
+    seen, seen_by_paper = set(), set()
     layers = {}
     madds = paper = 0
     costs = []
     for index, output in enumerate(model.outputs):
-        for node in _new_ancestors(output, seen):
-            node_madds, node_extra = _node_cost(node)
-            madds += node_madds
-            paper += node_madds + node_extra
+        for node in graph.ancestors([output], seen):
+            madds += _node_cost(node)[0]
             layers[id(node.operation)] = node.operation
+        waited_for = [output, *blocks.get(index, ())]
+        for node in graph.ancestors(waited_for, seen_by_paper):
+            paper += sum(_node_cost(node))
         params = sum(_parameters(layer) for layer in layers.values())
-        shape = _feature_shape(output, f"exit_{index}")
+        shape = tuple(graph.exit_feature(output, index).shape[1:])
         costs.append(ExitCost(index, madds, paper, params, shape))
     return tuple(costs)
-
-
-def _node_of(tensor):
-    history = tensor._keras_history
-    return history.operation._inbound_nodes[history.node_index]
-
-
-def _new_ancestors(output, seen):
-    """Yields the call nodes that output depends on and `seen` lacks."""
-    waiting = [_node_of(output)]
-    while waiting:
-        node = waiting.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        yield node
-        waiting.extend(_node_of(tensor) for tensor in node.input_tensors)
 
 
 _MOVING_STATISTICS = ("moving_mean", "moving_variance")
@@ -175,16 +164,3 @@ def _node_cost(node):
 
 def _is_relu(layer):
     return getattr(layer, "activation", None) is keras.activations.relu
-
-
-def _feature_shape(output, prefix):
-    """Shape of what enters the layers whose names start with `prefix`."""
-    tensor = output
-    while True:
-        node = _node_of(tensor)
-        if not node.input_tensors:
-            return tuple(tensor.shape[1:])
-        tensor = node.input_tensors[0]
-        name = _node_of(tensor).operation.name
-        if name != prefix and not name.startswith(f"{prefix}_"):
-            return tuple(tensor.shape[1:])

@@ -75,7 +75,9 @@ def counted(outputs, inputs) -> list[tuple[int, int, int]]:
         (layers.Dense(10, use_bias=False), 40 * 64, 0, 40),
         (layers.ReLU(), 0, 4 * 64, 0),
         (layers.Activation("relu"), 0, 4 * 64, 0),
+        (layers.ReLU(max_value=6), 0, 4 * 64, 0),
         (layers.Activation("tanh"), 0, 0, 0),
+        (layers.Activation("hard_sigmoid"), 0, 0, 0),
         (layers.AveragePooling2D(2), 0, 4 * 64, 0),
         (layers.MaxPooling2D(3, 2, padding="same"), 0, 4 * 16 * 9, 0),
         (layers.GlobalAveragePooling2D(), 0, 4 * 64, 0),
@@ -106,6 +108,12 @@ def test_other_dimensions(shape, layer, madds, extra):
     values = keras.Input(shape)
     [(found, found_extra, _)] = counted([layer(values)], values)
     assert (found, found_extra) == (madds, extra)
+
+
+@pytest.mark.parametrize("layer", [layers.Add(), layers.Multiply()])
+def test_sums_and_products_of_maps_count_nothing(layer):
+    image = keras.Input((8, 8, 4))
+    assert counted([layer([image, image])], image) == [(0, 0, 0)]
 
 
 def test_a_frozen_layer_keeps_its_parameters():
