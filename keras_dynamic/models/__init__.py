@@ -3,19 +3,26 @@
 A builder takes keyword arguments only, `input_shape` and `classes` among them,
 and returns a functional `keras.Model` with one output of logits per exit,
 shallow to deep. The layers of exit k's classifier have names that start with
-`exit_k`; the layer that gives its logits is named `exit_k`.
+`exit_k`; the layer that gives its logits is named `exit_k`. Names that start
+with `block{k}_` tell `keras_dynamic.cost` what the papers count up to exit k.
 """
 
 from collections.abc import Callable, Mapping
 
 import keras
 
+from keras_dynamic.models.mobilenet_v2 import mobilenet_v2
+from keras_dynamic.models.mobilenet_v3 import mobilenet_v3
 from keras_dynamic.models.msdnet import msdnet
 from keras_dynamic.models.ranet import ranet
+from keras_dynamic.models.resnet import resnet
 
 BUILDERS: Mapping[str, Callable[..., keras.Model]] = {
+    "mobilenet_v2": mobilenet_v2,
+    "mobilenet_v3": mobilenet_v3,
     "msdnet": msdnet,
     "ranet": ranet,
+    "resnet": resnet,
 }
 
 

@@ -1,4 +1,8 @@
-"""What RANet and MSDNet are both built from, as in the authors' code."""
+"""What the families are built from.
+
+Convolutions as in the code of RANet's and MSDNet's authors; the other families
+take the same normalization and initial values.
+"""
 
 import math
 
@@ -14,6 +18,19 @@ def conv_bn_relu(
     strides: int = 1,
 ) -> keras.KerasTensor:
     """Convolution without bias, batch normalization, ReLU; "same" padding."""
+    x = conv_bn(x, filters, kernel_size, name=name, strides=strides)
+    return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+
+def conv_bn(
+    x: keras.KerasTensor,
+    filters: int,
+    kernel_size: int,
+    *,
+    name: str,
+    strides: int = 1,
+) -> keras.KerasTensor:
+    """Convolution without bias, batch normalization; "same" padding."""
     x = keras.layers.Conv2D(
         filters,
         kernel_size,
@@ -23,10 +40,14 @@ def conv_bn_relu(
         kernel_initializer=conv_initializer(filters, kernel_size),
         name=f"{name}_conv",
     )(x)
-    x = keras.layers.BatchNormalization(
+    return batch_norm(x, name=name)
+
+
+def batch_norm(x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
+    """Batch normalization with the momentum 0.9 and epsilon of the authors."""
+    return keras.layers.BatchNormalization(
         momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
     )(x)
-    return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 
 def conv_initializer(
@@ -64,6 +85,14 @@ def classifier(
     width = width or x.shape[-1]
     x = conv_bn_relu(x, width, 3, strides=2, name=f"{name}_0")
     x = conv_bn_relu(x, width, 3, strides=2, name=f"{name}_1")
+    return linear_classifier(x, classes, index)
+
+
+def linear_classifier(
+    x: keras.KerasTensor, classes: int, index: int
+) -> keras.KerasTensor:
+    """The mean over the map, and the logits."""
+    name = f"exit_{index}"
     x = keras.layers.GlobalAveragePooling2D(name=f"{name}_pool")(x)
     # Logits stay float32 under mixed precision, so that the loss does too.
     return keras.layers.Dense(classes, dtype="float32", name=name)(x)

@@ -28,7 +28,7 @@ def test_every_built_in_configuration_fits_and_names_itself(name):
 
 def test_names_are_those_of_the_files():
     assert "ranet_digits" in config.names()
-    assert len(config.names()) == 27
+    assert len(config.names()) == 69
     for name in config.names():
         assert config.path_of(name).stem == name
 
@@ -115,7 +115,7 @@ def test_arguments_for_others_are_left_to_them():
     ("name", "message"),
     [
         ("ranet_digit", "Received: 'ranet_digit'. Did you mean 'ranet_digits'"),
-        ("resnet", "one of .*ranet_digits.*Received: 'resnet'.$"),
+        ("vgg", "one of .*ranet_digits.*Received: 'vgg'.$"),
         ("_ranet", "Received: '_ranet'"),
         ("nowhere/mine.py", "`config` must be a file. .*'nowhere/mine.py'"),
     ],

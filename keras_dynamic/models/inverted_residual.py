@@ -1,0 +1,130 @@
+"""The block that MobileNetV2 and MobileNetV3 are built from."""
+
+import math
+from collections.abc import Sequence
+
+import keras
+
+from keras_dynamic.models import convolutions
+
+# By how much both networks divide the sides of an image.
+DOWNSAMPLINGS = (1, 2, 4, 8, 16, 32)
+
+
+def inverted_residual(
+    x: keras.KerasTensor,
+    filters: int,
+    *,
+    expanded: int,
+    kernel_size: int,
+    strides: int,
+    activation: str,
+    squeeze: bool = False,
+    name: str,
+) -> keras.KerasTensor:
+    """Widens 1x1, convolves each channel by itself, narrows 1x1 linearly.
+
+    Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks",
+    CVPR 2018, arXiv 1801.04381, section 3.3. The input is added to the output
+    where both have the same shape. As in the authors' code, a block that does
+    not widen has no first convolution.
+
+    Args:
+        x: Feature map.
+        filters: Channels of the output.
+        expanded: Channels in between.
+        kernel_size: Of the depthwise convolution.
+        strides: Of the same.
+        activation: After the first two convolutions, see `activate`.
+        squeeze: Whether `squeeze_excite` follows the depthwise convolution.
+        name: What the layers' names begin with.
+    """
+    shortcut = x
+    if expanded != x.shape[-1]:
+        x = convolutions.conv_bn(x, expanded, 1, name=f"{name}_expand")
+        x = activate(x, activation, name=f"{name}_expand")
+    x = keras.layers.DepthwiseConv2D(
+        kernel_size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        # Each output depends on one channel.
+        depthwise_initializer=convolutions.conv_initializer(1, kernel_size),
+        name=f"{name}_depthwise_conv",
+    )(x)
+    x = convolutions.batch_norm(x, name=f"{name}_depthwise")
+    x = activate(x, activation, name=f"{name}_depthwise")
+    if squeeze:
+        x = squeeze_excite(x, rounded(expanded / 4), name=f"{name}_squeeze")
+    x = convolutions.conv_bn(x, filters, 1, name=f"{name}_project")
+    if strides == 1 and shortcut.shape[-1] == filters:
+        x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
+    return x
+
+
+def squeeze_excite(
+    x: keras.KerasTensor, filters: int, *, name: str
+) -> keras.KerasTensor:
+    """Weighs each channel by a number that all of the map decides on.
+
+    Mean, 1x1 convolution to `filters`, ReLU, 1x1 convolution back and the hard
+    sigmoid, as in MobileNetV3 (Howard et al. 2019, section 5.3).
+    """
+    channels = x.shape[-1]
+    y = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(
+        x
+    )
+    y = keras.layers.Conv2D(
+        filters,
+        1,
+        kernel_initializer=convolutions.conv_initializer(filters, 1),
+        name=f"{name}_reduce_conv",
+    )(y)
+    y = keras.layers.ReLU(name=f"{name}_reduce_relu")(y)
+    y = keras.layers.Conv2D(
+        channels,
+        1,
+        kernel_initializer=convolutions.conv_initializer(channels, 1),
+        name=f"{name}_excite_conv",
+    )(y)
+    y = keras.layers.Activation("hard_sigmoid", name=f"{name}_excite_gate")(y)
+    return keras.layers.Multiply(name=f"{name}_multiply")([x, y])
+
+
+def activate(
+    x: keras.KerasTensor, activation: str, *, name: str
+) -> keras.KerasTensor:
+    """Applies "relu", "relu6" or "hard_swish".
+
+    x * hard_sigmoid(x) in two layers: TFLite has an operator for all of it,
+    but XNNPACK does not take that in int8. It takes these.
+    """
+    if activation == "hard_swish":
+        gate = keras.layers.Activation("hard_sigmoid", name=f"{name}_gate")(x)
+        return keras.layers.Multiply(name=f"{name}_swish")([x, gate])
+    limit = 6.0 if activation == "relu6" else None
+    return keras.layers.ReLU(max_value=limit, name=f"{name}_relu")(x)
+
+
+def rounded(channels: float) -> int:
+    """The nearest multiple of 8 that is not below 0.9 times `channels`.
+
+    As the authors' code rounds widths; 8 at least.
+    """
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * channels else nearest
+
+
+def strides_for(downsampling: int, strides: Sequence[int]) -> list[int]:
+    """Makes as many of the first strides of 2 to 1 as `downsampling` wants.
+
+    Args:
+        downsampling: What the product is to be, one of `DOWNSAMPLINGS`.
+        strides: The paper's, stem first; their product is 32.
+    """
+    surplus = int(math.log2(DOWNSAMPLINGS[-1] // downsampling))
+    twos = [place for place, stride in enumerate(strides) if stride == 2]
+    return [
+        1 if place in twos[:surplus] else stride
+        for place, stride in enumerate(strides)
+    ]
