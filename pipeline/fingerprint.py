@@ -2,9 +2,21 @@
 
 import hashlib
 import json
+import pathlib
+from collections.abc import Mapping
 
 
 def of(*parts: object) -> str:
     """Hashes JSON values, dicts by their sorted keys, to a hex string."""
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def of_files(arguments: Mapping[str, object]) -> dict[str, str]:
+    """Hashes the content of the files among some arguments, by their names."""
+    hashes = {}
+    for name, value in arguments.items():
+        if isinstance(value, str) and pathlib.Path(value).is_file():
+            with open(value, "rb") as file:
+                hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes

@@ -5,11 +5,13 @@ import inspect
 import keras
 import ml_collections
 
-from keras_dynamic import models
+from keras_dynamic import models, objectives
 
 
 def build(config: ml_collections.ConfigDict, labels: int) -> keras.Model:
     """Builds the untrained model of `config.model`.
+
+    Its gradients are rescaled if `config.train.gradient_equilibrium` says so.
 
     Args:
         config: The whole configuration.
@@ -44,4 +46,7 @@ def build(config: ml_collections.ConfigDict, labels: int) -> keras.Model:
             raise ValueError(
                 f"`model.arguments` do not fit {config.model.family!r}: {error}"
             ) from error
-    return models.build(config.model.family, **arguments)
+    model = models.build(config.model.family, **arguments)
+    if config.train.gradient_equilibrium:
+        model = objectives.gradient_equilibrium(model)
+    return model

@@ -5,16 +5,19 @@ import itertools
 import keras
 import ml_collections
 import numpy as np
-import tensorflow as tf
+import tf_keras
 from absl import logging
 
-from keras_dynamic import objectives
+from keras_dynamic import objectives, transfer
 from pipeline import (
     augmentation,
     batches,
     dataset,
     evaluate,
+    manifest,
     metrics,
+    network,
+    tensorflow_settings,
     workdir,
 )
 from pipeline.layout import Layout
@@ -29,11 +32,19 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
     settings = config.quantize
     found = metrics.read(layout.metrics)
     keras.utils.set_random_seed(config.seed)
-    tf.config.experimental.enable_op_determinism()
+    tensorflow_settings.apply()
     images = dataset.open_split(
         layout.data, "train", memory=config.memory_gib * 2**30
     )
-    model = bridge.to_tf_keras(evaluate.load_model(layout))
+    objective = objectives.build(
+        config.train.objective, **config.train.objective_arguments
+    )
+    labels = len(manifest.read(layout.data)["labels"])
+    plain = network.build(config, labels)
+    # As it was trained: the saved model lacks what only the loss looks at.
+    trained = objective.extend(plain)
+    transfer.copy_weights(evaluate.load_model(layout), trained.layers)
+    model = bridge.to_tf_keras(trained)
     quantized = qat.quantize(model)
     seen = [
         pixels
@@ -49,11 +60,9 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
     qat.initialise_ranges(quantized, model, seen)
     qat.settle_weight_ranges(quantized, seen[0])
     losses = qat.fine_tune(
-        quantized,
+        qat.with_gradients(quantized, trained),
         _batches(config, images),
-        objectives.build(
-            config.train.objective, **config.train.objective_arguments
-        ),
+        objective,
         learning_rate=settings.learning_rate,
         steps=settings.steps,
     )
@@ -65,12 +74,13 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
                 "step %d/%d  loss %.3f", step, settings.steps, np.mean(recent)
             )
             recent.clear()
-    accuracies = evaluate.predict(
-        quantized, config, layout, "test"
-    ).accuracies()
+    deployed = tf_keras.Model(
+        quantized.inputs, quantized.outputs[: len(plain.outputs)]
+    )
+    accuracies = evaluate.predict(deployed, config, layout, "test").accuracies()
     evaluate.log_accuracies("qat", accuracies)
     with workdir.published(layout.qat_model) as stage:
-        qat.save(quantized, stage)
+        qat.save(deployed, stage)
     metrics.set_accuracies(found, "qat", accuracies)
     metrics.write(layout.metrics, found)
 

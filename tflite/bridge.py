@@ -5,11 +5,15 @@ as a list of layers and calls, each layer is made again in `tf_keras`, called
 along the same connections, and given the same weights.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tf_keras
 
 from keras_dynamic import layers
+from tflite import counterparts, hard_sigmoid
 
 # Per layer class: the arguments that mean the same in both. What a class here
 # leaves out (initialisers, regularisers, dtype policies, arguments that only
@@ -25,6 +29,7 @@ SUPPORTED = {
         "center",
         "scale",
     ),
+    "Bias": (),
     "BilinearResize": ("height", "width"),
     "Concatenate": ("axis",),
     "Conv2D": (
@@ -51,6 +56,8 @@ SUPPORTED = {
     "Flatten": (),
     "GlobalAveragePooling2D": ("keepdims",),
     "MaxPooling2D": ("pool_size", "strides", "padding"),
+    "Multiple": ("factor", "learned"),
+    "Multiply": (),
     "ReLU": ("max_value", "negative_slope", "threshold"),
     "Reshape": ("target_shape",),
     "UpSampling2D": ("size", "interpolation"),
@@ -65,42 +72,73 @@ class UnsupportedLayerError(ValueError):
 def to_tf_keras(model: keras.Model) -> tf_keras.Model:
     """Translates a Keras 3 functional model into a tf_keras one.
 
+    `GradientScale` is left out: it changes nothing outside of training.
+
     Args:
         model: A functional model whose layers are all in `SUPPORTED`.
 
     Returns:
         A `tf_keras.Model` with the same layer names, weights, inputs and
-        outputs, float32 throughout.
+        outputs, float32 throughout; a frozen layer is frozen there too.
 
     Raises:
         UnsupportedLayerError: If the graph has another kind of layer, or one
             with an argument that the legacy layer cannot express.
     """
-    tensors = {}
     legacy = {}
-    for tensor in model.inputs:
-        layer = tensor._keras_history.operation
-        tensors[_key(tensor)] = tf_keras.Input(
-            shape=tensor.shape[1:], dtype="float32", name=layer.name
-        )
-    for node in _calls_in_order(model):
-        operation = node.operation
-        if operation.name not in legacy:
-            legacy[operation.name] = _legacy_layer(operation)
-        layer = legacy[operation.name]
-        inputs = [tensors[_key(tensor)] for tensor in node.input_tensors]
-        # Merging layers take a list, the others one tensor.
-        output = layer(inputs if len(inputs) > 1 else inputs[0])
-        tensors[_key(node.outputs[0])] = output
+
+    def call(layer, inputs):
+        if isinstance(layer, layers.GradientScale):
+            return inputs
+        if layer.name not in legacy:
+            legacy[layer.name] = _legacy_layer(layer)
+        return legacy[layer.name](inputs)
+
+    inputs = legacy_inputs(model)
+    outputs = follow(model, inputs, call)
     for name, layer in legacy.items():
-        layer.set_weights(
-            [np.asarray(w, np.float32) for w in model.get_layer(name).weights]
+        ours = model.get_layer(name)
+        layer.set_weights([np.asarray(w, np.float32) for w in ours.weights])
+        layer.trainable = ours.trainable
+    return tf_keras.Model(inputs, outputs, name=model.name)
+
+
+def legacy_inputs(model: keras.Model) -> list:
+    """The inputs of a Keras 3 model as tf_keras has them, float32."""
+    return [
+        tf_keras.Input(
+            shape=tensor.shape[1:],
+            dtype="float32",
+            name=tensor._keras_history.operation.name,
         )
-    return tf_keras.Model(
-        [tensors[_key(tensor)] for tensor in model.inputs],
-        [tensors[_key(tensor)] for tensor in model.outputs],
-        name=model.name,
-    )
+        for tensor in model.inputs
+    ]
+
+
+def follow(
+    model: keras.Model,
+    inputs: Sequence[Any],
+    call: Callable[[keras.layers.Layer, Any], Any],
+) -> list:
+    """Goes through the graph of a functional model with other calls.
+
+    Args:
+        model: The model whose graph it is.
+        inputs: What stands for its inputs.
+        call: What stands for the call of one of its layers: a function of the
+            layer and its input, or list of inputs if there are several.
+
+    Returns:
+        What that gives for each of its outputs.
+    """
+    found = dict(zip(map(_key, model.inputs), inputs, strict=True))
+    for node in _calls_in_order(model):
+        given = [found[_key(tensor)] for tensor in node.input_tensors]
+        # Merging layers take a list, the others one tensor.
+        found[_key(node.outputs[0])] = call(
+            node.operation, given if len(given) > 1 else given[0]
+        )
+    return [found[_key(tensor)] for tensor in model.outputs]
 
 
 def _key(tensor):
@@ -134,7 +172,15 @@ def _legacy_layer(layer):
             "`model` must be in the data format 'channels_last'. "
             f"Received: layer {layer.name!r} with {config['data_format']!r}"
         )
+    if config.get("activation") == "hard_sigmoid":
+        if kind != "Activation":
+            raise UnsupportedLayerError(
+                "`model` must have the hard sigmoid as an Activation layer. "
+                f"Received: layer {layer.name!r} of class {kind}"
+            )
+        return hard_sigmoid.HardSigmoid(name=layer.name)
     arguments = {name: config[name] for name in SUPPORTED[kind]}
     # Half-pixel bilinear resizing is what the legacy Resizing does by default.
     legacy = "Resizing" if kind == "BilinearResize" else kind
-    return getattr(tf_keras.layers, legacy)(name=layer.name, **arguments)
+    home = counterparts if hasattr(counterparts, legacy) else tf_keras.layers
+    return getattr(home, legacy)(name=layer.name, **arguments)

@@ -4,10 +4,11 @@ Ranges start from data: tfmot's moving average decays by 0.999 a step from
 -6 and 6, so without that it takes over a thousand steps to forget them.
 """
 
+import functools
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
@@ -21,9 +22,17 @@ from tensorflow_model_optimization.python.core.quantization.keras.default_8bit i
     default_8bit_quantize_configs as configs,
 )
 
-from tflite import scheme
+from keras_dynamic.layers import GradientScale
+from keras_dynamic.objectives import Objective
+from tflite import bridge, counterparts, hard_sigmoid, scheme
 
 _WRAPPER = "quant_"  # what tfmot puts before a layer's name
+# Layers unknown to tfmot of which the output is quantized, and nothing else.
+_BY_OUTPUT = (
+    tf_keras.layers.Multiply,
+    counterparts.Bias,
+    counterparts.Multiple,
+)
 
 
 def quantize(model: tf_keras.Model) -> tf_keras.Model:
@@ -42,9 +51,21 @@ def quantize(model: tf_keras.Model) -> tf_keras.Model:
         config = None
         if isinstance(layer, tf_keras.layers.Resizing):
             config = configs.NoOpQuantizeConfig()
+        if isinstance(layer, _BY_OUTPUT):
+            config = configs.Default8BitOutputQuantizeConfig()
+        if isinstance(layer, hard_sigmoid.HardSigmoid):
+            config = hard_sigmoid.HardSigmoidQuantizeConfig()
         return tfmot.quantization.keras.quantize_annotate_layer(layer, config)
 
-    with tfmot.quantization.keras.quantize_scope():
+    ours = (
+        counterparts.Bias,
+        counterparts.Multiple,
+        hard_sigmoid.HardSigmoid,
+        hard_sigmoid.HardSigmoidQuantizeConfig,
+    )
+    with tfmot.quantization.keras.quantize_scope(
+        {each.__name__: each for each in ours}
+    ):
         annotated = tf_keras.models.clone_model(model, clone_function=annotate)
         # Cloning draws new weights.
         annotated.set_weights(model.get_weights())
@@ -109,10 +130,47 @@ def _activation_ranges(quantized):
     return ranges
 
 
+def with_gradients(
+    quantized: tf_keras.Model, model: keras.Model
+) -> tf_keras.Model:
+    """The quantized model with the gradients of the float model's training.
+
+    Args:
+        quantized: From `quantize`, of `bridge.to_tf_keras(model)`.
+        model: The Keras 3 model, in which `GradientScale` may occur.
+
+    Returns:
+        A model of the same quantized layers that computes the same, to be
+        trained; `quantized` is what is converted.
+
+    Raises:
+        ValueError: If the Keras backend is not TensorFlow.
+    """
+    if not any(isinstance(layer, GradientScale) for layer in model.layers):
+        return quantized
+    _require_tensorflow()
+    inputs = bridge.legacy_inputs(model)
+    [entrance] = [
+        layer
+        for layer in quantized.layers
+        if isinstance(layer, quantize_layer.QuantizeLayer)
+    ]
+
+    # Not before quantization: tfmot treats a layer by those around it.
+    def call(layer, inputs):
+        if not isinstance(layer, GradientScale):
+            return quantized.get_layer(_WRAPPER + layer.name)(inputs)
+        scale = functools.partial(layer.call, training=True)
+        return tf_keras.layers.Lambda(scale, name=layer.name)(inputs)
+
+    outputs = bridge.follow(model, [entrance(x) for x in inputs], call)
+    return tf_keras.Model(inputs, outputs)
+
+
 def fine_tune(
     quantized: tf_keras.Model,
     batches: Iterable[tuple[tf.Tensor, tf.Tensor]],
-    objective: Callable,
+    objective: Objective,
     *,
     learning_rate: float,
     steps: int,
@@ -123,7 +181,9 @@ def fine_tune(
     SGD with momentum, its learning rate falling to zero along a cosine.
 
     Args:
-        quantized: From `quantize`, ranges initialised.
+        quantized: From `quantize`, ranges initialised; or `with_gradients` of
+            it, if gradients are scaled as in the float training. Layers that
+            are frozen stay as they are, but for their activation ranges.
         batches: At least `steps` of images float32 [B, H, W, C] in [0, 1] and
             labels int32 [B].
         objective: From `keras_dynamic.objectives`.
@@ -138,25 +198,27 @@ def fine_tune(
         ValueError: If a loss is not finite, or the Keras backend is not
             TensorFlow, in which tfmot works.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "Quantization-aware training needs KERAS_BACKEND=tensorflow. "
-            f"Received: {keras.backend.backend()!r}"
-        )
+    _require_tensorflow()
     optimizer = tf_keras.optimizers.SGD(
         tf_keras.optimizers.schedules.CosineDecay(learning_rate, max(1, steps)),
         momentum=momentum,
         jit_compile=False,
     )
+    # tfmot counts the weights of frozen layers among the trainable ones.
+    variables = [
+        variable
+        for layer in quantized.layers
+        if layer.trainable
+        for variable in layer.trainable_variables
+    ]
 
     @tf.function
     def step(images, labels):
         with tf.GradientTape() as tape:
-            loss = objective(labels, _logits(quantized(images, training=True)))
-        gradients = tape.gradient(loss, quantized.trainable_variables)
-        optimizer.apply_gradients(
-            zip(gradients, quantized.trainable_variables, strict=True)
-        )
+            outputs = _logits(quantized(images, training=True))
+            loss = objective.loss(labels, outputs, objective.taught(images))
+        gradients = tape.gradient(loss, variables)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return loss
 
     for images, labels in itertools.islice(batches, steps):
@@ -182,6 +244,14 @@ def settle_weight_ranges(
     for variable, value in zip(quantized.variables, before, strict=True):
         if "kernel_m" not in variable.name:
             variable.assign(value)
+
+
+def _require_tensorflow():
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "Quantization-aware training needs KERAS_BACKEND=tensorflow. "
+            f"Received: {keras.backend.backend()!r}"
+        )
 
 
 def _logits(outputs):

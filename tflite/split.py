@@ -49,26 +49,34 @@ class Segment:
     operators: int
 
 
-def split(model: bytes) -> tuple[Segment, ...]:
+def split(
+    model: bytes, order: Sequence[str] | None = None
+) -> tuple[Segment, ...]:
     """Cuts `model` into one segment per output, shallow to deep.
 
     An exit's depth is the number of operators it needs, those that compute
     constants aside; ties go by output name. The order in which the converter
     lists the outputs does not matter. Operators keep their order. What no
     output needs is left out, as are the original's metadata and associated
-    files.
+    files. A model with a single output is one segment.
+
+    Args:
+        model: A .tflite file.
+        order: The outputs' names in the order of the segments, if it is not
+            that of depth: an ensemble of exits may need more operators than
+            the exit after it.
 
     Raises:
         flatbuffer.InvalidModel: if `model` is damaged, or has control flow or
             variables.
-        CannotSplit: if it has a single output, the same tensor as two outputs,
-            or an output that adds no operator.
+        CannotSplit: if it has the same tensor as two outputs, an output that
+            adds no operator, or other outputs than `order`.
     """
     whole = flatbuffer.read(model)
     graph = whole.subgraphs[0]
     names = _tensor_names(whole)
     static, varying = _static_operators(graph)
-    exits = _ordered_exits(graph, names, varying)
+    exits = _ordered_exits(graph, names, varying, order)
     parts: list[set[int]] = []
     # Where a tensor comes from: a segment or, -1, the graph's inputs. What is
     # constant comes from nowhere, each segment has its own.
@@ -106,7 +114,8 @@ def write(model_path: str, output_directory: str) -> tuple[Segment, ...]:
     The directory, which must be new or empty, appears whole or not at all.
 
     Raises:
-        ValueError: as `split`, or if `output_directory` holds something.
+        ValueError: as `split`, if the model has a single output, or if
+            `output_directory` holds something.
     """
     if os.path.exists(output_directory) and (
         not os.path.isdir(output_directory) or os.listdir(output_directory)
@@ -117,6 +126,11 @@ def write(model_path: str, output_directory: str) -> tuple[Segment, ...]:
         )
     with open(model_path, "rb") as file:
         segments = split(file.read())
+    if len(segments) < 2:
+        raise CannotSplit(
+            "`model` must have two outputs or more. "
+            f"Received: {segments[0].output!r} alone"
+        )
     target = os.path.abspath(output_directory)
     unfinished = f"{target}.unfinished-{os.getpid()}"
     os.makedirs(unfinished)
@@ -169,18 +183,26 @@ def _tensor_names(model) -> list[str]:
 
 
 def _ordered_exits(
-    graph, names: list[str], varying: set[int]
+    graph, names: list[str], varying: set[int], order: Sequence[str] | None
 ) -> list[tuple[int, set[int]]]:
     """Returns each output tensor and the operators it needs, in exit order."""
     outputs = _tensors(graph.outputs)
     listed = [names[tensor] for tensor in outputs]
-    if len(outputs) < 2 or len(set(outputs)) < len(outputs):
+    if not outputs or len(set(outputs)) < len(outputs):
         raise CannotSplit(
-            "`model` must have two outputs or more, all of them different. "
+            "`model` must have outputs, all of them different. "
             f"Received: {listed}"
         )
     exits = [(t, _ancestors(graph, {t}, varying)) for t in outputs]
-    exits.sort(key=lambda exit: (len(exit[1]), names[exit[0]], exit[0]))
+    if order is None:
+        exits.sort(key=lambda exit: (len(exit[1]), names[exit[0]], exit[0]))
+    elif sorted(order) != sorted(listed):
+        raise CannotSplit(
+            f"`order` must name each of {sorted(listed)} once. "
+            f"Received: order={list(order)}"
+        )
+    else:
+        exits.sort(key=lambda exit: order.index(names[exit[0]]))
     before: set[int] = set()
     for tensor, needed in exits:
         if needed <= before:

@@ -1,36 +1,51 @@
 """How the exits are trained together, by name.
 
-An objective is a function of `labels` (integers, [batch]) and `logits` (one
-[batch, classes] tensor per exit, shallow to deep) that gives the scalar loss.
-It is written with `keras.ops`, so it serves every backend, and serves
-quantization-aware training too.
+A builder takes keyword arguments and returns an `Objective`: a loss, what it
+adds to the model, and a teacher where there is one. It serves every model with
+several exits and every backend, float training and quantization-aware training.
+`gradient_equilibrium` rewrites a model and goes with any objective.
 """
 
 import inspect
 from collections.abc import Callable, Mapping
 
+from keras_dynamic.objectives.boosted import boosted
+from keras_dynamic.objectives.gradient_equilibrium import gradient_equilibrium
 from keras_dynamic.objectives.joint import joint
+from keras_dynamic.objectives.objective import Objective
+from keras_dynamic.objectives.one_for_all import one_for_all
+from keras_dynamic.objectives.self_distillation import self_distillation
+from keras_dynamic.objectives.zero_time_waste import zero_time_waste
 
-BUILDERS: Mapping[str, Callable[..., Callable]] = {
+BUILDERS: Mapping[str, Callable[..., Objective]] = {
+    "boosted": boosted,
     "joint": joint,
+    "one_for_all": one_for_all,
+    "self_distillation": self_distillation,
+    "zero_time_waste": zero_time_waste,
 }
 
+__all__ = ["BUILDERS", "Objective", "build", "gradient_equilibrium"]
 
-def build(name: str, **arguments) -> Callable:
+
+def build(name: str, **arguments) -> Objective:
     """Builds the objective `name` with its keyword arguments.
 
     Raises:
-        ValueError: If no objective has that name, or it has other arguments.
+        ValueError: If no objective has that name, it has other arguments, or
+            one of them is out of range.
     """
     if name not in BUILDERS:
         raise ValueError(
             f"`name` must be one of {sorted(BUILDERS)}. Received: name={name!r}"
         )
+    signature = inspect.signature(BUILDERS[name])
     try:
-        inspect.signature(BUILDERS[name]).bind(**arguments)
+        signature.bind(**arguments)
     except TypeError as error:
         raise ValueError(
-            f"`arguments` do not fit the objective {name!r}: {error}. "
-            f"Received: {sorted(arguments)}"
+            f"`arguments` of the objective {name!r} must be among "
+            f"{', '.join(signature.parameters)}: {error}. "
+            f"Received: {', '.join(sorted(arguments)) or 'none'}"
         ) from error
     return BUILDERS[name](**arguments)

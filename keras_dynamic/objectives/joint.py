@@ -1,11 +1,14 @@
 """The weighted sum of the exits' cross-entropies."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import keras
 
+from keras_dynamic.objectives.cross_entropy import cross_entropy
+from keras_dynamic.objectives.objective import Objective
 
-def joint(weights: Sequence[float] | None = None) -> Callable:
+
+def joint(weights: Sequence[float] | None = None) -> Objective:
     """Sum over the exits of weight times mean cross-entropy.
 
     With all weights 1, which is the default, this is the loss of MSDNet
@@ -14,29 +17,24 @@ def joint(weights: Sequence[float] | None = None) -> Callable:
     Args:
         weights: One weight per exit, or None for 1 each.
 
-    Returns:
-        A function of `labels` [batch] and `logits`, a sequence of
-        [batch, classes], that gives a float32 scalar.
-
     Raises:
-        ValueError: On use, if there is not one weight per exit.
+        ValueError: By `extend`, if there is not one weight per exit.
     """
 
-    def loss(labels, logits):
-        factors = [1.0] * len(logits) if weights is None else list(weights)
-        if len(factors) != len(logits):
+    def loss(labels, outputs, taught=None):
+        factors = [1.0] * len(outputs) if weights is None else weights
+        return sum(
+            factor * cross_entropy(labels, logits)
+            for factor, logits in zip(factors, outputs, strict=True)
+        )
+
+    def extend(model: keras.Model) -> keras.Model:
+        exits = len(model.outputs)
+        if weights is not None and len(weights) != exits:
             raise ValueError(
                 "`weights` must have one entry per exit. "
-                f"Received: {len(factors)} weights for {len(logits)} exits"
+                f"Received: {len(weights)} weights for {exits} exits"
             )
-        total = 0.0
-        for factor, exit_logits in zip(factors, logits, strict=True):
-            cross_entropy = keras.losses.sparse_categorical_crossentropy(
-                labels,
-                keras.ops.cast(exit_logits, "float32"),
-                from_logits=True,
-            )
-            total = total + factor * keras.ops.mean(cross_entropy)
-        return total
+        return model
 
-    return loss
+    return Objective(loss, extend)

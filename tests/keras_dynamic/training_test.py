@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dynamic import objectives
+from keras_dynamic import objectives, training
 from keras_dynamic.training import MultiExitTrainer
 
 RNG = np.random.default_rng(0)
@@ -36,7 +36,7 @@ def test_evaluation_is_the_objective_and_every_exit_s_accuracy():
     scores = trainer(model).evaluate(
         IMAGES, LABELS, batch_size=16, verbose=0, return_dict=True
     )
-    expected = objectives.build("joint")(LABELS, logits(model))
+    expected = objectives.build("joint").loss(LABELS, logits(model))
     assert set(scores) == {"loss", "accuracy_0", "accuracy_1"}
     assert scores["loss"] == pytest.approx(float(expected), rel=1e-5)
     for k, each in enumerate(logits(model)):
@@ -52,7 +52,7 @@ def test_a_step_goes_down_the_gradient_of_the_objective():
 
     def loss_at(value: np.ndarray) -> float:
         bias.assign(value)
-        return float(objective(LABELS, logits(model)))
+        return float(objective.loss(LABELS, logits(model)))
 
     small = 1e-2 * np.eye(8, dtype=np.float32)
     gradient = [
@@ -103,8 +103,55 @@ def test_losses_of_the_layers_are_added():
         IMAGES, LABELS, batch_size=40, verbose=0, return_dict=True
     )
     penalty = 0.1 * np.sum(model.layers[1].get_weights()[0] ** 2)
-    expected = float(objectives.build("joint")(LABELS, logits(model))) + penalty
+    expected = (
+        float(objectives.build("joint").loss(LABELS, logits(model))) + penalty
+    )
     assert scores["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_only_the_loss_looks_at_is_neither_counted_nor_deployed():
+    model = network()
+    doubled = keras.layers.Rescaling(2.0)
+
+    def extend(model: keras.Model) -> keras.Model:
+        extra = doubled(model.outputs[0])
+        return keras.Model(model.input, [*model.outputs, extra])
+
+    def loss(labels, outputs, taught=None):
+        assert taught is None
+        return objectives.build("joint").loss(labels, outputs[2:])
+
+    wrapped = trainer(model, objectives.Objective(loss, extend))
+    scores = wrapped.evaluate(
+        IMAGES, LABELS, batch_size=40, verbose=0, return_dict=True
+    )
+    assert set(scores) == {"loss", "accuracy_0", "accuracy_1"}
+    expected = objectives.build("joint").loss(LABELS, [2 * logits(model)[0]])
+    assert scores["loss"] == pytest.approx(float(expected), rel=1e-5)
+    shipped = training.deployed(wrapped.model, wrapped.exits)
+    for ours, theirs in zip(logits(shipped), logits(model), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_teacher_sees_the_images_of_the_batch():
+    features = keras.Input((6,))
+    teacher = keras.Model(features, keras.layers.Dense(3)(features))
+    teacher.trainable = False
+    model = network()
+
+    def loss(labels, outputs, taught=None):
+        return keras.ops.mean((outputs[-1] - taught) ** 2)
+
+    wrapped = trainer(model, objectives.Objective(loss, teacher=teacher))
+    expected = np.mean((logits(model)[-1] - np.asarray(teacher(IMAGES))) ** 2)
+    before = teacher.get_weights()
+    history = wrapped.fit(IMAGES, LABELS, batch_size=40, verbose=0).history
+    assert history["loss"][0] == pytest.approx(expected, rel=1e-5)
+    assert wrapped.trainable_variables == model.trainable_variables
+    state = {id(variable) for variable in wrapped.non_trainable_variables}
+    assert {id(variable) for variable in teacher.variables} <= state
+    for ours, theirs in zip(teacher.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_model_with_one_exit():

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_dynamic.layers import Bias, GradientScale, Multiple
 from keras_dynamic.models import ranet
 from tflite import bridge
 
@@ -68,12 +69,16 @@ def _every_supported_layer():
     x = layers.Add()([x, y])
     z = layers.UpSampling2D(2, interpolation="bilinear")(x)
     z = layers.AveragePooling2D(2)(z)
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(z)
+    gate = layers.Activation("hard_sigmoid")(gate)
+    x = layers.Multiply()([x, gate])
     x = layers.Concatenate()([z, x])
     x = layers.Dropout(0.5)(x)
     left = layers.GlobalAveragePooling2D()(x)
     right = layers.Dense(5)(layers.Flatten()(x))
     right = layers.Reshape((5, 1))(right)
     right = layers.Flatten()(right)
+    right = Bias()(Multiple(0.5)(Multiple(0.5, learned=True)(right)))
     return keras.Model(inputs, [layers.Dense(3)(left), right])
 
 
@@ -83,6 +88,28 @@ def test_every_supported_layer_computes_the_same():
     # BilinearResize is in the RANet above.
     assert used | {"BilinearResize"} == set(bridge.SUPPORTED)
     _assert_same(model)
+
+
+def test_a_gradient_scale_is_left_out():
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(4, name="dense")(inputs)
+    x = GradientScale(0.5, name="scale")(x)
+    model = keras.Model(inputs, keras.layers.Dense(2, name="exit_0")(x))
+    translated = _assert_same(model)
+    assert [layer.name for layer in translated.layers[1:]] == [
+        "dense",
+        "exit_0",
+    ]
+
+
+def test_a_frozen_layer_stays_frozen():
+    inputs = keras.Input((4,))
+    x = keras.layers.BatchNormalization(name="frozen")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2, name="free")(x))
+    model.get_layer("frozen").trainable = False
+    translated = _assert_same(model)
+    assert not translated.get_layer("frozen").trainable
+    assert translated.get_layer("free").trainable
 
 
 def test_a_layer_called_twice_is_one_layer():
@@ -107,6 +134,16 @@ def test_an_unsupported_layer_is_named_with_those_that_are():
         bridge.to_tf_keras(keras.Model(inputs, outputs))
     assert "'odd_one' of class LayerNormalization" in str(caught.value)
     assert "BilinearResize" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [keras.layers.Dense, keras.layers.Conv2D])
+def test_a_hard_sigmoid_inside_another_layer_is_refused(kind):
+    # The legacy one of this name has another slope.
+    inputs = keras.Input((4, 4, 3))
+    arguments = (2, 1) if kind is keras.layers.Conv2D else (2,)
+    outputs = kind(*arguments, activation="hard_sigmoid", name="odd")(inputs)
+    with pytest.raises(bridge.UnsupportedLayerError, match="'odd' of class"):
+        bridge.to_tf_keras(keras.Model(inputs, outputs))
 
 
 def test_a_subclass_of_a_supported_layer_is_not_that_layer():

@@ -113,6 +113,34 @@ def test_exits_are_ordered_by_depth_not_by_the_converter():
     assert segments[0].outputs == ("t1",)
 
 
+def test_an_order_that_is_given_holds(run_chain):
+    graph = TinyGraph()
+    x = graph.tensor([1, 4], name="x")
+    shared = graph.run("TANH", [x], name="shared")
+    ensemble = graph.run("ADD", [graph.run("ADD", [shared, x]), x], name="e")
+    last = graph.run("MUL", [shared, shared], name="last")
+    model = graph.write([x], [ensemble, last])
+    assert [s.output for s in split.split(model)] == ["last", "e"]
+    segments = split.split(model, ["e", "last"])
+    assert [s.output for s in segments] == ["e", "last"]
+    assert [s.operators for s in segments] == [3, 1]
+    value = {"x": RNG.random((1, 4), np.float32)}
+    chain, whole = run_chain(segments, value), np.tanh(value["x"])
+    np.testing.assert_allclose(chain["e"], whole + 2 * value["x"], rtol=1e-5)
+    np.testing.assert_allclose(chain["last"], whole**2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("order", [["t1"], ["t1", "t3", "t4"], []])
+def test_an_order_of_other_outputs_is_refused(order):
+    with pytest.raises(split.CannotSplit, match=r"`order` must name each"):
+        split.split(chain_of_adds([3, 1]), order)
+
+
+def test_an_order_that_leaves_an_exit_nothing_to_do_is_refused():
+    with pytest.raises(split.CannotSplit, match="operator of its own"):
+        split.split(chain_of_adds([3, 1]), ["t3", "t1"])
+
+
 def test_names_come_from_the_signature_and_are_unique(run_chain):
     graph = TinyGraph()
     x = graph.tensor([1, 4], name="serving_default_x:0")
@@ -245,7 +273,6 @@ def one_tensor_under_two_names() -> bytes:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (chain_of_adds([3]), "two outputs or more"),
         (chain_of_adds([2, 2]), "all of them different"),
         (one_tensor_under_two_names(), "one tensor as two"),
         (two_results_of_one_operator(), "an operator of its own"),
@@ -257,6 +284,15 @@ def one_tensor_under_two_names() -> bytes:
 def test_models_without_a_cut_are_refused(model, message):
     with pytest.raises(split.CannotSplit, match=message):
         split.split(model)
+
+
+def test_a_model_with_one_output_is_one_segment(run_whole):
+    [segment] = split.split(chain_of_adds([3]))
+    assert (segment.exit, segment.operators) == (0, 3)
+    values = np.float32([[1.0, 2.0, 3.0, 4.0]])
+    outputs = run_whole(segment.model, {segment.inputs[0]: values})
+    assert list(outputs) == [segment.output]
+    np.testing.assert_array_equal(outputs[segment.output], 4 * values)
 
 
 def test_a_damaged_model_is_refused(int8_model):
@@ -279,6 +315,14 @@ def test_write(tmp_path, int8_model, segments):
         assert row["outputs"] == list(segment.outputs)
     with pytest.raises(ValueError, match="new or empty"):
         split.write(str(source), str(target))
+
+
+def test_write_wants_something_to_cut(tmp_path):
+    source = tmp_path / "model.tflite"
+    source.write_bytes(chain_of_adds([3]))
+    with pytest.raises(split.CannotSplit, match="two outputs or more"):
+        split.write(str(source), str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_write_leaves_nothing_after_a_failure(

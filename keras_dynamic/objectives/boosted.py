@@ -1,0 +1,66 @@
+"""Exits that correct the ensemble of the exits before them (BoostNet).
+
+Yu et al., "Boosted Dynamic Neural Networks", AAAI 2023, arXiv 2211.16726.
+"""
+
+import math
+from collections.abc import Sequence
+
+import keras
+
+from keras_dynamic.layers import GradientScale, Multiple
+from keras_dynamic.objectives.joint import joint
+from keras_dynamic.objectives.objective import Objective
+
+
+def boosted(
+    reweight: float = 0.5, weights: Sequence[float] | None = None
+) -> Objective:
+    """Cross-entropy of boosted exits: each one adds to a shrunk ensemble.
+
+    With the logits f_n of the model's exits, the boosted exits are
+
+        z_0 = f_0,    z_n = f_n + reweight * stop_gradient(z_{n-1})
+
+    and the loss is the sum of their cross-entropies, all exits at once on the
+    same batch. The gradient of exit n's loss does not reach earlier exits
+    through their logits, but does reach the blocks they share, through f_n.
+    The z_n are what is deployed, so the ensemble is computed on the device.
+
+    BoostNet also rescales gradients: that is `gradient_equilibrium`. With a
+    list of factors the authors' code shrinks by another one in training than
+    in inference; their scripts use one factor, and so does this.
+
+    Args:
+        reweight: The factor of the previous ensemble; 0.5 in all of the
+            authors' scripts.
+        weights: One weight per exit's loss, or None for 1 each, as there.
+
+    Raises:
+        ValueError: If `reweight` is not a finite positive number; by `extend`,
+            if there is not one weight per exit.
+    """
+    if not (math.isfinite(reweight) and reweight > 0):
+        raise ValueError(
+            "`reweight` must be a finite positive number. "
+            f"Received: reweight={reweight!r}"
+        )
+    together = joint(weights)
+
+    def extend(model: keras.Model) -> keras.Model:
+        model = together.extend(model)
+        ensembles = model.outputs[:1]
+        for exit, logits in enumerate(model.outputs[1:], start=1):
+            name = f"exit_{exit}"
+            previous = GradientScale(0, name=f"{name}_detach")(ensembles[-1])
+            previous = Multiple(
+                reweight, dtype="float32", name=f"{name}_previous"
+            )(previous)
+            ensembles.append(
+                keras.layers.Add(dtype="float32", name=f"{name}_boosted")(
+                    [logits, previous]
+                )
+            )
+        return keras.Model(model.input, ensembles, name=model.name)
+
+    return Objective(together.loss, extend)

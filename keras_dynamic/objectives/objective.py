@@ -1,0 +1,46 @@
+"""What an objective consists of."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+
+def _unchanged(model: keras.Model) -> keras.Model:
+    return model
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """How the exits of a model are trained together.
+
+    Attributes:
+        loss: Function of `labels` (integers [batch]), `outputs` (the list that
+            the extended model gives in training) and `taught` (the teacher's
+            logits [batch, classes], None without one) that returns a float32
+            scalar. Written with `keras.ops`.
+        extend: From a functional model with one output of logits [batch,
+            classes] per exit to the model that is trained: itself, with other
+            weights, or with more layers. Its first outputs are as many exits,
+            again logits, and are what is deployed. Those beyond are seen by
+            the loss only; they are tensors on the way to the exits, so that
+            cutting them off loses no layer. Raises ValueError where the
+            objective does not fit the model.
+        teacher: A model that teaches with the logits of its last output.
+    """
+
+    loss: Callable[..., Any]
+    extend: Callable[[keras.Model], keras.Model] = _unchanged
+    teacher: keras.Model | None = None
+
+    def taught(self, images):
+        """The teacher's logits [batch, classes] of `images`, if there is one.
+
+        They carry no gradient.
+        """
+        if self.teacher is None:
+            return None
+        outputs = self.teacher(images, training=False)
+        last = outputs[-1] if isinstance(outputs, list | tuple) else outputs
+        return keras.ops.stop_gradient(last)
