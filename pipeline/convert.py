@@ -8,12 +8,14 @@ from absl import logging
 
 from keras_dynamic import exits
 from pipeline import (
+    assessment,
     augmentation,
     dataset,
     evaluate,
     manifest,
     policies,
     predictions,
+    tables,
     workdir,
 )
 from pipeline import metrics as metrics_lib
@@ -48,9 +50,8 @@ def convert(config: ml_collections.ConfigDict, layout: Layout) -> None:
         stage.mkdir()
         (stage / layout.tflite_model.name).write_bytes(model)
         predictions.save(stage / layout.predictions.name, **found)
-    accuracies = found["test"].accuracies()
-    evaluate.log_accuracies("int8", accuracies)
-    metrics_lib.set_accuracies(metrics, "int8", accuracies)
+    evaluate.log_accuracies("int8", found["test"].accuracies())
+    assessment.assess(metrics, "int8", found["calibration"], found["test"])
 
     madds = [row["madds"] for row in metrics["exits"]]
     policy, routed = policies.fit(
@@ -59,6 +60,7 @@ def convert(config: ml_collections.ConfigDict, layout: Layout) -> None:
     metrics["routed"] = routed
     _log_policy(policy, routed)
     _write_bundle(config, layout, model, labels, policy, metrics["exits"])
+    tables.publish(layout, metrics)
     metrics_lib.write(layout.metrics, metrics)
 
 
@@ -76,22 +78,13 @@ def predict(
 
 
 def _write_bundle(config, layout, model, labels, policy, rows):
-    cut = split.split(model)
-    names = [f"exit_{k}" for k in range(len(rows))]
-    if [segment.output for segment in cut] != names:
-        raise ValueError(
-            "The exits must get deeper in the order of the model's outputs. "
-            f"Received: {', '.join(segment.output for segment in cut)}"
-        )
+    cut = split.split(model, [f"exit_{k}" for k in range(len(rows))])
     segments = []
     for segment in cut:
         described = metadata.attach(
             segment.model,
             name=f"{config.name} exit {segment.exit}",
-            description=(
-                f"Exit {segment.exit} of {len(rows)} of an early-exit image "
-                "classifier; runs after the segments before it."
-            ),
+            description=_description(segment.exit, len(rows)),
             labels=labels,
             logits_name=segment.output,
             image_name=unsplit.IMAGE,
@@ -119,6 +112,15 @@ def _write_bundle(config, layout, model, labels, policy, rows):
                 },
             },
         )
+
+
+def _description(exit: int, exits: int) -> str:
+    if exits == 1:
+        return "An image classifier."
+    return (
+        f"Exit {exit} of {exits} of an early-exit image classifier; runs after "
+        "the segments before it."
+    )
 
 
 def _differences(cumulative: list[int]) -> list[int]:

@@ -1,25 +1,30 @@
-"""Accuracy of every exit of the float model on the test split."""
-
-import math
+"""The float model: every exit's accuracy and cost, and its curves."""
 
 import keras
 import ml_collections
-import numpy as np
 from absl import logging
 
 from keras_dynamic import cost, layers
-from pipeline import batches, dataset, manifest, metrics
+from pipeline import (
+    assessment,
+    dataset,
+    manifest,
+    metrics,
+    passes,
+    predictions,
+    tables,
+)
 from pipeline.layout import Layout
 from pipeline.predictions import Predictions
 
-_BATCH = 256
-
 
 def evaluate(config: ml_collections.ConfigDict, layout: Layout) -> None:
-    """Begins metrics.json: the data, each exit's cost and float accuracy."""
+    """Begins metrics.json: the data, each exit's cost, and the float model.
+
+    Without calibration images, what is fitted on them stays absent.
+    """
     data = manifest.read(layout.data)
     model = load_model(layout)
-    accuracies = predict(model, config, layout, "test").accuracies()
     found = {
         "config": config.name,
         "model": config.model.family,
@@ -28,15 +33,21 @@ def evaluate(config: ml_collections.ConfigDict, layout: Layout) -> None:
             {
                 "exit": row.exit,
                 "madds": row.madds,
+                "madds_paper": row.madds_paper,
                 "params": row.params,
                 "accuracy": {},
             }
             for row in cost.exit_costs(model)
         ],
     }
-    metrics.set_accuracies(found, "float", accuracies)
+    said = {"test": predict(model, config, layout, "test")}
+    if data["counts"]["calibration"]:
+        said["calibration"] = predict(model, config, layout, "calibration")
+    predictions.save(layout.float_predictions, **said)
+    assessment.assess(found, "float", said.get("calibration"), said["test"])
+    tables.publish(layout, found)
     metrics.write(layout.metrics, found)
-    log_accuracies("float", accuracies)
+    log_accuracies("float", said["test"].accuracies())
 
 
 def load_model(layout: Layout) -> keras.Model:
@@ -64,14 +75,7 @@ def predict(
     images = dataset.open_split(
         layout.data, split, memory=config.memory_gib * 2**30
     )
-    outputs = model.predict(
-        batches.in_order(images, batch_size=_BATCH, size=config.model.size),
-        steps=math.ceil(len(images) / _BATCH),
-        verbose=0,
-    )
-    if not isinstance(outputs, list | tuple):
-        outputs = [outputs]
-    return Predictions(images.labels, np.stack(outputs))
+    return passes.predict(model, images, config.model.size)
 
 
 def log_accuracies(kind: str, accuracies: list[float]) -> None:

@@ -40,6 +40,11 @@ class Layout:
         return self.root / "model" / "float.keras"
 
     @property
+    def float_predictions(self) -> pathlib.Path:
+        """Its logits on two splits: see pipeline.predictions."""
+        return self.root / "model" / "float_predictions.npz"
+
+    @property
     def qat_model(self) -> pathlib.Path:
         """The model with fake quantization, a SavedModel."""
         return self.root / "model" / "qat.savedmodel"
@@ -68,6 +73,16 @@ class Layout:
     def metrics(self) -> pathlib.Path:
         """Accuracy, cost and latency of every exit."""
         return self.root / "metrics.json"
+
+    @property
+    def exits_table(self) -> pathlib.Path:
+        """The exits in it, as CSV."""
+        return self.root / "exits.csv"
+
+    @property
+    def curves_table(self) -> pathlib.Path:
+        """The curves in it, as CSV."""
+        return self.root / "curves.csv"
 
     @property
     def report(self) -> pathlib.Path:

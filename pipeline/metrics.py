@@ -4,8 +4,15 @@
 measured yet is absent. The fields:
 
     format_version, config, model, dataset {split: n, rejected: n}
-    exits      per exit: exit, madds, params (cumulative), accuracy {float,
-               qat, int8}, latency_ms up to the exit
+    exits      per exit: exit, madds, madds_paper, params (cumulative), accuracy
+               {float, qat, int8}, latency_ms up to the exit; and {float, int8}
+               of auroc (null if all answers are right, or all wrong), aurc,
+               excess_aurc, calibration_accuracy, temperature,
+               temperature_status, nll_before, nll_after (see
+               keras_dynamic.exits.ranking, .temperature)
+    curves     {float, int8} of {anytime, budgeted_batch}: area, points of
+               target (exit, or q), madds (mean), accuracy, calibration_madds,
+               calibration_accuracy (see keras_dynamic.exits.curves)
     routed     per policy: policy, target, accuracy, mean_madds,
                mean_latency_ms, exit_shares, bundle (whether it ships)
     chain      samples, mismatches, overhead (chain p50 / unsplit p50)
@@ -15,6 +22,8 @@ measured yet is absent. The fields:
 
 import json
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 from pipeline import workdir
 
@@ -49,5 +58,12 @@ def write(path: pathlib.Path, metrics: dict) -> None:
 
 def set_accuracies(metrics: dict, kind: str, accuracies: list[float]) -> None:
     """Notes the accuracy of every exit; kind is "float", "qat" or "int8"."""
-    for row, accuracy in zip(metrics["exits"], accuracies, strict=True):
-        row["accuracy"][kind] = accuracy
+    set_values(metrics, "accuracy", kind, accuracies)
+
+
+def set_values(
+    metrics: dict, name: str, kind: str, values: Sequence[Any]
+) -> None:
+    """Notes a fact about every exit, such as its "aurc", for one kind."""
+    for row, value in zip(metrics["exits"], values, strict=True):
+        row.setdefault(name, {})[kind] = value

@@ -6,12 +6,13 @@ its light or dark mode; those of the series are legible on both.
 
 import html
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
-from pipeline import tally
+from pipeline import page, series, tally, ticks
 
 Figure = dict[str, Any]
 
@@ -56,6 +57,20 @@ def accuracy_against_latency(metrics: Mapping[str, Any]) -> Figure | None:
         hover="%{x:.3f} ms",
     )
     return figure if figure["data"] else None
+
+
+def curves(panels: series.Panels) -> dict[str, Figure]:
+    """Draws accuracy in percent against the logarithm of multiply-adds.
+
+    Without a legend, because all panels share one: see `series.legend`.
+
+    Args:
+        panels: The lines of each panel, by curve.
+
+    Returns:
+        Figures, by curve; those without a line are left out.
+    """
+    return {curve: _panel(lines) for curve, lines in panels.items() if lines}
 
 
 def exit_shares(shares: Sequence[float]) -> Figure:
@@ -141,6 +156,65 @@ def image_sides(statistics: Mapping[str, Any]) -> Figure:
     )
 
 
+def _panel(lines: Sequence[series.Series]) -> Figure:
+    costs = [cost for each in lines for cost in each.madds]
+    low, high = min(costs) / 1.15, max(costs) * 1.15
+    at = ticks.logarithmic(low, high)
+    traces = [_band(each) for each in lines if each.lowest]
+    traces += [_curve(each) for each in lines]
+    return _json(
+        traces,
+        xaxis={
+            "type": "log",
+            "title_text": "mean multiply-adds per image",
+            "range": [math.log10(low), math.log10(high)],
+            "tickvals": at,
+            "tickangle": 0,
+            "ticktext": [page.quantity(tick) for tick in at],
+        },
+        yaxis={"title_text": "test accuracy", "ticksuffix": " %"},
+        showlegend=False,
+        margin_right=24,  # For half of the last tick's label.
+    )
+
+
+def _curve(line):
+    name = html.escape(line.name, quote=False)
+    return go.Scatter(
+        name=name,
+        # What the boxes of the page's legend look for.
+        legendgroup=line.name,
+        x=line.madds,
+        y=[100 * accuracy for accuracy in line.accuracies],
+        mode="lines+markers" if line.mark else "lines",
+        line={"color": line.color, "width": line.width, "dash": _dash(line)},
+        marker={"symbol": line.mark or "circle", "size": 7},
+        hovertext=[html.escape(text, quote=False) for text in line.texts],
+        hovertemplate=f"{name}<br>%{{hovertext}}<br>%{{y:.2f}} % at "
+        "%{x:.3s} multiply-adds<extra></extra>",
+    )
+
+
+def _dash(line):
+    return ",".join(f"{length}px" for length in line.dash) or "solid"
+
+
+def _band(line):
+    """From the lowest to the highest of the seeds."""
+    edge = [*line.highest, *reversed(line.lowest)]
+    return go.Scatter(
+        legendgroup=line.name,
+        x=[*line.madds, *reversed(line.madds)],
+        y=[100 * accuracy for accuracy in edge],
+        mode="lines",
+        line_width=0,
+        fill="toself",
+        fillcolor=line.color,
+        opacity=0.2,
+        hoverinfo="skip",
+    )
+
+
 def _trade_off(
     metrics, *, exit_costs, routed_costs, unsplit_cost, axis, hover
 ) -> Figure:
@@ -210,7 +284,7 @@ def _scatter(name, points, hover):
     )
 
 
-def _json(traces, *, xaxis, yaxis) -> Figure:
+def _json(traces, *, xaxis, yaxis, showlegend=None, margin_right=10) -> Figure:
     axis = {
         "gridcolor": _GRID,
         "zeroline": False,
@@ -222,11 +296,12 @@ def _json(traces, *, xaxis, yaxis) -> Figure:
         colorway=_SERIES,
         paper_bgcolor="rgba(0, 0, 0, 0)",
         plot_bgcolor="rgba(0, 0, 0, 0)",
-        margin={"l": 10, "r": 10, "t": 20, "b": 10},
+        margin={"l": 10, "r": margin_right, "t": 20, "b": 10},
         legend={"orientation": "h", "y": -0.25, "yanchor": "top"},
         # On a phone a finger that scrolls the page must not zoom.
         dragmode=False,
         xaxis={**axis, **xaxis},
         yaxis={**axis, **yaxis},
+        showlegend=showlegend,
     )
     return json.loads(go.Figure(traces, layout).to_json())

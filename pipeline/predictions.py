@@ -1,4 +1,4 @@
-"""What the int8 model said of each image: the logits of every exit.
+"""What a model said of each image: the logits of every exit.
 
 Kept so that policies can be fitted and reports drawn without running the
 model again.
@@ -18,8 +18,9 @@ class Predictions:
 
     Attributes:
         labels: int32 [N].
-        logits: float64 [K, N, C], dequantized as the harness does, so that a
-            policy decides here as it does on the device; shallow to deep.
+        logits: [K, N, C], shallow to deep. Of the int8 model float64,
+            dequantized as the harness does, so that a policy decides here as
+            it does on the device; of a float model float32.
     """
 
     labels: np.ndarray
@@ -29,6 +30,14 @@ class Predictions:
         """Share of right answers at each exit."""
         right = self.logits.argmax(-1) == self.labels
         return [float(share) for share in right.mean(axis=1)]
+
+    def cross_entropies(self) -> list[float]:
+        """Mean negative log-likelihood of the labels at each exit, in nats."""
+        logits = self.logits.astype(np.float64)
+        logits -= logits.max(axis=-1, keepdims=True)
+        chosen = logits[:, np.arange(len(self.labels)), self.labels]
+        totals = np.log(np.exp(logits).sum(axis=-1))
+        return [float(nats) for nats in (totals - chosen).mean(axis=1)]
 
 
 def save(path: pathlib.Path, **splits: Predictions) -> None:
@@ -45,7 +54,8 @@ def load(path: pathlib.Path, split: str) -> Predictions:
     """Reads the predictions of one split ("calibration" or "test").
 
     Raises:
-        FileNotFoundError: If the convert stage has not written them.
+        FileNotFoundError: If `evaluate` (of the float model) or `convert` (of
+            the int8 model) has not written them.
         ValueError: If they hold no such split.
     """
     with np.load(path) as arrays:

@@ -2,25 +2,26 @@
 
 import pathlib
 
-import jinja2
-import markupsafe
 import ml_collections
-import plotly.offline
 
 from pipeline import (
     augmentation,
     dataset,
+    experiments,
     manifest,
+    page,
     plots,
     predictions,
+    published,
     samples,
+    series,
     workdir,
 )
 from pipeline import metrics as metrics_lib
+from pipeline.experiments import Experiment
 from pipeline.layout import Layout
+from pipeline.published import Published
 from tflite import bundle as bundles
-
-_NOT_MEASURED = "not measured"
 
 
 def report(config: ml_collections.ConfigDict, layout: Layout) -> pathlib.Path:
@@ -55,8 +56,10 @@ def report(config: ml_collections.ConfigDict, layout: Layout) -> pathlib.Path:
             f"Received: {len(metrics['exits'])} exits"
         )
     data = manifest.read(layout.data)
+    panels, publications = _curves(config, metrics)
     shipped = next((r for r in metrics["routed"] if r.get("bundle")), None)
-    page = _template().render(
+    text = page.render(
+        "report.html",
         metrics=metrics,
         shipped=shipped,
         provenance=bundle.provenance,
@@ -67,11 +70,16 @@ def report(config: ml_collections.ConfigDict, layout: Layout) -> pathlib.Path:
         sides_figure=plots.image_sides(data["statistics"]),
         madds_figure=plots.accuracy_against_madds(metrics),
         latency_figure=plots.accuracy_against_latency(metrics),
+        curve_figures=plots.curves(panels),
+        curve_titles=series.TITLES,
+        curve_legend=series.legend(panels),
+        publications=publications,
+        epochs=config.train.epochs,
         shares_figure=shipped and plots.exit_shares(shipped["exit_shares"]),
-        plotly_js=markupsafe.Markup(plotly.offline.get_plotlyjs()),
+        plotly_js=page.plotly_js(),
     )
     with workdir.published(layout.report) as stage:
-        stage.write_text(page, encoding="utf-8")
+        stage.write_text(text, encoding="utf-8")
     return layout.report
 
 
@@ -81,6 +89,24 @@ def _require(path: pathlib.Path, verb: str) -> None:
             f"The report needs {path}, which does not exist. Run "
             f"`keras-dynamic {verb}` with this --config and --workdir first."
         )
+
+
+def _curves(config, metrics) -> tuple[series.Panels, list[Published]]:
+    """The curves of the float and the int8 model, beside published ones."""
+    settings = config.to_dict()
+    measured = []
+    for kind in experiments.KINDS:
+        if run := experiments.of_metrics(settings, metrics, kind):
+            measured.append(Experiment(f"{kind} model", (run,)))
+    if not measured:
+        return {}, []
+    publications = published.matching(
+        config.model.family,
+        config.train.objective,
+        published.dataset_of(config.name),
+    )
+    panels = series.panels(measured, publications, connect_static=False)
+    return panels, publications
 
 
 def _samples(config, layout, bundle) -> list[list[samples.Sample]]:
@@ -96,50 +122,3 @@ def _samples(config, layout, bundle) -> list[list[samples.Sample]]:
     seen = augmentation.center_crop(images.images, config.model.size)
     images = dataset.Images(seen, images.labels, images.keys)
     return samples.by_exit(images, said, bundle.policy, bundle.labels)
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pipeline"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {
-        "count": _count,
-        "percent": _percent,
-        "milliseconds": _milliseconds,
-        "quantity": _quantity,
-        "times": _times,
-    }
-    return environment.get_template("report.html")
-
-
-def _count(number: int | None) -> str:
-    return _NOT_MEASURED if number is None else f"{number:,}"
-
-
-def _percent(share: float | None, digits: int = 2) -> str:
-    if share is None:
-        return _NOT_MEASURED
-    return f"{100 * share:.{digits}f} %"
-
-
-def _milliseconds(time: float | None) -> str:
-    return _NOT_MEASURED if time is None else f"{time:.3f}"
-
-
-def _times(ratio: float | None) -> str:
-    return _NOT_MEASURED if ratio is None else f"{ratio:.2f} × unsplit"
-
-
-def _quantity(number: float | None) -> str:
-    """Writes a count with three digits and a unit, such as "1.23 M"."""
-    if number is None:
-        return _NOT_MEASURED
-    for unit in ("", " k", " M", " G"):
-        if number < 999.5:
-            return f"{number:.3g}{unit}"
-        number /= 1000
-    return f"{number:.3g} T"

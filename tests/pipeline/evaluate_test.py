@@ -7,9 +7,10 @@ import prepared
 import pytest
 import tf_keras
 
+from keras_dynamic import cost
 from keras_dynamic.layers import BilinearResize
+from pipeline import assessment, evaluate, metrics, predictions
 from pipeline import config as config_lib
-from pipeline import evaluate
 from pipeline.layout import Layout
 
 
@@ -79,3 +80,69 @@ def test_predict_with_one_exit(layout):
     pixels, _ = prepared.images(300, side=6, channels=1)
     expected = pixels[:, 1:5, 1:5].reshape(300, 16)[:, :3] / np.float32(255)
     np.testing.assert_array_equal(said.logits, [expected])
+
+
+def saved_network(layout):
+    model = network(keras)
+    layout.float_model.parent.mkdir()
+    model.save(layout.float_model)
+    return model
+
+
+def some_images(count, seed):
+    pixels, labels = prepared.images(count, side=6, channels=1, seed=seed)
+    return pixels, labels % 3
+
+
+@pytest.fixture
+def config():
+    settings = config_lib.default()
+    settings.name = "tiny"
+    settings.model.size = 6
+    return settings
+
+
+def test_what_evaluate_leaves(tmp_path, config):
+    layout = Layout(tmp_path)
+    layout.data.mkdir()
+    members = {
+        "calibration": some_images(50, seed=1),
+        "test": some_images(70, seed=2),
+    }
+    prepared.write(layout.data, members, labels=3)
+    model = saved_network(layout)
+    evaluate.evaluate(config, layout)
+
+    found = metrics.read(layout.metrics)
+    costs = cost.exit_costs(model)
+    for row, expected in zip(found["exits"], costs, strict=True):
+        assert row["madds"] == expected.madds
+        assert row["madds_paper"] == expected.madds_paper
+        assert row["params"] == expected.params
+    again = {"exits": [{"madds": each.madds} for each in costs]}
+    said = {}
+    for split, (pixels, labels) in members.items():
+        outputs = model(pixels.astype(np.float32) / 255, training=False)
+        kept = predictions.load(layout.float_predictions, split)
+        assert kept.logits.dtype == np.float32
+        np.testing.assert_allclose(kept.logits, np.stack(outputs), atol=1e-6)
+        np.testing.assert_array_equal(kept.labels, labels)
+        said[split] = kept
+    assessment.assess(again, "float", said["calibration"], said["test"])
+    assert found["curves"] == again["curves"]
+    for row, expected in zip(found["exits"], again["exits"], strict=True):
+        assert expected.items() <= row.items()
+    for path in (layout.exits_table, layout.curves_table):
+        assert path.read_text().startswith("kind,")
+    assert len(layout.curves_table.read_text().splitlines()) == 1 + 2 + 39
+
+
+def test_without_calibration_images(layout, config):
+    pixels, labels = some_images(40, seed=0)
+    prepared.write(layout.data, {"test": (pixels, labels)}, labels=3)
+    saved_network(layout)
+    evaluate.evaluate(config, layout)
+    found = metrics.read(layout.metrics)
+    assert list(found["curves"]["float"]) == ["anytime"]
+    with pytest.raises(ValueError, match="`split` must be one of test"):
+        predictions.load(layout.float_predictions, "calibration")

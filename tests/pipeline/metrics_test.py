@@ -24,6 +24,15 @@ def test_accuracies_go_to_their_exits():
     ]
 
 
+def test_facts_go_to_their_exits():
+    found = {"exits": [{"aurc": {"float": 0.5}}, {}]}
+    metrics.set_values(found, "aurc", "int8", [0.25, None])
+    assert found["exits"] == [
+        {"aurc": {"float": 0.5, "int8": 0.25}},
+        {"aurc": {"int8": None}},
+    ]
+
+
 def test_one_accuracy_per_exit():
     with pytest.raises(ValueError, match="zip"):
         metrics.set_accuracies({"exits": []}, "int8", [0.25])

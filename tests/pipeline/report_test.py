@@ -1,18 +1,19 @@
 import base64
 import copy
-import html.parser
 import io
 import json
 import re
 import shutil
 
+import measured
 import numpy as np
 import pytest
+from html_page import Page
 from PIL import Image
 
 from keras_dynamic.exits import Policy, softmax
-from pipeline import config as config_lib
 from pipeline import (
+    assessment,
     dataset,
     manifest,
     predictions,
@@ -20,6 +21,8 @@ from pipeline import (
     report,
     samples,
 )
+from pipeline import config as config_lib
+from pipeline import metrics as metrics_lib
 from pipeline.layout import Layout
 from tflite import bundle
 
@@ -96,67 +99,27 @@ METRICS = {
 }
 
 
-class Page(html.parser.HTMLParser):
-    """What a reader finds: text, tables, figures, images by section."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.loaded, self.tags, self.tables = [], [], []
-        self.figures, self.images, self.text = {}, {}, ""
-        self._sections, self._figure = [], None
-        # Where text goes besides `text`: a container and a key.
-        self._element = None
-        self._hidden = False
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        attrs = dict(attrs)
-        self.tags.append(tag)
-        self._hidden = tag in ("script", "style")
-        self.loaded += [attrs[a] for a in ("src", "href") if a in attrs]
-        if tag == "section":
-            self._sections.append(attrs["id"])
-            self.images[attrs["id"]] = []
-        elif tag == "figure":
-            self._figure = attrs
-        elif "data-figure" in attrs:
-            figure = json.loads(attrs["data-figure"])
-            self.figures[self._figure["id"]] = figure
-        elif tag == "img":
-            attrs["wrong"] = self._figure.get("class") == "wrong"
-            self.images[self._sections[-1]].append(attrs)
-        elif tag == "figcaption" and "id" not in self._figure:
-            image = self.images[self._sections[-1]][-1]
-            self._element = image, "caption"
-            image["caption"] = ""
-        elif tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            row = self.tables[-1][-1]
-            self._element = row, len(row)
-            row.append("")
-
-    def handle_endtag(self, tag):
-        self._hidden = False
-        if tag == "section":
-            self._sections.pop()
-        elif tag in ("td", "th", "figcaption"):
-            self._element = None
-
-    def handle_data(self, data):
-        if self._hidden:
-            return
-        self.text += re.sub(r"\s+", " ", data)
-        if self._element:
-            container, key = self._element
-            container[key] += data
-
-
 @pytest.fixture(scope="module")
 def config():
     return config_lib.load("ranet_digits")
+
+
+def write_bundle(layout, segments, policy):
+    bundle.write(
+        str(layout.bundle),
+        name="digits",
+        segments=segments,
+        madds=[1, 2, 3][: len(segments)],
+        params=[1, 2, 3][: len(segments)],
+        labels=CLASSES,
+        input=bundle.InputFacts((16, 16, 1)),
+        policy=policy,
+        provenance={
+            "config": "ranet_digits",
+            "model": "ranet",
+            "versions": {"keras": "3.15.<0>"},
+        },
+    )
 
 
 @pytest.fixture(scope="module")
@@ -170,24 +133,14 @@ def finished(tmp_path_factory, config):
     logits[:, np.arange(len(labels)), labels] += [[7.0], [3.0], [3.0]]
     said = predictions.Predictions(labels, logits)
     predictions.save(layout.predictions, test=said)
-    bundle.write(
-        str(layout.bundle),
-        name="digits",
-        segments=[
+    write_bundle(
+        layout,
+        [
             (b"0", ["image"], ["logits_0", "cut"]),
             (b"1", ["cut"], ["logits_1"]),
             (b"2", ["cut"], ["logits_2"]),
         ],
-        madds=[1, 2, 3],
-        params=[1, 2, 3],
-        labels=CLASSES,
-        input=bundle.InputFacts((16, 16, 1)),
-        policy=POLICY,
-        provenance={
-            "config": "ranet_digits",
-            "model": "ranet",
-            "versions": {"keras": "3.15.<0>"},
-        },
+        POLICY,
     )
     layout.metrics.write_text(json.dumps(METRICS))
     return layout
@@ -405,6 +358,76 @@ def test_what_was_not_measured_says_so(layout, config):
     }
     assert "None" not in page.text
     assert "Undefined" not in page.text
+
+
+def assess(metrics):
+    """Adds curves, as `evaluate` and `convert` do."""
+    said = [measured.predictions(seed) for seed in range(2)]
+    for kind in ("float", "int8"):
+        assessment.assess(metrics, kind, *said)
+
+
+def test_curves_of_both_models(layout, config):
+    change_metrics(layout, assess)
+    page = Page(report.report(config, layout).read_text())
+    found = metrics_lib.read(layout.metrics)["curves"]
+    for figure, curve in (
+        ("anytime", "anytime"),
+        ("budgeted-batch", "budgeted_batch"),
+    ):
+        traces = {t["name"]: t for t in page.figures[figure]["data"]}
+        assert list(traces) == ["float model", "int8 model"]
+        for kind, expected in found.items():
+            points = sorted(
+                (point["madds"], 100 * point["accuracy"])
+                for point in expected[curve]["points"]
+            )
+            trace = traces[f"{kind} model"]
+            shown = zip(trace["x"], trace["y"], strict=True)
+            np.testing.assert_allclose(sorted(shown), points)
+    assert "trained for 30 epochs" in page.text
+    assert "paper" not in page.text.partition("Curves as papers draw them")[2]
+
+
+def test_published_curves_of_the_same_family_and_data(layout, config):
+    settings = config.copy_and_resolve_references()
+    settings.name = "ranet_cifar10_mine"
+    change_metrics(layout, assess)
+    page = Page(report.report(settings, layout).read_text())
+    published = "RANet, RANet paper, CIFAR-10, 300 epochs; read from figures"
+    for figure in ("anytime", "budgeted-batch"):
+        names = [trace["name"] for trace in page.figures[figure]["data"]]
+        assert names[0].startswith(published)
+        assert names[1:] == ["float model", "int8 model"]
+    assert "the best of several models at each budget" in page.text
+
+
+def test_a_model_with_one_exit(layout, config):
+    def single(metrics):
+        del metrics["exits"][1:], metrics["routed"][1:]
+        metrics["routed"][0]["exit_shares"] = [1.0]
+        said = [measured.predictions(seed, exits=1) for seed in range(2)]
+        for kind in ("float", "int8"):
+            assessment.assess(metrics, kind, *said)
+
+    change_metrics(layout, single)
+    said = predictions.load(layout.predictions, "test")
+    said = predictions.Predictions(said.labels, said.logits[:1])
+    predictions.save(layout.predictions, test=said)
+    shutil.rmtree(layout.bundle)
+    write_bundle(
+        layout,
+        [(b"0", ["image"], ["logits_0"])],
+        Policy(temperatures=(1.0,), thresholds=(0.0,), enabled=(True,)),
+    )
+    page = Page(report.report(config, layout).read_text())
+    for figure in ("anytime", "budgeted-batch"):
+        traces = page.figures[figure]["data"]
+        assert [each["name"] for each in traces] == [
+            "float model",
+            "int8 model",
+        ]
+        assert [each["x"] for each in traces] == [[876_543]] * 2
 
 
 @pytest.mark.parametrize(
