@@ -122,10 +122,11 @@ class BatchHarness:
         stops = np.full(len(images), -1)
         classes = len(self.bundle.labels)
         probabilities = np.empty((len(images), classes))
+        states = policy.begin(len(images))
         stream = self._batches(images)
         for exit in range(exits):
             run = functools.partial(
-                self._survivors, exit, policy, stops, probabilities
+                self._survivors, exit, policy, states, stops, probabilities
             )
             stream = map(run, _regrouped(stream, self._batch_size))
         # The last segment asks those before it for images; none survives it.
@@ -170,6 +171,7 @@ class BatchHarness:
         self,
         exit: int,
         policy: policies.Policy,
+        states: np.ndarray,
         stops: np.ndarray,
         probabilities: np.ndarray,
         batch: "_Batch",
@@ -179,19 +181,22 @@ class BatchHarness:
         Args:
             exit: Number of the segment.
             policy: When to stop.
+            states: [N, M], what it keeps of the images; brought up to date.
             stops: [N], gets the exit of the images that stop here.
             probabilities: [N, C], gets theirs.
             batch: Images that got here.
         """
         found = self._segments[exit].run(batch.tensors)
         leaves = np.zeros(len(batch.rows), bool)
-        if policy.enabled[exit]:
+        if policy.looks_at(exit):
             logits = found[self.bundle.segments[exit].outputs[0]]
             values = confidence.softmax(
                 self._harness.dequantize(exit, logits),
                 policy.temperatures[exit],
             )
-            leaves = policy.leaves(exit, values)
+            leaves, states[batch.rows] = policy.step(
+                exit, values, states[batch.rows]
+            )
             stops[batch.rows[leaves]] = exit
             probabilities[batch.rows[leaves]] = values[leaves]
         tensors = {**batch.tensors, **found}

@@ -244,6 +244,7 @@ def read(directory: str) -> Bundle:
     )
     _check_input(bundle.input)
     _check_chain(bundle)
+    _check_scheduler(bundle)
     return bundle
 
 
@@ -357,6 +358,15 @@ def _check_chain(bundle: Bundle) -> None:
                 f"Received: {list(segment.outputs)}"
             )
         known |= new
+
+
+def _check_scheduler(bundle: Bundle) -> None:
+    scheduler, labels = bundle.policy.scheduler, len(bundle.labels)
+    if scheduler and scheduler.classes != labels:
+        raise InvalidBundle(
+            f"`policy.scheduler` must be of {labels} classes, as the labels "
+            f"are. Received: {scheduler.classes}"
+        )
 
 
 def _labels(data: bytes) -> tuple[str, ...]:

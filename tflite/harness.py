@@ -77,6 +77,7 @@ class Harness:
             flatbuffer.InvalidModel: if a segment is not a sound model.
         """
         self.bundle = bundle.read(directory)
+        self._to_the_end = policies.last_exit(self.bundle.policy.temperatures)
         self._threads = threads
         self._stages: list[_Stage] = []
         facts = self.bundle.input
@@ -108,22 +109,23 @@ class Harness:
             ValueError: if `image` has another shape or type, or `policy` a
                 different number of exits.
         """
-        if policy is not None and policy.exits != len(self.bundle.segments):
+        policy = policy or self._to_the_end
+        if policy.exits != len(self.bundle.segments):
             raise ValueError(
                 f"`policy` must have {len(self.bundle.segments)} exits, as "
                 f"the bundle has. Received: {policy.exits}"
             )
-        last = len(self.bundle.segments) - 1
-        temperatures = (policy or self.bundle.policy).temperatures
         spent = []
+        state = policy.begin()
         for exit, (logits, milliseconds) in enumerate(self.exits(image)):
             spent.append(milliseconds)
-            if exit < last and (policy is None or not policy.enabled[exit]):
+            if not policy.looks_at(exit):
                 continue
             probabilities = confidence.softmax(
-                self.dequantize(exit, logits), temperatures[exit]
+                self.dequantize(exit, logits), policy.temperatures[exit]
             )
-            if exit == last or policy.leaves(exit, probabilities):
+            leaves, state = policy.step(exit, probabilities, state)
+            if leaves:
                 break
         index = int(probabilities.argmax())
         return Result(

@@ -11,7 +11,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_dynamic.exits import confidence, policy
+from keras_dynamic.exits import calibration, inputs, policy
+from keras_dynamic.exits import kind as kinds
+from keras_dynamic.exits.calibration import Scored
+from keras_dynamic.exits.cost_budget import BudgetPolicy, check_budget
+from keras_dynamic.exits.outcome import mean_cost
+from keras_dynamic.exits.scheduler import Scheduler
+
+# A q of 2^-64 sends all images to the first exit, 2^64 to the last.
+_LARGEST_POWER = 64.0
+_HALVINGS = 48
 
 
 def exit_shares(q: float, exits: int) -> np.ndarray:
@@ -35,10 +44,21 @@ def exit_shares(q: float, exits: int) -> np.ndarray:
         raise ValueError(f"`q` must be a finite positive number. Received: {q}")
     if exits < 1:
         raise ValueError(f"`exits` must be at least 1. Received: {exits}")
-    # Powers of the largest share, which is 1: none of them overflows.
+    return tilted(np.ones(exits), q)
+
+
+def tilted(shares: np.ndarray, q: float) -> np.ndarray:
+    """Multiplies the share of exit k by q^k; the sum becomes 1.
+
+    Args:
+        shares: Positive numbers, [K].
+        q: A finite positive number.
+    """
+    exits = shares.size
+    # Powers of the largest factor, which is 1: none of them overflows.
     powers = np.arange(exits) - (exits - 1 if q > 1.0 else 0)
-    shares = np.float64(q) ** powers
-    return shares / shares.sum()
+    products = shares * np.float64(q) ** powers
+    return products / products.sum()
 
 
 def thresholds(
@@ -76,6 +96,119 @@ def thresholds(
             f"Received: {confidences.min()} to {confidences.max()}"
         )
     exits, images = confidences.shape
+    shares = _checked(shares, exits)
+    bars = np.full(exits, policy.DISABLED_THRESHOLD)
+    bars[-1] = 0.0
+    enabled = np.zeros(exits, dtype=bool)
+    enabled[-1] = True
+    present = np.ones(images, dtype=bool)
+    for exit in range(exits - 1):
+        leaving = math.floor(images * shares[exit])
+        here = confidences[exit, present]
+        if 1 <= leaving <= here.size:
+            place = here.size - leaving
+            bars[exit] = np.partition(here, place)[place]
+            enabled[exit] = True
+            present &= confidences[exit] < bars[exit]
+    return bars, enabled
+
+
+def budgeted_policy(
+    logits: Sequence[np.ndarray],
+    temperatures: Sequence[float],
+    shares: Sequence[float],
+    *,
+    kind: str = kinds.KINDS[0],
+    scheduler: Scheduler | None = None,
+) -> policy.Policy:
+    """Returns the policy whose thresholds give these images those shares.
+
+    Args:
+        logits: One [N, C] array per exit, shallow to deep; C at least 2.
+        temperatures: One per exit, [K]; the papers use 1.
+        shares: As from `exit_shares`, [K].
+        kind: One of `kind.KINDS`; the papers use "max_probability".
+        scheduler: For the kind "scheduler".
+
+    Raises:
+        ValueError: If an argument is not as said.
+    """
+    scored = calibration.score(
+        logits, temperatures, kind=kind, scheduler=scheduler
+    )
+    return scored.policy(
+        *thresholds(scored.scores, shares), rule="budgeted_batch"
+    )
+
+
+def shares_within_budget(
+    scored: Scored,
+    costs: Sequence[float],
+    budget: float,
+    shares: Sequence[float] | None = None,
+) -> BudgetPolicy:
+    """Lets images go as far, in the papers' family, as a budget pays for.
+
+    The family is that of `exit_shares`: q is found by bisection, such that
+    these images cost at most the budget with it and more with a q larger by
+    one part in 10^12. It needs no labels, and so promises no accuracy:
+    `cost_budget.budget_policy` does. As a rule a larger q costs more; ties
+    among the confidences, and shares rounded down to whole images, can make
+    exceptions of a few images, but the budget is kept.
+
+    Args:
+        scored: The images, from `calibration.score` or `calibrate`.
+        costs: Increasing, cumulative per exit, [K]: multiply-adds, or measured
+            milliseconds.
+        budget: The highest mean cost of an image, in the unit of the costs.
+        shares: What to multiply by q^k, positive numbers [K] that sum to 1;
+            by default all are equal, as in the papers.
+
+    Returns:
+        The policy; its `fitted` has the q.
+
+    Raises:
+        ValueError: If an argument is not as said, or the budget is below the
+            cost of the first exit.
+    """
+    costs = inputs.exit_costs(costs, scored.temperatures)
+    status = check_budget(budget, costs)
+    base = np.ones(costs.size)
+    if shares is not None:
+        base = _checked(shares, costs.size)
+        if not base.all():
+            raise ValueError(f"`shares` must be positive. Received: {base}")
+
+    def attempt(power: float) -> tuple[np.ndarray, np.ndarray, float]:
+        bars, enabled = thresholds(scored.scores, tilted(base, 2.0**power))
+        reached = np.where(enabled, bars, math.inf)
+        taken = policy.first_exits(scored.scores, reached)
+        return bars, enabled, mean_cost(taken, costs)
+
+    low, high = -_LARGEST_POWER, _LARGEST_POWER
+    power = high if status == "last_exit_affordable" else low
+    bars, enabled, cost = attempt(power)
+    for _ in range(_HALVINGS if power == low else 0):
+        middle = (low + high) / 2
+        found = attempt(middle)
+        if found[-1] <= budget:
+            low = power = middle
+            bars, enabled, cost = found
+        else:
+            high = middle
+    fitted = scored.policy(
+        bars,
+        enabled,
+        rule="budgeted_batch",
+        budget=budget,
+        q=2.0**power,
+        status=status,
+        mean_cost=cost,
+    )
+    return BudgetPolicy(policy=fitted, status=status, mean_cost=cost)
+
+
+def _checked(shares: Sequence[float], exits: int) -> np.ndarray:
     shares = np.asarray(shares, dtype=np.float64)
     if (
         shares.shape != (exits,)
@@ -86,41 +219,4 @@ def thresholds(
             f"`shares` must be {exits} numbers of at least 0 that sum to 1. "
             f"Received: {shares}"
         )
-    bars = np.full(exits, policy.DISABLED_THRESHOLD)
-    bars[-1] = 0.0
-    enabled = np.zeros(exits, dtype=bool)
-    enabled[-1] = True
-    present = np.ones(images, dtype=bool)
-    for exit in range(exits - 1):
-        leaving = math.floor(images * shares[exit])
-        ranked = np.sort(confidences[exit, present])[::-1]
-        if 1 <= leaving <= ranked.size:
-            bars[exit] = ranked[leaving - 1]
-            enabled[exit] = True
-            present &= confidences[exit] < bars[exit]
-    return bars, enabled
-
-
-def budgeted_policy(
-    logits: Sequence[np.ndarray],
-    temperatures: Sequence[float],
-    shares: Sequence[float],
-) -> policy.Policy:
-    """Returns the policy whose thresholds give these images those shares.
-
-    Args:
-        logits: One [N, C] array per exit, shallow to deep.
-        temperatures: One per exit, [K]; the papers use 1.
-        shares: As from `exit_shares`, [K].
-
-    Raises:
-        ValueError: If an argument is not as said.
-    """
-    bars, enabled = thresholds(
-        confidence.confidences(logits, temperatures), shares
-    )
-    return policy.Policy(
-        temperatures=tuple(temperatures),
-        thresholds=tuple(bars),
-        enabled=tuple(enabled),
-    )
+    return shares

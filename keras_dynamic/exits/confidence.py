@@ -1,11 +1,45 @@
-"""How sure an exit is: softmax probabilities and the largest of them."""
+"""How sure an exit is: softmax probabilities and what they are judged by."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from keras_dynamic.exits import inputs
+
+# Probabilities that are worked on at once: half a megabyte stays in the cache.
+_BLOCK = 1 << 16
+
+
+class Measure(Protocol):
+    """Says how sure an exit is of images, in [0, 1]; higher is surer.
+
+    It sees an image's exits in turn, and may keep a few numbers of each image
+    from one exit to the next. What it says of an image does not depend on the
+    others beside it, to the last bit: a device and a simulation decide alike.
+
+    Attributes:
+        memory: How many numbers it keeps of an image, M; 0 if it needs none.
+            At the first exit they are zeros.
+    """
+
+    memory: int
+
+    def __call__(
+        self, exit: int, probabilities: np.ndarray, state: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns scores and what to keep.
+
+        Args:
+            exit: From 0, shallow to deep.
+            probabilities: That exit's `softmax`, float64 [..., C].
+            state: What was kept at the exit before, float64 [..., M].
+
+        Returns:
+            Scores in [0, 1], [...], and the new state, [..., M].
+        """
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -38,15 +72,16 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
             f"Received: shape {scores.shape}"
         )
     finite = np.isfinite(scores)
-    if not finite.all():
+    # For a single image the methods `all`, `max` and `sum` are slower.
+    if not np.logical_and.reduce(finite, axis=None):
         rows = finite.all(axis=-1)
         raise ValueError(
             "`logits` must be finite. Received: NaN or infinity in "
             f"{np.count_nonzero(~rows)} of {rows.size} rows"
         )
-    scores = (scores - scores.max(axis=-1, keepdims=True)) / temperature
-    weights = np.exp(scores)
-    return weights / weights.sum(axis=-1, keepdims=True)
+    top = np.maximum.reduce(scores, axis=-1, keepdims=True)
+    weights = np.exp((scores - top) / temperature)
+    return weights / np.add.reduce(weights, axis=-1, keepdims=True)
 
 
 def max_probability(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -55,7 +90,7 @@ def max_probability(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     The confidence that MSDNet, RANet and their followers threshold (Huang et
     al. 2018; Yang et al. 2020). Arguments and errors are those of `softmax`.
     """
-    return softmax(logits, temperature).max(axis=-1)
+    return largest(softmax(logits, temperature))
 
 
 def margin(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -65,11 +100,7 @@ def margin(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     of JEI-DNN (Regol et al. 2024); "Top-Diff" in Jazbec et al. 2024. Arguments
     and errors are those of `softmax`.
     """
-    probabilities = softmax(logits, temperature)
-    if probabilities.shape[-1] == 1:
-        return probabilities[..., 0]
-    highest = np.partition(probabilities, (-2, -1), axis=-1)
-    return highest[..., -1] - highest[..., -2]
+    return lead(softmax(logits, temperature))
 
 
 def entropy_confidence(
@@ -81,7 +112,24 @@ def entropy_confidence(
     classes are equally probable, 1 if one is certain or the only one.
     Arguments and errors are those of `softmax`.
     """
-    probabilities = softmax(logits, temperature)
+    return certainty(softmax(logits, temperature))
+
+
+def largest(probabilities: np.ndarray) -> np.ndarray:
+    """Returns the largest of probabilities [..., C]; see `max_probability`."""
+    return np.maximum.reduce(probabilities, axis=-1)
+
+
+def lead(probabilities: np.ndarray) -> np.ndarray:
+    """Returns the largest less the second of [..., C]; see `margin`."""
+    if probabilities.shape[-1] == 1:
+        return probabilities[..., 0]
+    highest = np.partition(probabilities, (-2, -1), axis=-1)
+    return highest[..., -1] - highest[..., -2]
+
+
+def certainty(probabilities: np.ndarray) -> np.ndarray:
+    """Returns 1 - H / ln C of [..., C]; see `entropy_confidence`."""
     classes = probabilities.shape[-1]
     if classes == 1:
         return probabilities[..., 0]
@@ -92,18 +140,51 @@ def entropy_confidence(
     return np.maximum(1.0 - entropy / math.log(classes), 0.0)
 
 
+@dataclass(frozen=True)
+class Memoryless:
+    """A `Measure` that looks at one exit's probabilities alone.
+
+    Attributes:
+        score: Probabilities [..., C] to scores [...].
+    """
+
+    score: Callable[[np.ndarray], np.ndarray]
+    memory = 0
+
+    def __call__(
+        self, exit: int, probabilities: np.ndarray, state: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the scores, and the empty state as it is."""
+        return self.score(probabilities), state
+
+
+MAX_PROBABILITY = Memoryless(largest)
+
+
 def confidences(
-    logits: Sequence[np.ndarray], temperatures: Sequence[float]
+    logits: Sequence[np.ndarray],
+    temperatures: Sequence[float],
+    measure: Measure = MAX_PROBABILITY,
 ) -> np.ndarray:
     """Returns every exit's confidence in every image, float64 [K, N].
 
     Args:
         logits: One [N, C] array per exit, shallow to deep.
         temperatures: One per exit, [K].
+        measure: What is meant by confidence.
 
     Raises:
         ValueError: If a shape is wrong, a logit not finite, or a temperature
             not a finite positive number.
     """
     arrays = inputs.exit_logits(logits, len(temperatures))
-    return np.stack(list(map(max_probability, arrays, temperatures)))
+    images, classes = arrays[0].shape
+    found = np.empty((len(arrays), images))
+    size = max(1, _BLOCK // classes)
+    for start in range(0, images, size):
+        rows = slice(start, start + size)
+        state = np.zeros((len(arrays[0][rows]), measure.memory))
+        for exit, array in enumerate(arrays):
+            probabilities = softmax(array[rows], temperatures[exit])
+            found[exit, rows], state = measure(exit, probabilities, state)
+    return found

@@ -5,24 +5,28 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def image_logits(logits: np.ndarray, name: str = "logits") -> np.ndarray:
+def image_logits(
+    logits: np.ndarray, name: str = "logits", *, classes: int = 1
+) -> np.ndarray:
     """Returns one exit's logits as an array [N, C]; the dtype stays.
 
     Args:
-        logits: Finite numbers, [N, C], N and C at least 1.
+        logits: Finite numbers, [N, C], N at least 1.
         name: What an error calls `logits`.
+        classes: The least C; 2 where something is fitted, because a single
+            class leaves nothing to be unsure of.
 
     Raises:
         ValueError: If the shape or a logit is not as said.
     """
     array = np.asarray(logits)
-    if array.ndim != 2 or array.size == 0:
+    if array.ndim != 2 or not len(array) or array.shape[1] < classes:
         raise ValueError(
-            f"`{name}` must be [N, C], N and C at least 1. "
+            f"`{name}` must be [N, C], N at least 1 and C at least {classes}. "
             f"Received: shape {array.shape}"
         )
-    finite = np.isfinite(array).all(axis=1)
-    if not finite.all():
+    if not np.isfinite(array).all():
+        finite = np.isfinite(array).all(axis=1)
         raise ValueError(
             f"`{name}` must be finite. Received: NaN or infinity in "
             f"{np.count_nonzero(~finite)} of {finite.size} rows"
@@ -31,13 +35,14 @@ def image_logits(logits: np.ndarray, name: str = "logits") -> np.ndarray:
 
 
 def exit_logits(
-    logits: Sequence[np.ndarray], exits: int
+    logits: Sequence[np.ndarray], exits: int, *, classes: int = 1
 ) -> tuple[np.ndarray, ...]:
     """Returns every exit's logits as arrays [N, C] of one shape.
 
     Args:
         logits: K arrays of finite numbers, [N, C], shallow to deep.
         exits: What K must be.
+        classes: The least C; see `image_logits`.
 
     Raises:
         ValueError: If K, a shape or a logit is not as said; names the exit.
@@ -48,7 +53,7 @@ def exit_logits(
             f"Received: {len(logits)}"
         )
     arrays = tuple(
-        image_logits(each, f"logits[{exit}]")
+        image_logits(each, f"logits[{exit}]", classes=classes)
         for exit, each in enumerate(logits)
     )
     shapes = [array.shape for array in arrays]
@@ -85,12 +90,13 @@ def class_labels(labels: np.ndarray, images: int, classes: int) -> np.ndarray:
 
 
 def exit_costs(
-    costs: Sequence[int], temperatures: Sequence[float]
+    costs: Sequence[float], temperatures: Sequence[float]
 ) -> np.ndarray:
-    """Returns the costs as an array of integers [K].
+    """Returns the costs as an array of numbers [K]; integers stay integers.
 
     Args:
-        costs: Increasing integers, cumulative per exit, [K].
+        costs: Increasing finite numbers of at least 0, cumulative per exit,
+            [K]: multiply-adds or milliseconds.
         temperatures: One per exit, [K]; only their number is checked.
 
     Raises:
@@ -99,11 +105,15 @@ def exit_costs(
     array = np.asarray(costs)
     if (
         array.ndim != 1
-        or array.dtype.kind not in "iu"
-        or (np.diff(array.astype(np.int64)) <= 0).any()
+        or array.size == 0
+        or array.dtype.kind not in "iuf"
+        or not np.isfinite(array).all()
+        or array[0] < 0
+        or (array[1:] <= array[:-1]).any()
     ):
         raise ValueError(
-            f"`costs` must be increasing integers [K]. Received: {array}"
+            "`costs` must be increasing finite numbers of at least 0, one per "
+            f"exit. Received: {array}"
         )
     if len(temperatures) != len(array):
         raise ValueError(

@@ -60,12 +60,29 @@ def outcome(
             f"`exits` must lie in [0, {len(costs)}). "
             f"Received: {exits.min()} to {exits.max()}"
         )
+    return tally(exits, right, costs)
+
+
+def tally(exits: np.ndarray, right: np.ndarray, costs: np.ndarray) -> Outcome:
+    """Scores a routing of images whose right exits are known.
+
+    Args:
+        exits: The exit each image takes, integers [N] in [0, K).
+        right: From `correct`, bool [K, N].
+        costs: Finite numbers, cumulative per exit, [K].
+    """
     counts = np.bincount(exits, minlength=len(costs))
     return Outcome(
         accuracy=float(right[exits, np.arange(len(exits))].mean()),
-        mean_cost=float(counts @ costs / len(exits)),
+        mean_cost=mean_cost(exits, costs),
         exit_shares=tuple((counts / len(exits)).tolist()),
     )
+
+
+def mean_cost(exits: np.ndarray, costs: np.ndarray) -> float:
+    """Returns the mean cost of images; arguments are those of `tally`."""
+    counts = np.bincount(exits, minlength=len(costs))
+    return float(counts @ costs / len(exits))
 
 
 def correct(

@@ -18,8 +18,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_dynamic.exits import confidence, inputs, policy
-from keras_dynamic.exits.outcome import correct
+from keras_dynamic.exits import calibration as calibrations
+from keras_dynamic.exits import kind as kinds
+from keras_dynamic.exits import policy
+from keras_dynamic.exits.calibration import Calibration
+from keras_dynamic.exits.outcome import mean_cost
+from keras_dynamic.exits.scheduler import Scheduler
 
 RISKS = ("accuracy_gap", "inconsistency")
 
@@ -58,12 +62,14 @@ class ControlledPolicy:
 def conformal_policy(
     logits: Sequence[np.ndarray],
     labels: np.ndarray,
-    costs: Sequence[int],
+    costs: Sequence[float],
     temperatures: Sequence[float],
     epsilon: float,
     *,
     risk: str = RISKS[0],
     levels: Sequence[float] = LEVELS,
+    kind: str = kinds.KINDS[0],
+    scheduler: Scheduler | None = None,
 ) -> ControlledPolicy:
     """Returns the cheapest policy whose risk is at most epsilon on average.
 
@@ -91,21 +97,24 @@ def conformal_policy(
     - "inconsistency": 1 if the top classes of the two exits differ, else 0.
 
     Args:
-        logits: One [N, C] array per exit, shallow to deep.
+        logits: One [N, C] array per exit, shallow to deep; C at least 2.
         labels: Classes, integers [N] in [0, C).
-        costs: Increasing integers, cumulative per exit, [K]; multiply-adds.
+        costs: Increasing, cumulative per exit, [K].
         temperatures: One per exit, [K].
         epsilon: A fraction in [0, 1]; 0.005 is half a percentage point.
         risk: One of `RISKS`.
         levels: Decreasing numbers in [0, 1], chosen before looking at the
             calibration images.
+        kind: One of `kind.KINDS`; what the levels are compared with.
+        scheduler: For the kind "scheduler"; not fitted to these images.
 
     Raises:
         ValueError: If an argument is not as said.
     """
-    case = _Calibration(
-        logits, labels, costs, temperatures, epsilon, risk, levels
+    images = calibrations.calibrate(
+        logits, labels, costs, temperatures, kind=kind, scheduler=scheduler
     )
+    case = _Case(images, logits, epsilon, risk, levels)
 
     def bound(losses: np.ndarray) -> float:
         return (losses.sum(dtype=np.int64) + 1) / (losses.size + 1)
@@ -113,19 +122,26 @@ def conformal_policy(
     largest = itertools.accumulate(
         (np.maximum(each, 0) for each in case.losses()), np.maximum
     )
-    return case.loosest(largest, lambda losses: bound(losses) <= epsilon, bound)
+    return case.loosest(
+        largest,
+        lambda losses: bound(losses) <= epsilon,
+        bound,
+        rule="conformal",
+    )
 
 
 def upper_bound_policy(
     logits: Sequence[np.ndarray],
     labels: np.ndarray,
-    costs: Sequence[int],
+    costs: Sequence[float],
     temperatures: Sequence[float],
     epsilon: float,
     delta: float,
     *,
     risk: str = RISKS[0],
     levels: Sequence[float] = LEVELS,
+    kind: str = kinds.KINDS[0],
+    scheduler: Scheduler | None = None,
 ) -> ControlledPolicy:
     """Returns the cheapest policy whose risk is very likely at most epsilon.
 
@@ -148,15 +164,18 @@ def upper_bound_policy(
         delta: A probability in (0, 1); "Fast yet Safe" takes 0.1.
         risk: As there.
         levels: As there.
+        kind: As there.
+        scheduler: As there.
 
     Raises:
         ValueError: If an argument is not as said.
     """
     if not 0.0 < delta < 1.0:
         raise ValueError(f"`delta` must lie in (0, 1). Received: {delta}")
-    case = _Calibration(
-        logits, labels, costs, temperatures, epsilon, risk, levels
+    images = calibrations.calibrate(
+        logits, labels, costs, temperatures, kind=kind, scheduler=scheduler
     )
+    case = _Case(images, logits, epsilon, risk, levels)
     # The bound bets on one image after the other, and only in an order that
     # tells nothing about them; stored images are often sorted.
     order = np.random.default_rng(0).permutation(case.images)
@@ -181,6 +200,8 @@ def upper_bound_policy(
         (losses[order] for losses in case.losses()),
         lambda losses: is_below(losses, epsilon, _stakes(losses, delta)),
         bound,
+        rule="upper_bound",
+        delta=delta,
     )
 
 
@@ -209,20 +230,17 @@ def _stakes(losses: np.ndarray, delta: float) -> np.ndarray:
     return np.minimum(stakes, 1.0)
 
 
-class _Calibration:
-    """The checked arguments: what stopping at each exit costs and loses."""
+class _Case:
+    """The checked arguments: what stopping at each exit loses."""
 
     def __init__(
         self,
+        calibration: Calibration,
         logits: Sequence[np.ndarray],
-        labels: np.ndarray,
-        costs: Sequence[int],
-        temperatures: Sequence[float],
         epsilon: float,
         risk: str,
         levels: Sequence[float],
     ):
-        costs = inputs.exit_costs(costs, temperatures)
         if not 0.0 <= epsilon <= 1.0:
             raise ValueError(
                 f"`epsilon` must be a fraction in [0, 1]. Received: {epsilon}"
@@ -242,17 +260,16 @@ class _Calibration:
                 "`levels` must be decreasing numbers in [0, 1]. "
                 f"Received: {levels}"
             )
-        self._sure = confidence.confidences(logits, temperatures)
-        right = correct(logits, labels, len(costs)).astype(np.int8)
+        self._calibration = calibration
         if risk == "accuracy_gap":
+            right = calibration.right.astype(np.int8)
             self._losses = right[-1] - right
         else:
             tops = np.stack([np.argmax(each, axis=1) for each in logits])
             self._losses = (tops != tops[-1]).astype(np.int8)
-        self._costs = costs
-        self._temperatures = tuple(temperatures)
+        self._target = {"epsilon": float(epsilon), "risk": risk}
         self._levels = tuple(levels.tolist())
-        self.images = right.shape[1]
+        self.images = calibration.right.shape[1]
 
     def losses(self) -> Iterator[np.ndarray]:
         """Yields the images' losses at each level in turn, int8 [N]."""
@@ -263,6 +280,7 @@ class _Calibration:
         losses: Iterable[np.ndarray],
         allowed: Callable[[np.ndarray], bool],
         bound: Callable[[np.ndarray], float],
+        **fitted: str | float,
     ) -> ControlledPolicy:
         """Returns the policy of the last level before one is not allowed.
 
@@ -270,41 +288,44 @@ class _Calibration:
             losses: What to judge the levels by, [N] for each.
             allowed: Whether a level is, from its losses.
             bound: What the risk of an allowed level does not exceed.
+            **fitted: What the policy is to say of where it comes from.
         """
         tried = zip(self._levels, losses, strict=True)
         safe = itertools.takewhile(lambda each: allowed(each[1]), tried)
         found = deque(safe, maxlen=1)
-        if not found or len(self._costs) == 1:
-            return ControlledPolicy(
-                policy=self._policy(policy.DISABLED_THRESHOLD, early=False),
-                status="last_exit_only",
-                level=None,
-                bound=0.0,
-                calibration_risk=0.0,
-                mean_cost=float(self._costs[-1]),
-            )
-        level, judged = found.pop()
+        costs = self._calibration.costs
+        fitted |= self._target
+        if not found or len(costs) == 1:
+            status, level, most, risk = "last_exit_only", None, 0.0, 0.0
+            cost = float(costs[-1])
+        else:
+            level, judged = found.pop()
+            status, most = "controlled", float(bound(judged))
+            risk = float(self._losses_at(level).mean())
+            cost = mean_cost(self._exits_at(level), costs)
+            fitted["level"] = level
+        early = level is not None
+        bar = level if early else policy.DISABLED_THRESHOLD
         return ControlledPolicy(
-            policy=self._policy(level, early=True),
-            status="controlled",
+            policy=self._calibration.policy(
+                (bar,) * (len(costs) - 1) + (0.0,),
+                (early,) * (len(costs) - 1) + (True,),
+                **fitted,
+                status=status,
+                bound=most,
+                calibration_risk=risk,
+                mean_cost=cost,
+            ),
+            status=status,
             level=level,
-            bound=float(bound(judged)),
-            calibration_risk=float(self._losses_at(level).mean()),
-            mean_cost=float(self._costs[self._exits_at(level)].mean()),
+            bound=most,
+            calibration_risk=risk,
+            mean_cost=cost,
         )
 
     def _exits_at(self, level: float) -> np.ndarray:
-        leaves = self._sure >= level
-        leaves[-1] = True
-        return leaves.argmax(axis=0)
+        scores = self._calibration.scores
+        return policy.first_exits(scores, [level] * len(scores))
 
     def _losses_at(self, level: float) -> np.ndarray:
         return self._losses[self._exits_at(level), np.arange(self.images)]
-
-    def _policy(self, threshold: float, early: bool) -> policy.Policy:
-        exits = len(self._costs) - 1
-        return policy.Policy(
-            temperatures=self._temperatures,
-            thresholds=(threshold,) * exits + (0.0,),
-            enabled=(early,) * exits + (True,),
-        )

@@ -22,6 +22,7 @@ def fabricated(seed: int, images: int = 600) -> Predictions:
 
 
 CALIBRATION, TEST = fabricated(0), fabricated(1)
+QUICK = {"scheduler": {"epochs": 20}}
 
 
 def fit(**changes):
@@ -35,6 +36,10 @@ def fit(**changes):
     [
         ({"rule": "accuracy_drop", "max_drop_points": 2.0}, 0.02),
         ({"rule": "budgeted_batch", "q": 0.7}, 0.7),
+        ({"rule": "cost_budget", "budget": 0.4}, 0.4),
+        ({"rule": "scheduler", "budget": 0.4, **QUICK}, 0.4),
+        ({"rule": "conformal", "epsilon_points": 4.0}, 0.04),
+        ({"rule": "upper_bound", "epsilon_points": 6.0}, 0.06),
     ],
 )
 def test_the_policy_that_ships_comes_first(changes, target):
@@ -81,6 +86,84 @@ def test_a_larger_drop_is_cheaper():
     assert means[-1] < means[0] <= MADDS[-1]
 
 
+def on_calibration(policy, costs=MADDS):
+    found = exits.outcome(
+        policy.route(CALIBRATION.logits),
+        CALIBRATION.logits,
+        CALIBRATION.labels,
+        costs,
+    )
+    return found.accuracy, found.mean_cost
+
+
+@pytest.mark.parametrize("confidence", exits.KINDS)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rule": "cost_budget"},
+        {"rule": "budgeted_batch", "q": 0.0},
+        {"rule": "scheduler"},
+    ],
+)
+def test_the_budget_is_kept_on_the_calibration_split(changes, confidence):
+    policy, _ = fit(budget=0.45, confidence=confidence, **QUICK, **changes)
+    _, cost = on_calibration(policy)
+    assert cost == policy.fitted["mean_cost"] <= 0.45 * MADDS[-1]
+    assert policy.fitted["rule"] == changes["rule"]
+    assert policy.fitted["budget"] == pytest.approx(0.45 * MADDS[-1])
+    assert policy.fitted["unit"] == "multiply-adds"
+    assert policy.fitted["images"] == 600
+    kind = "scheduler" if changes["rule"] == "scheduler" else confidence
+    assert policy.kind == kind
+
+
+def test_a_budget_of_milliseconds():
+    times = (1.0, 2.0, 2.1)
+    policy, rows = fit(rule="cost_budget", budget=0.8, exit_ms=times)
+    _, cost = on_calibration(policy, times)
+    assert cost == policy.fitted["mean_cost"] <= 0.8 * 2.1
+    assert policy.fitted["unit"] == "ms"
+    assert rows[0]["mean_madds"] > 100
+
+
+def test_a_budget_for_everything_is_said(caplog):
+    _, rows = fit(rule="cost_budget", budget=1.0)
+    assert rows[0]["status"] == "last_exit_affordable"
+    assert rows[1]["status"] == "fitted"
+
+
+@pytest.mark.parametrize("confidence", ["max_probability", "scheduler"])
+@pytest.mark.parametrize("rule", ["conformal", "upper_bound"])
+def test_a_bounded_loss_is_fitted_on_images_of_its_own(rule, confidence):
+    policy, rows = fit(
+        rule=rule, epsilon_points=6.0, confidence=confidence, **QUICK
+    )
+    assert rows[0]["status"] == "controlled"
+    facts = policy.fitted
+    assert facts["rule"] == rule
+    # A fifth of the images has fitted temperatures and scheduler.
+    assert facts["images"] == 480
+    assert (facts["epsilon"], facts["risk"]) == (0.06, "accuracy_gap")
+    assert 0.0 <= facts["bound"] <= 0.06
+    assert policy.thresholds[0] == policy.thresholds[1] == facts["level"]
+    order = np.random.default_rng(0).permutation(600)[:120]
+    expected = [
+        exits.fit_temperature(logits[order], CALIBRATION.labels[order])
+        for logits in CALIBRATION.logits
+    ]
+    assert policy.temperatures == tuple(fit.temperature for fit in expected)
+
+
+@pytest.mark.parametrize("rule", ["conformal", "upper_bound"])
+def test_if_nothing_is_safe_every_image_goes_to_the_last_exit(rule, caplog):
+    policy, rows = fit(rule=rule, epsilon_points=0.0)
+    assert policy.enabled == (False, False, True)
+    assert rows[0]["status"] == policy.fitted["status"] == "last_exit_only"
+    assert rows[0]["exit_shares"] == [0.0, 0.0, 1.0]
+    assert rows[0]["accuracy"] == TEST.accuracies()[-1]
+    assert "every image goes to the last exit" in caplog.text
+
+
 def test_temperatures_are_those_of_the_calibration_split():
     policy, _ = fit()
     expected = [
@@ -88,6 +171,21 @@ def test_temperatures_are_those_of_the_calibration_split():
         for logits in CALIBRATION.logits
     ]
     assert list(policy.temperatures) == expected
+
+
+@pytest.mark.parametrize("rule", policies.RULES)
+def test_with_one_exit_every_image_stops_there(rule):
+    settings = config.default().policy
+    settings.rule = rule
+    calibration, test = (
+        Predictions(found.labels, found.logits[-1:])
+        for found in (CALIBRATION, TEST)
+    )
+    policy, [row] = policies.fit(settings, calibration, test, [600])
+    assert (policy.thresholds, policy.enabled) == ((0.0,), (True,))
+    assert row["bundle"]
+    assert row["accuracy"] == test.accuracies()[0]
+    assert (row["mean_madds"], row["exit_shares"]) == (600, [1.0])
 
 
 def test_rows_say_what_the_policies_do_on_the_test_split():
@@ -107,8 +205,35 @@ def test_rows_say_what_the_policies_do_on_the_test_split():
     ("changes", "message"),
     [
         ({"rule": "budget"}, "`policy.rule` must be one of .*rule='budget'"),
-        ({"rule": "budgeted_batch", "q": 0.0}, "`q` must be a finite positive"),
+        (
+            {"rule": "budgeted_batch", "q": -1.0},
+            "`q` must be a finite positive",
+        ),
         ({"max_drop_points": -1.0}, "max_drop"),
+        (
+            {"confidence": "trust"},
+            "`policy.confidence` must be one of .*margin",
+        ),
+        (
+            {"rule": "cost_budget", "budget": 0.1},
+            "`policy.budget` .* at least the first exit's, 0.1667.*: 0.1",
+        ),
+        ({"rule": "cost_budget", "budget": np.inf}, "a finite share"),
+        (
+            {"rule": "cost_budget", "exit_ms": (1.0, 2.0)},
+            r"`policy.exit_ms` must hold one per exit, 3 in all",
+        ),
+        (
+            {"rule": "cost_budget", "exit_ms": (1.0, 2.0, 1.5)},
+            "`costs` must be increasing",
+        ),
+        ({"rule": "conformal", "risk": "brier"}, "`risk` must be one of"),
+        ({"rule": "conformal", "epsilon_points": -1.0}, "`epsilon` must be"),
+        ({"rule": "upper_bound", "delta": 0.0}, "`delta` must lie"),
+        (
+            {"rule": "scheduler", "scheduler": {"epochs": 0}},
+            "`epochs` must be positive",
+        ),
     ],
 )
 def test_bad_settings(changes, message):

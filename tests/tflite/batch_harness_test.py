@@ -1,3 +1,4 @@
+import dataclasses
 import types
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_graph import TinyGraph
 
-from keras_dynamic.exits import policy
+from keras_dynamic.exits import KINDS, Scheduler, policy
 from tflite import batch_harness, bundle, flatbuffer, harness, split
 
 RNG = np.random.default_rng(3)
@@ -57,15 +58,29 @@ def many(directory):
     }
 
 
-POLICIES = st.builds(
-    exits,
-    st.tuples(st.floats(0, 1), st.floats(0, 1), st.just(0.0)),
-    st.tuples(st.booleans(), st.booleans(), st.just(True)),
-    st.tuples(*[st.floats(0.05, 4.0)] * 3),
+LEARNED = Scheduler(
+    [RNG.normal(0.0, 0.5, 7 + k).tolist() for k in range(3)], [0.5, 0.4, 0.5]
 )
 
 
-@settings(max_examples=60)
+def of_kind(chosen, kind):
+    learned = LEARNED if kind == "scheduler" else None
+    return dataclasses.replace(chosen, kind=kind, scheduler=learned)
+
+
+POLICIES = st.builds(
+    of_kind,
+    st.builds(
+        exits,
+        st.tuples(st.floats(0, 1), st.floats(0, 1), st.just(0.0)),
+        st.tuples(st.booleans(), st.booleans(), st.just(True)),
+        st.tuples(*[st.floats(0.05, 4.0)] * 3),
+    ),
+    st.sampled_from(KINDS),
+)
+
+
+@settings(max_examples=120)
 @given(
     rows=st.lists(st.integers(0, len(POOL) - 1), max_size=30),
     chosen=POLICIES,

@@ -252,6 +252,30 @@ def test_policy_must_have_as_many_exits(directory):
         bundle.read(str(directory))
 
 
+def learned(classes):
+    weights = [[1 / 3] * (classes + 2 + k) for k in range(3)]
+    return policy.Policy(
+        kind="scheduler",
+        temperatures=(1.0,) * 3,
+        thresholds=(0.7, 0.6, 0.0),
+        enabled=(True,) * 3,
+        scheduler=policy.Scheduler(weights, [0.1, 0.2, 0.3]),
+        fitted={"rule": "upper_bound", "epsilon": 0.01, "bound": 0.008},
+    )
+
+
+def test_a_learned_policy_and_where_it_comes_from_are_kept(
+    tmp_path, write_bundle
+):
+    write_bundle(tmp_path, parts(3), policy=learned(5))
+    assert bundle.read(str(tmp_path)).policy == learned(5)
+
+
+def test_a_scheduler_must_be_of_as_many_classes(tmp_path, write_bundle):
+    with pytest.raises(bundle.InvalidBundle, match=r"of 5 classes.*: 4"):
+        write_bundle(tmp_path, parts(3), policy=learned(4))
+
+
 def test_damaged_models_are_found(directory):
     sound = bundle.read(str(directory))
     path = directory / "exit_1.tflite"

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import os
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_graph import TinyGraph
 
-from keras_dynamic.exits import max_probability, policy
+from keras_dynamic.exits import KINDS, Scheduler, max_probability, policy
 from tflite import bundle, flatbuffer, harness, interpreter, split
 
 
@@ -97,6 +98,34 @@ def test_images_stop_where_the_policy_lets_them(opened):
         )
         assert result.index == np.argmax(scores[stop])
         assert result.label == opened.bundle.labels[result.index]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("enabled", [(1, 1, 1), (0, 1, 1), (1, 0, 1)])
+def test_every_kind_decides_as_in_simulation(opened, kind, enabled):
+    batch = images(30)
+    full = [opened.logits(image) for image in batch]
+    logits = [
+        np.stack([opened.dequantize(k, each[k]) for each in full])
+        for k in range(3)
+    ]
+    learned = None
+    if kind == "scheduler":
+        rng = np.random.default_rng(0)
+        learned = Scheduler(
+            [rng.normal(0.0, 0.1, 7 + k).tolist() for k in range(3)], [0.5] * 3
+        )
+    chosen = exits([0.0] * 3, map(bool, enabled), [0.5, 0.8, 1.0])
+    chosen = dataclasses.replace(chosen, kind=kind, scheduler=learned)
+    # Thresholds that some image meets exactly: one bit decides.
+    bars = np.sort(chosen.scores(logits)[:2], axis=1)[:, 15].tolist()
+    if kind == "patience":  # No exit before the first can agree with it.
+        bars[0] = 0.5
+    chosen = dataclasses.replace(chosen, thresholds=(*bars, 0.0))
+    expected = chosen.route(logits)
+    if kind != "patience":
+        assert len(set(expected)) > 1
+    assert [opened.run(image, chosen).exit for image in batch] == list(expected)
 
 
 def test_a_disabled_exit_stops_nobody(opened):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up import achieved, problem
 
 from keras_dynamic.exits import confidence
 from keras_dynamic.exits.accuracy_drop import lowest_cost_policy
@@ -13,24 +14,6 @@ from keras_dynamic.exits.outcome import correct, outcome
 from keras_dynamic.exits.policy import DISABLED_THRESHOLD
 
 DROPS = [0.0, 0.05, 0.1, 0.3, 1.0]
-
-
-def problem(seed, exits, images, grid=None):
-    """Logits of ever better exits, labels, costs; on a grid there are ties."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 3, images)
-    difficulty = rng.normal(size=images)
-    margins = 0.3 + 0.5 * np.arange(exits)[:, np.newaxis] - difficulty
-    logits = rng.normal(size=(exits, images, 3))
-    logits[:, np.arange(images), labels] += margins
-    if grid:
-        logits = np.round(logits * grid) / grid
-    costs = np.cumsum(rng.integers(1, 20, exits))
-    return logits, labels, costs
-
-
-def achieved(policy, logits, labels, costs):
-    return outcome(policy.route(logits), logits, labels, costs)
 
 
 def last_accuracy(logits, labels):
@@ -189,6 +172,31 @@ def test_an_exit_that_is_never_right_is_disabled():
     assert 1 not in policy.route(logits)
 
 
+def test_the_policy_says_where_it_comes_from():
+    logits, labels, costs = problem(0, 4, 100)
+    policy = lowest_cost_policy(logits, labels, costs, [1.0] * 4, 0.05)
+    score = achieved(policy, logits, labels, costs)
+    assert policy.fitted == {
+        "rule": "accuracy_drop",
+        "max_drop": 0.05,
+        "accuracy": score.accuracy,
+        "mean_cost": score.mean_cost,
+        "images": 100,
+    }
+
+
+@pytest.mark.parametrize("kind", ["margin", "entropy", "patience"])
+def test_the_accuracy_is_kept_by_every_kind(kind):
+    logits, labels, costs = problem(1, 5, 200)
+    policy = lowest_cost_policy(
+        logits, labels, costs, [1.0] * 5, 0.03, kind=kind
+    )
+    assert policy.kind == kind
+    got = achieved(policy, logits, labels, costs)
+    assert got.accuracy >= last_accuracy(logits, labels) - 0.03
+    assert got.mean_cost < costs[-1]
+
+
 def test_temperatures_are_used_and_kept():
     logits, labels, costs = problem(4, 3, 100)
     temperatures = (0.5, 2.0, 1.5)
@@ -202,9 +210,10 @@ def test_temperatures_are_used_and_kept():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"costs": [1, 3, 3]}, "`costs` must be increasing integers"),
-        ({"costs": [1.0, 2.0, 3.0]}, "`costs` must be increasing integers"),
-        ({"costs": []}, "`costs` must be increasing integers"),
+        ({"costs": [1, 3, 3]}, "`costs` must be increasing finite numbers"),
+        ({"costs": [1.0, 2.0, np.inf]}, "`costs` must be increasing finite"),
+        ({"costs": [-1, 2, 3]}, "`costs` must be .* of at least 0"),
+        ({"costs": []}, "`costs` must be increasing finite numbers"),
         ({"max_drop": -0.1}, "`max_drop` must be a fraction"),
         ({"max_drop": 1.5}, "`max_drop` must be a fraction"),
         ({"max_drop": np.nan}, "`max_drop` must be a fraction"),
@@ -213,6 +222,11 @@ def test_temperatures_are_used_and_kept():
         ({"labels": [0, 1]}, r"`labels` must be integers of shape \(9,\)"),
         ({"logits": np.zeros((2, 9, 3))}, "one array per exit, 3 in all"),
         ({"logits": np.full((3, 9, 3), np.nan)}, r"`logits\[0\]` .* 9 of 9"),
+        ({"logits": np.zeros((3, 9, 1))}, r"`logits\[0\]` .* C at least 2"),
+        (
+            {"kind": "certain"},
+            "`kind` must be one of .*'patience', 'scheduler'",
+        ),
     ],
 )
 def test_bad_arguments_are_named(change, message):

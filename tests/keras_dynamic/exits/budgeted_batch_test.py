@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up import problem
 
-from keras_dynamic.exits import budgeted_batch, confidence
-from keras_dynamic.exits.policy import DISABLED_THRESHOLD
+from keras_dynamic.exits import budgeted_batch, calibration, confidence
+from keras_dynamic.exits.policy import DISABLED_THRESHOLD, first_exits
 
 NEVER = 1e8
 
@@ -102,9 +103,96 @@ def test_the_policy_gives_the_images_their_shares():
     np.testing.assert_array_equal(counts[:-1], np.floor(1000 * shares)[:-1])
 
 
+def cost_of(scored, costs, q, base):
+    """Mean cost under the shares of one q."""
+    shares = budgeted_batch.tilted(base, q)
+    bars, enabled = budgeted_batch.thresholds(scored.scores, shares)
+    taken = first_exits(scored.scores, np.where(enabled, bars, np.inf))
+    return costs[taken].mean()
+
+
+@settings(derandomize=True, deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 10**6),
+    exits=st.integers(2, 6),
+    images=st.integers(1, 60),
+    grid=st.sampled_from([None, 2]),
+    level=st.floats(0, 1),
+    based=st.booleans(),
+)
+def test_the_largest_q_that_the_budget_pays_for(
+    seed, exits, images, grid, level, based
+):
+    logits, _, costs = problem(seed, exits, images, grid)
+    scored = calibration.score(logits, np.ones(exits))
+    base, shares = np.ones(exits), None
+    if based:
+        base = np.random.default_rng(seed).uniform(0.1, 1.0, exits)
+        base = shares = base / base.sum()
+    budget = costs[0] + level * (costs[-1] - costs[0]) * 0.999
+    got = budgeted_batch.shares_within_budget(scored, costs, budget, shares)
+    taken = got.policy.route(logits)
+    assert got.mean_cost == costs[taken].mean() <= budget
+    assert got.status == "within_budget"
+    q = got.policy.fitted["q"]
+    assert cost_of(scored, costs, q, base) == pytest.approx(got.mean_cost)
+    assert cost_of(scored, costs, q * (1 + 1e-9), base) > budget
+    assert got.policy.fitted == {
+        "rule": "budgeted_batch",
+        "budget": budget,
+        "q": q,
+        "status": "within_budget",
+        "mean_cost": got.mean_cost,
+        "images": images,
+    }
+
+
+def test_a_budget_for_everything_lets_every_image_go_on():
+    logits, _, costs = problem(0, 4, 50)
+    scored = calibration.score(logits, np.ones(4), kind="margin")
+    got = budgeted_batch.shares_within_budget(scored, costs, costs[-1])
+    assert got.status == "last_exit_affordable"
+    assert got.policy.kind == "margin"
+    assert got.policy.route(logits).tolist() == [3] * 50
+
+
+def test_the_lowest_budget_stops_every_image_at_once():
+    logits, _, costs = problem(0, 4, 50)
+    scored = calibration.score(logits, np.ones(4))
+    got = budgeted_batch.shares_within_budget(scored, costs / 7, costs[0] / 7)
+    assert not got.policy.route(logits).any()
+
+
+SCORED = calibration.score(np.zeros((2, 3, 4)), [1.0, 1.0])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (
+            lambda: budgeted_batch.shares_within_budget(SCORED, [2, 5], 1.5),
+            "`budget` must .* first exit's cost, 2: no policy",
+        ),
+        (
+            lambda: budgeted_batch.shares_within_budget(SCORED, [2, 2], 3),
+            "`costs` must be increasing",
+        ),
+        (
+            lambda: budgeted_batch.shares_within_budget(SCORED, [2], 3),
+            "`temperatures` must hold one per exit, 1",
+        ),
+        (
+            lambda: budgeted_batch.shares_within_budget(
+                SCORED, [2, 5], 3, [0.0, 1.0]
+            ),
+            "`shares` must be positive",
+        ),
+        (
+            lambda: budgeted_batch.budgeted_policy(
+                np.zeros((2, 3, 1)), [1.0, 1.0], [0.5, 0.5]
+            ),
+            "C at least 2",
+        ),
         (lambda: budgeted_batch.exit_shares(0.0, 3), "`q` must be"),
         (lambda: budgeted_batch.exit_shares(math.nan, 3), "`q` must be"),
         (lambda: budgeted_batch.exit_shares(1.0, 0), "`exits` must be"),

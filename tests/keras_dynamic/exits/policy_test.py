@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pickle
 import subprocess
 import sys
 
@@ -11,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_dynamic.exits import confidence
-from keras_dynamic.exits.policy import Policy
+from keras_dynamic.exits.kind import KINDS
+from keras_dynamic.exits.policy import Policy, last_exit
+from keras_dynamic.exits.scheduler import Scheduler
 
 GOOD = {
     "kind": "max_probability",
@@ -19,25 +22,39 @@ GOOD = {
     "thresholds": [0.9, 1.0, 0.0],
     "enabled": [True, False, True],
 }
+LEARNED = {"weights": [[1.0] * 4, [1.0] * 5], "biases": [0.0, 0.5]}
+
+
+def scheduler(rng, exits, classes):
+    """Random weights, whose scores lie around the middle."""
+    return Scheduler(
+        [rng.normal(size=classes + 2 + k).tolist() for k in range(exits)],
+        rng.uniform(0.2, 0.8, exits).tolist(),
+    )
 
 
 def one_by_one(policy, logits):
     """What a device does: exit by exit, one image at a time."""
     taken = []
     for image in range(len(logits[0])):
+        state = policy.begin()
         for exit, each in enumerate(logits):
+            if not policy.looks_at(exit):
+                continue
             probabilities = confidence.softmax(
                 each[image], policy.temperatures[exit]
             )
-            if policy.leaves(exit, probabilities):
+            leaves, state = policy.step(exit, probabilities, state)
+            if leaves:
                 taken.append(exit)
                 break
     return taken
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=150)
 @given(
     seed=st.integers(0, 10**6),
+    kind=st.sampled_from(KINDS),
     exits=st.integers(1, 5),
     images=st.integers(1, 20),
     classes=st.integers(1, 40),
@@ -45,43 +62,82 @@ def one_by_one(policy, logits):
     order=st.sampled_from("CF"),
 )
 def test_route_decides_like_a_device(
-    seed, exits, images, classes, dtype, order
+    seed, kind, exits, images, classes, dtype, order
 ):
     rng = np.random.default_rng(seed)
     logits = [
         np.asarray(rng.normal(size=(images, classes)) * 3, dtype, order=order)
         for _ in range(exits)
     ]
-    temperatures = rng.uniform(0.5, 3.0, exits).tolist()
-    # Thresholds that some image meets exactly: one bit decides.
-    thresholds = [
-        float(confidence.max_probability(each[rng.integers(images)].copy(), t))
-        for each, t in zip(logits, temperatures, strict=True)
-    ]
     policy = Policy(
-        temperatures=temperatures,
-        thresholds=[*thresholds[:-1], 0.0],
+        kind=kind,
+        scheduler=scheduler(rng, exits, classes)
+        if kind == "scheduler"
+        else None,
+        temperatures=rng.uniform(0.5, 3.0, exits).tolist(),
+        thresholds=[0.0] * exits,
         enabled=[*(rng.random(exits - 1) < 0.7).tolist(), True],
     )
+    # Thresholds that some image meets exactly: one bit decides.
+    scores = policy.scores(logits)
+    bars = [float(rng.choice(each)) for each in scores[:-1]]
+    policy = dataclasses.replace(policy, thresholds=[*bars, 0.0])
     route = policy.route(logits)
     assert route.dtype.kind == "i"
     assert route.tolist() == one_by_one(policy, logits)
+    bars = np.where(policy.enabled, policy.thresholds, np.inf)
+    first = (scores >= bars[:, np.newaxis]).argmax(axis=0)
+    np.testing.assert_array_equal(route, first)
 
 
-def test_leaves_compares_the_largest_probability():
+@pytest.mark.parametrize(
+    ("kind", "score"),
+    [
+        ("max_probability", confidence.max_probability),
+        ("margin", confidence.margin),
+        ("entropy", confidence.entropy_confidence),
+    ],
+)
+def test_scores_are_those_of_the_kind(kind, score):
+    logits = np.random.default_rng(0).normal(size=(3, 50, 4))
+    policy = Policy.from_dict(GOOD | {"kind": kind})
+    np.testing.assert_array_equal(
+        policy.scores(logits), list(map(score, logits, policy.temperatures))
+    )
+
+
+def test_step_compares_the_score_with_the_threshold():
     policy = Policy.from_dict(GOOD)
     probabilities = np.array([[0.9, 0.1], [0.89, 0.11], [0.0, 1.0]])
-    assert policy.leaves(0, probabilities).tolist() == [True, False, True]
-    assert policy.leaves(1, probabilities).tolist() == [False] * 3
-    assert policy.leaves(2, probabilities).tolist() == [True] * 3
-    assert not policy.leaves(1, probabilities[2])
-    assert policy.leaves(0, probabilities[np.newaxis]).shape == (1, 3)
+    state = policy.begin(3)
+    assert policy.step(0, probabilities, state)[0].tolist() == [1, 0, 1]
+    assert policy.step(1, probabilities, state)[0].tolist() == [0, 0, 0]
+    assert policy.step(2, probabilities, state)[0].tolist() == [1, 1, 1]
+    assert not policy.step(1, probabilities[2], policy.begin())[0]
+    leaves, _ = policy.step(0, probabilities[np.newaxis], policy.begin(1, 3))
+    assert leaves.shape == (1, 3)
+
+
+def test_a_disabled_exit_is_looked_at_by_those_who_remember():
+    for kind in ("max_probability", "margin", "entropy"):
+        policy = Policy.from_dict(GOOD | {"kind": kind})
+        assert [policy.looks_at(k) for k in range(3)] == [True, False, True]
+    policy = Policy.from_dict(GOOD | {"kind": "patience"})
+    assert all(map(policy.looks_at, range(3)))
 
 
 @pytest.mark.parametrize("exit", [-1, 3])
-def test_leaves_rejects_an_exit_that_is_not_there(exit):
+def test_step_rejects_an_exit_that_is_not_there(exit):
+    policy = Policy.from_dict(GOOD)
     with pytest.raises(ValueError, match=rf"`exit` .* Received: {exit}"):
-        Policy.from_dict(GOOD).leaves(exit, np.ones(1))
+        policy.step(exit, np.ones(1), policy.begin())
+
+
+def test_the_last_exit_takes_all():
+    policy = last_exit([1.0, 2.0, 1.0])
+    assert policy.temperatures == (1.0, 2.0, 1.0)
+    logits = 100.0 * np.random.default_rng(0).normal(size=(3, 20, 4))
+    assert policy.route(logits).tolist() == [2] * 20
 
 
 def test_route_names_the_exit_with_bad_logits():
@@ -108,6 +164,26 @@ def test_json_keeps_every_bit(data, exits):
     assert Policy.from_dict(json.loads(json.dumps(policy.to_dict()))) == policy
 
 
+def test_scheduler_and_provenance_are_kept_where_there_are_any():
+    policy = Policy(
+        kind="scheduler",
+        temperatures=[1.0, 1.0],
+        thresholds=[0.5, 0.0],
+        enabled=[True, True],
+        scheduler=Scheduler.from_dict(LEARNED),
+        fitted={"rule": "cost_budget", "images": np.int64(7), "ok": True},
+    )
+    values = json.loads(json.dumps(policy.to_dict()))
+    assert values["scheduler"] == LEARNED
+    assert values["fitted"] == {"rule": "cost_budget", "images": 7, "ok": True}
+    assert Policy.from_dict(values) == policy
+    assert pickle.loads(pickle.dumps(policy)) == policy
+    assert hash(policy) == hash(Policy.from_dict(values))
+    plain = Policy.from_dict(GOOD)
+    assert plain.to_dict() == GOOD
+    assert (plain.scheduler, plain.fitted) == (None, None)
+
+
 def test_fields_are_plain_values_that_cannot_be_changed():
     policy = Policy(
         temperatures=[np.float32(2), 1],
@@ -129,7 +205,22 @@ def test_fields_are_plain_values_that_cannot_be_changed():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "entropy"}, r"`kind` must be one of \['max_probability'\]"),
+        (
+            {"kind": "surprise"},
+            r"`kind` must be one of \['max_probability', 'margin', 'entropy', "
+            r"'patience', 'scheduler'\]. Received: 'surprise'",
+        ),
+        ({"kind": "scheduler"}, "`scheduler` must be a Scheduler .* NoneType"),
+        ({"scheduler": LEARNED}, "`scheduler` must .* for 'max_probability'"),
+        (
+            {"kind": "scheduler", "scheduler": LEARNED},
+            "`scheduler` must have 3 exits.* Received: 2",
+        ),
+        ({"scheduler": {"weights": []}}, "keys weights and biases"),
+        ({"fitted": ["rule"]}, "`fitted` must map names"),
+        ({"fitted": {"rule": ["a"]}}, "`fitted` must map names"),
+        ({"fitted": {"bound": float("nan")}}, "`fitted` .* finite numbers"),
+        ({"fitted": {3: "rule"}}, "`fitted` must map names"),
         ({"kind": None}, "`kind` must be one of .* Received: None"),
         ({"temperatures": [1.0, 0.0, 1.0]}, "`temperatures` .* positive"),
         ({"temperatures": [1.0, float("inf"), 1.0]}, "`temperatures` must"),

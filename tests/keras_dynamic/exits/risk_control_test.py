@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_dynamic.exits import confidence
-from keras_dynamic.exits.outcome import outcome
+from keras_dynamic.exits.outcome import correct, outcome
 from keras_dynamic.exits.policy import Policy
 from keras_dynamic.exits.risk_control import (
     LEVELS,
@@ -193,6 +193,33 @@ def test_a_larger_epsilon_never_costs_more_and_the_facts_hold(rule, risk):
     assert costs[-1] == 10.0
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("kind", ["margin", "entropy", "patience"])
+def test_every_kind_keeps_the_bound_and_says_so(rule, kind):
+    logits, labels = images(6, 1000)
+    got = RULES[rule](
+        logits, labels, COSTS, TEMPERATURES, epsilon=0.08, kind=kind
+    )
+    scored = outcome(got.policy.route(logits), logits, labels, COSTS)
+    assert scored.mean_cost == pytest.approx(got.mean_cost)
+    assert got.mean_cost < 100
+    last = correct(logits, labels, 3)[-1].mean()
+    assert last - scored.accuracy == pytest.approx(got.calibration_risk)
+    assert got.policy.kind == kind
+    assert got.policy.fitted == {
+        "rule": rule.replace(" ", "_"),
+        "epsilon": 0.08,
+        "risk": "accuracy_gap",
+        "level": got.level,
+        "status": "controlled",
+        "bound": got.bound,
+        "calibration_risk": got.calibration_risk,
+        "mean_cost": got.mean_cost,
+        "images": 1000,
+        **({"delta": 0.1} if rule == "upper bound" else {}),
+    }
+
+
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_a_smaller_delta_or_fewer_images_allow_less(rule):
     logits, labels = images(6, 1000)
@@ -263,14 +290,15 @@ BAD = {
     "risk": ({"risk": "brier"}, "`risk` must be one of .* Received: 'brier'"),
     "no images": (
         {"logits": np.zeros((3, 0, 4)), "labels": np.zeros(0, int)},
-        r"`logits\[0\]` must be \[N, C\], N and C at least 1",
+        r"`logits\[0\]` must be \[N, C\], N at least 1 and C at least 2",
     ),
     "other labels": ({"labels": np.zeros(19, int)}, "`labels` .* shape"),
     "label above": ({"labels": np.full(20, 4)}, r"`labels` .* \[0, 4\)"),
     "label below": ({"labels": np.full(20, -1)}, r"`labels` .* \[0, 4\)"),
     "exits": ({"logits": np.zeros((2, 20, 4))}, "one array per exit, 3"),
     "costs": ({"costs": [10, 10, 20]}, "`costs` must be increasing"),
-    "float costs": ({"costs": [1.0, 2.0, 3.0]}, "`costs` must be .* integers"),
+    "costs nan": ({"costs": [1.0, 2.0, np.nan]}, "`costs` must be .* finite"),
+    "one class": ({"logits": np.zeros((3, 20, 1))}, "C at least 2"),
     "temperatures": ({"temperatures": [1.0]}, "`temperatures` must hold one"),
     "temperature": ({"temperatures": [1, 1, 0]}, "`temperature` must be"),
     "no levels": ({"levels": []}, "`levels` must be decreasing"),
