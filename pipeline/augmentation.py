@@ -2,10 +2,13 @@
 
 An augmentation maps a batch, uint8 [B, H, H, C], and a random generator to
 uint8 [B, size, size, C]. It draws from that generator only, so the generator's
-seed decides everything. Images of a batch are cut all at once: numpy then
-copies rows of pixels outside of Python's lock, so threads help.
+seed decides everything. Given a part of a batch, it draws for the whole one and
+keeps what is the part's: the parts together are what the whole would have been.
+Images of a batch are cut all at once: numpy then copies rows of pixels outside
+of Python's lock, so threads help.
 """
 
+import dataclasses
 import functools
 import inspect
 import math
@@ -14,7 +17,21 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Where some images lie in their batch.
+
+    Attributes:
+        rows: Which of the batch they are.
+        whole: Images of the batch.
+    """
+
+    rows: slice
+    whole: int
+
+
+Augmentation = Callable[[np.ndarray, np.random.Generator, Part], np.ndarray]
 
 
 def names() -> tuple[str, ...]:
@@ -41,7 +58,7 @@ def get(name: str, *, size: int, **options: object) -> Augmentation:
         )
     function = _AUGMENTATIONS[name]
     try:
-        inspect.signature(function).bind(None, None, size=size, **options)
+        inspect.signature(function).bind(*[None] * 3, size=size, **options)
     except TypeError as error:
         raise ValueError(
             f"Augmentation {name!r} cannot take its options: {error}. "
@@ -63,16 +80,21 @@ def center_crop(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def _none(
-    images: np.ndarray, generator: np.random.Generator, *, size: int
+    images: np.ndarray,
+    generator: np.random.Generator,
+    part: Part,
+    *,
+    size: int,
 ) -> np.ndarray:
     """Crops the centre."""
-    del generator
+    del generator, part
     return center_crop(images, size)
 
 
 def _crop_flip(
     images: np.ndarray,
     generator: np.random.Generator,
+    part: Part,
     *,
     size: int,
     padding: int = 4,
@@ -82,13 +104,14 @@ def _crop_flip(
     The usual one for CIFAR: He et al., "Deep Residual Learning for Image
     Recognition", section 4.2; also in the code of RANet and MSDNet.
     """
-    shifted = _shift(images, generator, size=size, pixels=padding)
-    return _flip(shifted, generator)
+    shifted = _shift(images, generator, part, size=size, pixels=padding)
+    return _flip(shifted, generator, part)
 
 
 def _shift(
     images: np.ndarray,
     generator: np.random.Generator,
+    part: Part,
     *,
     size: int,
     pixels: int = 2,
@@ -105,7 +128,7 @@ def _shift(
     )
     inside = slice(pixels, pixels + side)
     padded[:, inside, inside] = images
-    tops, lefts = generator.integers(room, size=(2, count))
+    tops, lefts = generator.integers(room, size=(2, part.whole))[:, part.rows]
     # All crops of all images as a view, of which each image gets one. With
     # the channels in the rows numpy copies whole rows.
     crops = np.lib.stride_tricks.sliding_window_view(
@@ -120,6 +143,7 @@ def _shift(
 def _resized_crop_flip(
     images: np.ndarray,
     generator: np.random.Generator,
+    part: Part,
     *,
     size: int,
     scale: tuple[float, float] = (0.08, 1.0),
@@ -134,12 +158,16 @@ def _resized_crop_flip(
     Args:
         images: uint8 [B, H, H, C].
         generator: What to draw from.
+        part: Where the images lie in their batch.
         size: Height and width of the result.
         scale: Least and largest share of the area in the box.
         ratio: Least and largest width / height of the box.
     """
     count, side, _, channels = images.shape
-    starts, extents = _random_boxes(count, side, generator, scale, ratio)
+    starts, extents = (
+        drawn[part.rows]
+        for drawn in _random_boxes(part.whole, side, generator, scale, ratio)
+    )
     # Left, upper, right, lower, as Pillow has them.
     boxes = np.concatenate([starts, starts + extents], 1)[:, [1, 0, 3, 2]]
     resized = np.empty((count, size, size, channels), np.uint8)
@@ -151,7 +179,7 @@ def _resized_crop_flip(
             (size, size), Image.Resampling.BILINEAR, box
         )
         result[...] = np.asarray(picture).reshape(result.shape)
-    return _flip(resized, generator)
+    return _flip(resized, generator, part)
 
 
 def _random_boxes(
@@ -193,10 +221,12 @@ def _spare(images: np.ndarray, size: int) -> int:
     return stored - size
 
 
-def _flip(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def _flip(
+    images: np.ndarray, generator: np.random.Generator, part: Part
+) -> np.ndarray:
     """Mirrors half of the images, in place."""
-    count, height, width, channels = images.shape
-    mirrored = np.flatnonzero(generator.random(count) < 0.5)
+    _, height, width, channels = images.shape
+    mirrored = np.flatnonzero(generator.random(part.whole)[part.rows] < 0.5)
     # Reversed pixels as an index of bytes, which is much faster than [::-1].
     columns = np.arange(width * channels).reshape(width, channels)[::-1]
     rows = images[mirrored].reshape(-1, height, width * channels)

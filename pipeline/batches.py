@@ -2,8 +2,7 @@
 
 A batch is a function of the seed, the epoch and its position, whatever the
 number of threads, so an epoch can be entered anywhere. Nothing here knows
-TensorFlow or Keras: the batches are numpy arrays, and `keras.Model.fit` takes
-them on every backend.
+TensorFlow or Keras: the batches are numpy arrays, for every backend.
 """
 
 import collections
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from pipeline.augmentation import Augmentation, center_crop
+from pipeline.augmentation import Augmentation, Part, center_crop
 from pipeline.dataset import Split
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -26,7 +25,7 @@ class Order:
 
     Of distributed training each worker has an `Order` of its own. At every
     step the workers' batches are together those of one worker with a batch
-    size `workers` times as large.
+    size `workers` times as large, and augmented as they would be there.
 
     Attributes:
         images: Number of images.
@@ -67,21 +66,34 @@ class Order:
         return -(-self.images // step)
 
     def epoch(self, number: int) -> list[np.ndarray]:
-        """Returns the indices of the images in each batch."""
-        count = len(self) * self.workers
+        """Returns the indices of the images in each batch of this worker."""
+        return [
+            whole[self.part(len(whole)).rows]
+            for whole in self.whole_batches(number)
+        ]
+
+    def whole_batches(self, number: int) -> list[np.ndarray]:
+        """Returns the indices of the images in each batch of all workers."""
         order = np.random.default_rng([self.seed, number]).permutation(
             self.images
         )
         if self.drop_remainder:
-            order = order[: count * self.batch_size]
-        return np.array_split(order, count)[self.worker :: self.workers]
+            order = order[: len(self) * self.batch_size * self.workers]
+        return np.array_split(order, len(self))
+
+    def part(self, whole: int) -> Part:
+        """Returns which of the `whole` images of a batch are this worker's."""
+        first, last = (
+            whole * worker // self.workers
+            for worker in (self.worker, self.worker + 1)
+        )
+        return Part(slice(first, last), whole)
 
     def generator(self, epoch: int, position: int) -> np.random.Generator:
         """Returns what the batch at a position is augmented from."""
         # Not another word of entropy: [seed, epoch, 0] is [seed, epoch].
-        place = position * self.workers + self.worker
         return np.random.default_rng(
-            np.random.SeedSequence([self.seed, epoch], spawn_key=(place,))
+            np.random.SeedSequence([self.seed, epoch], spawn_key=(position,))
         )
 
 
@@ -109,27 +121,39 @@ def shuffled(
     Yields:
         float32 [B, size, size, C] in [0, 1], int32 [B].
     """
-    chosen = order.epoch(epoch)
+    wholes = order.whole_batches(epoch)
 
     def read(position: int) -> Batch:
-        indices = chosen[position]
+        part = order.part(len(wholes[position]))
+        indices = wholes[position][part.rows]
         generator = order.generator(epoch, position)
-        pixels = augmentation(images.take(indices), generator)
+        pixels = augmentation(images.take(indices), generator, part)
         return _scaled(pixels), images.labels[indices]
 
-    positions = range(len(chosen))[start:stop]
+    positions = range(len(wholes))[start:stop]
     return read_ahead(read, positions, threads=threads)
 
 
 def in_order(
-    images: Split, *, batch_size: int, size: int, threads: int | None = None
+    images: Split,
+    *,
+    batch_size: int,
+    size: int,
+    worker: int = 0,
+    workers: int = 1,
+    threads: int | None = None,
 ) -> Iterator[Batch]:
     """Yields all images in their order, cropped at the centre.
 
     Args:
         images: From `dataset.open_split`.
-        batch_size: Images per batch; the last one may have fewer.
+        batch_size: Images per batch; the last one may have fewer, or none if
+            there are other workers.
         size: Height and width of the model's input.
+        worker: Number of this worker.
+        workers: How many there are; all have equal numbers of batches, and at
+            every step they together are those of one with a batch size
+            `workers` times as large.
         threads: How many read; by default as many as there are cores.
 
     Yields:
@@ -137,11 +161,12 @@ def in_order(
     """
 
     def read(start: int) -> Batch:
+        start += worker * batch_size
         indices = np.arange(start, min(start + batch_size, len(images)))
         pixels = center_crop(images.take(indices), size)
         return _scaled(pixels), images.labels[indices]
 
-    starts = range(0, len(images), batch_size)
+    starts = range(0, len(images), batch_size * workers)
     return read_ahead(read, starts, threads=threads)
 
 

@@ -26,6 +26,7 @@ VERBS = {
     "classify": "runs a bundle on image files",
     "score": "runs a bundle on many images, with Beam",
     "sweep": "trains many configurations, with Beam; the best at a budget",
+    "compare": "curves of several working directories in one figure",
     "cost": "multiply-adds and parameters up to each exit",
     "split": "cuts any multi-output .tflite at its outputs",
     "list": "models, objectives, sources and configs",
@@ -34,7 +35,7 @@ STAGES = tuple(VERBS)[: tuple(VERBS).index("run")]
 
 _NEEDS_CONFIG = (*STAGES, "run", "cost")
 _NEEDS_WORKDIR = (*STAGES, "run")
-_TAKES_FILES = ("classify", "split")
+_TAKES_FILES = ("classify", "compare", "split")
 _RUNS_BEAM = ("prepare", "run", "score", "sweep")
 
 
@@ -52,7 +53,8 @@ def usage() -> str:
         "flags:",
         "  --config=NAME|FILE   what to run; `keras-dynamic list` names them",
         "  --config.a.b=VALUE   overrides a value of the configuration",
-        "  --workdir=DIR        where the stages keep what they make",
+        "  --workdir=DIR        where stages, and compare, keep what they make",
+        "  --processes=N        for train: how many share it; needs JAX",
         "  --bundle=DIR         for classify and score",
         "  --output=DIR         for split, score and sweep",
         "  --json               for cost and classify: print JSON",
@@ -106,6 +108,10 @@ def _parser(verb: str, rest: list[str]) -> Callable:
     flags.DEFINE_string("bundle", None, "Directory of a bundle.")
     flags.DEFINE_string("output", None, "Directory for the result.")
     flags.DEFINE_bool("json", False, "Print JSON.")
+    if verb == "train":
+        flags.DEFINE_integer(
+            "processes", 1, "That train together here.", lower_bound=1
+        )
     if verb in _NEEDS_CONFIG:
         from ml_collections import config_flags
 
@@ -162,7 +168,7 @@ def _command(verb: str, beam_args: list[str]) -> Callable:
         values = flags.FLAGS
         for flag, verbs in (
             ("config", _NEEDS_CONFIG),
-            ("workdir", _NEEDS_WORKDIR),
+            ("workdir", (*_NEEDS_WORKDIR, "compare")),
             ("bundle", ("classify", "score")),
             ("output", ("split", "score", "sweep")),
         ):
@@ -176,24 +182,9 @@ def _command(verb: str, beam_args: list[str]) -> Callable:
         logging.set_verbosity(max(logging.INFO, values.verbosity))
         if verb in _NEEDS_WORKDIR:
             _quieten_libraries()
-            from pipeline import allocation, stages
-            from pipeline.layout import Layout
+            from pipeline.commands import stage
 
-            allocation.keep_freed_memory()
-            layout = Layout(pathlib.Path(values.workdir).absolute())
-            wanted = STAGES if verb == "run" else (verb,)
-            stages.run(
-                values.config,
-                layout,
-                wanted,
-                beam_args=beam_args,
-                skip_finished=verb == "run",
-            )
-            if verb in ("run", "report"):
-                from pipeline import metrics, summary
-
-                print(summary.text(metrics.read(layout.metrics)))
-                print(f"report      {layout.report}")
+            stage.run(verb, values, beam_args)
             return
         if verb in _RUNS_BEAM:
             _quieten_libraries()
@@ -236,6 +227,8 @@ def _quieten_libraries() -> None:
     """Leaves their warnings, and of what they only tell nothing."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    # Without it convolutions are a third slower where there is no AVX-512.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     ours = str(pathlib.Path(__file__).parents[1])
     libraries = os.sep + "site-packages" + os.sep
 

@@ -12,7 +12,8 @@ import pathlib
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO
 
 # How often the guard looks whether its parent is still there, in seconds.
 _LOOK_EVERY = 0.5
@@ -42,36 +43,74 @@ def run(
     Raises:
         TimeoutError: It took longer, and was killed.
     """
+    with (
+        open(log, "ab") as output,
+        started(
+            command,
+            output=output,
+            environment={**(environment or {}), **os.environ},
+            keep_open=keep_open,
+        ) as guard,
+    ):
+        try:
+            return code(guard, timeout)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(
+                f"`timeout` must leave the command enough time. "
+                f"Received: {timeout:.0f} s"
+            ) from error
+
+
+@contextlib.contextmanager
+def started(
+    command: Sequence[str],
+    *,
+    output: IO[bytes] | None,
+    environment: Mapping[str, str],
+    keep_open: Sequence[int] = (),
+) -> Iterator[subprocess.Popen]:
+    """Starts a command; after the block nothing of its group remains.
+
+    Args:
+        command: The program and its arguments.
+        output: Where all that it prints goes; None: where this process prints.
+        environment: All variables that it gets.
+        keep_open: As of `run`.
+
+    Yields:
+        Its guard, which leads the group and ends with the command; see `code`.
+    """
     # No preexec_fn with PR_SET_PDEATHSIG: it is not safe beside threads, and
     # what the command starts would live on.
     guard = [sys.executable, "-I", "-S", __file__, str(os.getpid())]
-    with open(log, "ab") as output:
-        process = subprocess.Popen(
-            [*guard, *command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=keep_open,
-            env={**(environment or {}), **os.environ},
-        )
+    process = subprocess.Popen(
+        [*guard, *command],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=None if output is None else subprocess.STDOUT,
+        start_new_session=True,
+        pass_fds=keep_open,
+        env=environment,
+    )
     try:
-        code = process.wait(timeout)
-    except subprocess.TimeoutExpired as error:
-        raise TimeoutError(
-            f"`timeout` must leave the command enough time. "
-            f"Received: {timeout:.0f} s"
-        ) from error
+        yield process
     finally:
         # A group keeps its number as long as one of its processes lives.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    return code if code >= 0 else 128 - code
+
+
+def code(guard: subprocess.Popen, timeout: float | None = None) -> int:
+    """Waits for a started command; returns the exit code as `run` does."""
+    found = guard.wait(timeout)
+    return found if found >= 0 else 128 - found
 
 
 def _guard(parent: int, command: Sequence[str]) -> int:
     """Waits for the command, or kills it when the parent is another."""
+    # Who asks the group to end means the command; this one goes when it does.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     child = subprocess.Popen(command)
     while True:
         try:

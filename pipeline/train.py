@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 import time
 
 import keras
@@ -18,10 +17,12 @@ from pipeline import (
     augmentation,
     batches,
     checkpoint,
+    data_parallel,
     dataset,
     fingerprint,
     manifest,
     network,
+    passes,
     workdir,
 )
 from pipeline.layout import Layout
@@ -29,7 +30,6 @@ from pipeline.layout import Layout
 # Not mixed_float16, which would need its loss scaled.
 _PRECISIONS = ("float32", "mixed_bfloat16")
 _SELECTIONS = ("best", "last")
-_BATCH = 256  # Of validation.
 
 
 def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
@@ -40,17 +40,20 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
     command and ends with the same weights. The trained model is
     `layout.float_model`, in float32 whatever the precision it was trained in.
 
+    Several processes (`pipeline.processes`) train as one would, each on its
+    part of every batch; the first one writes all files.
+
     Raises:
-        ValueError: If the configuration does not fit the data, or the loss
-            is no longer finite.
+        ValueError: If the configuration does not fit the data or the
+            processes, or the loss is no longer finite.
     """
     _check(config)
     keras.utils.set_random_seed(config.seed)
+    member = data_parallel.join(config.train.batch_size)
     if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
+        from pipeline import tensorflow_settings
 
-        # The same weights again, to the bit, after a kill.
-        tf.config.experimental.enable_op_determinism()
+        tensorflow_settings.apply()
     data = manifest.read(layout.data)
     if empty := [split for split, n in data["counts"].items() if not n]:
         raise ValueError(
@@ -65,37 +68,37 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
     )
     labels = len(data["labels"])
 
-    keras.config.set_dtype_policy(config.train.precision)
-    try:
-        model = network.build(config, labels)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    order = batches.Order(len(images), config.train.batch_size, config.seed)
+    order = batches.Order(
+        len(images),
+        config.train.batch_size // member.count,
+        config.seed,
+        member.number,
+        member.count,
+    )
     steps = len(order)
-    trainer = training.MultiExitTrainer(
-        model,
-        objectives.build(
-            config.train.objective, **config.train.objective_arguments
-        ),
+    objective = objectives.build(
+        config.train.objective, **config.train.objective_arguments
     )
-    optimizer = sgd.CoupledSGD(
-        learning_rate=learning_rate(config, steps),
-        momentum=config.train.momentum,
-        coupled_decay=config.train.weight_decay,
+    trainer = _trainer(config, objective, labels, steps)
+    model = trainer.model
+    deployed = keras.Model(
+        model.inputs, data_parallel.gathered(model.outputs[: trainer.exits])
     )
-    # Compiling hundreds of small layers takes XLA minutes and gains nothing
-    # on a CPU. JAX has no other way.
-    compiled = keras.backend.backend() == "jax"
-    trainer.compile(optimizer=optimizer, jit_compile=compiled)
-    optimizer.build(trainer.trainable_variables)
+    deployed.jit_compile = trainer.jit_compile
 
     settings = config.train.to_dict()
     portion = settings.pop("checkpoint_steps") or steps  # Changes no weight.
     made_from = fingerprint.of(
-        config.model.to_dict(), settings, config.seed, data
+        config.model.to_dict(),
+        settings,
+        fingerprint.of_files(config.train.objective_arguments),
+        config.seed,
+        data,
     )
     state = layout.training / "state.npz"
     best = layout.training / "best.npz"
+    found = fingerprint.of_files({"state": str(state)})
+    data_parallel.check_equal("workdir", fingerprint.of(made_from, found))
     progress = checkpoint.restore(state, made_from, model, trainer.optimizer)
     if progress.epoch or progress.step:
         logging.info(
@@ -106,7 +109,8 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
         size=config.model.size,
         **config.train.augmentation_options,
     )
-    writer = event_file_writer.EventFileWriter(str(layout.logs))
+    if member.writes:
+        writer = event_file_writer.EventFileWriter(str(layout.logs))
     for epoch in range(progress.epoch, config.train.epochs):
         begun = time.monotonic()
         read = functools.partial(
@@ -114,48 +118,65 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
         )
         for start in range(progress.step, steps, portion):
             stop = min(start + portion, steps)
-            # Keras must know the number of steps: it would begin another one
-            # to find the end, and count it.
-            history = trainer.fit(
-                read(start=start, stop=stop),
-                steps_per_epoch=stop - start,
-                shuffle=False,
-                verbose=0,
-            ).history
-            progress = _advanced(progress, stop, history)
-            if stop < steps:
+            means = passes.train(
+                trainer, read(start=start, stop=stop), stop - start
+            )
+            progress = _advanced(progress, stop, means)
+            if stop < steps and member.writes:
                 checkpoint.save(state, progress, model, trainer.optimizer)
         taught = {name: total / steps for name, total in progress.sums.items()}
-        scores = trainer.evaluate(
-            batches.in_order(
-                validation, batch_size=_BATCH, size=config.model.size
-            ),
-            steps=math.ceil(len(validation) / _BATCH),
-            verbose=0,
-            return_dict=True,
-        )
-        exits = range(len(model.outputs))
-        accuracy = [scores[f"accuracy_{k}"] for k in exits]
-        _log(config, epoch, taught, accuracy, time.monotonic() - begun)
-        _write_summary(writer, epoch, taught, scores)
+        said = passes.predict(deployed, validation, config.model.size, member)
+        accuracy = said.accuracies()
         progress = dataclasses.replace(
             progress, epoch=epoch + 1, step=0, sums={}
         )
-        if accuracy[-1] > progress.best_accuracy:
+        # Of equal ones the later: the last exit may be frozen.
+        better = accuracy[-1] >= progress.best_accuracy
+        if better:
             progress = dataclasses.replace(
                 progress, best_epoch=epoch + 1, best_accuracy=accuracy[-1]
             )
-            checkpoint.save_weights(best, model)
-        checkpoint.save(state, progress, model, trainer.optimizer)
+        if member.writes:
+            _log(config, epoch, taught, accuracy, time.monotonic() - begun)
+            _write_scalars(writer, epoch, taught, said)
+            if better:
+                checkpoint.save_weights(best, model)
+            checkpoint.save(state, progress, model, trainer.optimizer)
+    data_parallel.leave()
+    if not member.writes:
+        return
     writer.close()
 
+    final = objective.extend(network.build(config, labels))
     if config.train.select == "best":
-        checkpoint.restore_weights(best, model)
+        checkpoint.restore_weights(best, final)
         logging.info("kept the weights of epoch %d", progress.best_epoch)
-    final = network.build(config, labels)
-    final.set_weights(model.get_weights())
+    else:
+        final.set_weights(model.get_weights())
     with workdir.published(layout.float_model) as stage:
-        final.save(stage)
+        training.deployed(final, trainer.exits).save(stage)
+
+
+def _trainer(config, objective, labels, steps):
+    """The compiled model, of the precision that it is trained in."""
+    keras.config.set_dtype_policy(config.train.precision)
+    try:
+        model = network.build(config, labels)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    trainer = training.MultiExitTrainer(model, objective)
+    optimizer = sgd.CoupledSGD(
+        learning_rate=learning_rate(config, steps),
+        momentum=config.train.momentum,
+        coupled_decay=config.train.weight_decay,
+        nesterov=config.train.nesterov,
+    )
+    # Compiling hundreds of small layers takes XLA minutes and gains nothing
+    # on a CPU. JAX has no other way.
+    compiled = keras.backend.backend() == "jax"
+    trainer.compile(optimizer=optimizer, jit_compile=compiled)
+    optimizer.build(trainer.trainable_variables)
+    return trainer
 
 
 def learning_rate(config: ml_collections.ConfigDict, steps: int):
@@ -194,17 +215,17 @@ def _check(config):
             )
 
 
-def _advanced(progress, step, history):
+def _advanced(progress, step, means):
     """The progress after a portion of an epoch, up to `step`."""
-    loss = history["loss"][0]
+    loss = means["loss"]
     if not np.isfinite(loss):
         raise ValueError(
             "The loss must stay finite; lower `train.learning_rate`. "
             f"Received: loss={loss} in epoch {progress.epoch + 1}"
         )
     sums = {
-        name: progress.sums.get(name, 0.0) + values[0] * (step - progress.step)
-        for name, values in history.items()
+        name: progress.sums.get(name, 0.0) + mean * (step - progress.step)
+        for name, mean in means.items()
     }
     return dataclasses.replace(progress, step=step, sums=sums)
 
@@ -222,13 +243,17 @@ def _log(config, epoch, taught, accuracy, seconds):
     )
 
 
-def _write_summary(writer, epoch, taught, scores):
-    for part, values in (("train", taught), ("validation", scores)):
-        for name, value in values.items():
-            summary = summary_v2.scalar_pb(f"{part}/{name}", value)
-            writer.add_event(
-                event_pb2.Event(
-                    wall_time=time.time(), step=epoch + 1, summary=summary
-                )
+def _write_scalars(writer, epoch, taught, said):
+    scalars = {f"train/{name}": value for name, value in taught.items()}
+    # Not the objective, so that objectives compare.
+    scalars["validation/loss"] = sum(said.cross_entropies())
+    for k, accuracy in enumerate(said.accuracies()):
+        scalars[f"validation/accuracy_{k}"] = accuracy
+    for name, value in scalars.items():
+        summary = summary_v2.scalar_pb(name, value)
+        writer.add_event(
+            event_pb2.Event(
+                wall_time=time.time(), step=epoch + 1, summary=summary
             )
+        )
     writer.flush()

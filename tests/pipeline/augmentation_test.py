@@ -7,9 +7,14 @@ RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (64, 12, 12, 3), np.uint8)
 
 
-def augmented(name, images=IMAGES, seed=3, **options):
+def all_of(images):
+    return augmentation.Part(slice(None), len(images))
+
+
+def augmented(name, images=IMAGES, seed=3, part=None, **options):
     change = augmentation.get(name, **options)
-    return change(images, np.random.default_rng(seed))
+    part = part or all_of(images)
+    return change(images[part.rows], np.random.default_rng(seed), part)
 
 
 def crops(image, size, padding):
@@ -87,6 +92,18 @@ def test_the_generator_decides_alone(name, channels):
     assert (name == "none") == np.array_equal(first, other)
 
 
+@pytest.mark.parametrize("name", augmentation.names())
+def test_parts_are_those_of_the_whole(name):
+    rows = [slice(0, 20), slice(20, 21), slice(21, 64)]
+    parts = [
+        augmented(name, size=10, part=augmentation.Part(each, 64))
+        for each in rows
+    ]
+    np.testing.assert_array_equal(
+        np.concatenate(parts), augmented(name, size=10)
+    )
+
+
 def test_none_crops_the_centre():
     result = augmented("none", size=6)
     np.testing.assert_array_equal(result, IMAGES[:, 3:9, 3:9])
@@ -127,7 +144,7 @@ def test_resized_crop_samples_its_box(monkeypatch):
     images = np.stack([ramp, ramp.T])[..., None]
     boxes = np.array([[2, 1]] * 2), np.array([[4, 6]] * 2)
     monkeypatch.setattr(augmentation, "_random_boxes", lambda *_: boxes)
-    monkeypatch.setattr(augmentation, "_flip", lambda images, _: images)
+    monkeypatch.setattr(augmentation, "_flip", lambda images, *_: images)
     down, across = augmented("resized_crop_flip", images, size=12)[..., 0]
     centres = np.arange(12) + 0.5
     rows = (2 + centres * 4 / 12 - 0.5) * 20
@@ -148,7 +165,7 @@ def triangle(start, extent, size, side):
 def test_resized_crop_is_bilinear_with_antialiasing(monkeypatch):
     boxes = np.array([[2, 1]] * 64), np.array([[7, 11]] * 64)
     monkeypatch.setattr(augmentation, "_random_boxes", lambda *_: boxes)
-    monkeypatch.setattr(augmentation, "_flip", lambda images, _: images)
+    monkeypatch.setattr(augmentation, "_flip", lambda images, *_: images)
     results = augmented("resized_crop_flip", size=5)
     rows, columns = triangle(2, 7, 5, 12), triangle(1, 11, 5, 12)
     expected = np.einsum("ay,bx,nyxc->nabc", rows, columns, IMAGES)
@@ -170,7 +187,7 @@ def test_flip_mirrors_half_of_the_images(width):
     images = IMAGES[:, :, :width].copy()
     drawn = np.random.default_rng(3).random(64) < 0.5
     expected = np.where(drawn[:, None, None, None], images[:, :, ::-1], images)
-    found = augmentation._flip(images, np.random.default_rng(3))
+    found = augmentation._flip(images, np.random.default_rng(3), all_of(images))
     np.testing.assert_array_equal(found, expected)
 
 

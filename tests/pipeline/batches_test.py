@@ -109,11 +109,19 @@ def test_workers_share_the_images(images, batch_size, workers, number, drop):
         assert max(sizes) - min(sizes) <= 1
 
 
-def test_workers_make_the_batches_of_one():
-    one = batches.Order(50, 12, 3).epoch(0)
-    two = [batches.Order(50, 6, 3, worker, 2).epoch(0) for worker in (0, 1)]
-    for whole, first, second in zip(one, *two, strict=True):
-        np.testing.assert_array_equal(whole, np.concatenate([first, second]))
+@pytest.mark.parametrize("name", ["crop_flip", "resized_crop_flip"])
+@pytest.mark.parametrize("drop", [True, False])
+def test_workers_make_the_batches_of_one(name, drop):
+    one = epoch(name, batch_size=12, drop_remainder=drop)
+    two = [
+        epoch(name, batch_size=6, worker=w, workers=2, drop_remainder=drop)
+        for w in (0, 1)
+    ]
+    together = [
+        tuple(map(np.concatenate, zip(*batches_, strict=True)))
+        for batches_ in zip(*two, strict=True)
+    ]
+    assert_equal(together, one)
 
 
 def test_every_batch_is_augmented_differently():
@@ -160,6 +168,25 @@ def test_evaluation_keeps_order_and_remainder(size, threads, mapped):
         np.testing.assert_array_equal(
             np.concatenate([y for _, y in found]), LABELS
         )
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_workers_evaluate_all_images_once(workers):
+    shares = [
+        list(
+            batches.in_order(
+                IMAGES, batch_size=8, size=8, worker=worker, workers=workers
+            )
+        )
+        for worker in range(workers)
+    ]
+    steps = list(zip(*shares, strict=True))
+    assert len(steps) == -(-50 // (8 * workers))
+    labels = [y for step in steps for _, y in step]
+    np.testing.assert_array_equal(np.concatenate(labels), LABELS)
+    for step in steps:
+        for x, y in step:
+            np.testing.assert_array_equal(x, PIXELS[y].astype(np.float32) / 255)
 
 
 @pytest.mark.parametrize("threads", [1, 4])

@@ -3,6 +3,7 @@ import pathlib
 import subprocess
 import sys
 
+import measured
 import pytest
 
 CONFIG = "--config=ranet_digits"
@@ -84,6 +85,10 @@ def two_exits(tmp_path, monkeypatch) -> pathlib.Path:
         (["classify", "photo.png"], ["classify needs --bundle"]),
         (["split", "model.tflite"], ["split needs --output"]),
         (["split", "--output=x"], ["takes one .tflite file"]),
+        (["compare", "a"], ["compare needs --workdir"]),
+        (["compare", "--workdir=x"], ["takes working directories"]),
+        (["compare", "--workdir=x", "a"], ["`workdirs` must be", "a, which"]),
+        (["compare", "--workdir=x", "--kind=qat", "a"], ["--kind=qat"]),
     ],
 )
 def test_usage_errors(tmp_path, monkeypatch, arguments, parts):
@@ -101,6 +106,22 @@ def test_a_stage_before_its_time(tmp_path):
     line = error_of("train", "--config", "ranet_digits", "--workdir", workdir)
     assert "needs what `keras-dynamic prepare` makes" in line
     assert not workdir.exists()
+
+
+def test_processes_that_cannot_train_together(tmp_path, monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    train = ("train", CONFIG, f"--workdir={tmp_path}", "--processes=2")
+    assert "`KERAS_BACKEND` must be jax" in error_of(*train)
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    line = error_of(*train, "--config.train.batch_size=63")
+    assert "`train.batch_size` must be a multiple of the 2 processes" in line
+    monkeypatch.setenv("KERAS_DISTRIBUTION_NUM_PROCESSES", "2")
+    monkeypatch.setenv("KERAS_DISTRIBUTION_PROCESS_ID", "0")
+    monkeypatch.setenv("KERAS_DISTRIBUTION_JOB_ADDRESSES", "127.0.0.1:1")
+    assert "already one of 2" in error_of(*train)
+    line = error_of("evaluate", CONFIG, f"--workdir={tmp_path}")
+    assert line.endswith("do nothing but train together. Received: evaluate")
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_file_that_is_no_configuration(tmp_path):
@@ -184,6 +205,41 @@ def test_split_of_half_a_file(two_exits, tmp_path):
 def test_split_of_no_file(tmp_path):
     line = error_of("split", tmp_path / "no.tflite", f"--output={tmp_path}/x")
     assert "no.tflite" in line
+
+
+def test_compare(tmp_path):
+    for seed in range(2):
+        measured.write(tmp_path / f"seed{seed}", seed=seed)
+    done = run(
+        "compare",
+        f"--workdir={tmp_path}",
+        "--published=ranet_cifar10",
+        tmp_path / "seed0",
+        tmp_path / "seed1",
+    )
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        str(tmp_path / "comparison" / name)
+        for name in ("comparison.csv", "comparison.svg", "index.html")
+    ]
+    for line in done.stdout.splitlines():
+        assert pathlib.Path(line).stat().st_size > 0
+
+
+def test_compare_before_evaluate(tmp_path):
+    workdir = measured.write(tmp_path / "a")
+    (workdir / "metrics.json").unlink()
+    line = error_of("compare", f"--workdir={tmp_path / 'out'}", workdir)
+    assert "metrics.json does not exist. Run `keras-dynamic evaluate`" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_compare_with_unknown_curves(tmp_path):
+    workdir = measured.write(tmp_path / "a")
+    line = error_of(
+        "compare", f"--workdir={tmp_path}", "--published=ranet_mnist", workdir
+    )
+    assert "`published` must be some of ranet_cifar10," in line
 
 
 def test_classify_without_its_bundle(tmp_path):

@@ -125,6 +125,16 @@ def test_a_truncated_shard_that_is_not_verified(directory, share):
         dataset.open_split(directory, "train", memory=0, verify=False)
 
 
+@pytest.mark.parametrize("label", [3, 1000])
+def test_a_label_without_a_name_is_refused(tmp_path, label):
+    pixels, labels = prepared.images(4)
+    labels = labels % 3
+    labels[2] = label
+    prepared.write(tmp_path, {"train": (pixels, labels)}, labels=3)
+    with pytest.raises(ValueError, match=rf"from 0 to 2.*Received: {label}"):
+        dataset.open_split(tmp_path, "train")
+
+
 def test_every_changed_byte_is_found_without_verification(tmp_path):
     pixels, labels = prepared.images(3, side=2)
     prepared.write(tmp_path, {"train": (pixels, labels)})

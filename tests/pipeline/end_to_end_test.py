@@ -58,6 +58,9 @@ def test_every_result_is_there(finished):
         "bundle/exit_0.tflite",
         "bundle/exit_1.tflite",
         "metrics.json",
+        "exits.csv",
+        "curves.csv",
+        "model/float_predictions.npz",
         "report/index.html",
     ):
         assert (workdir / path).exists(), path
@@ -84,6 +87,37 @@ def test_the_metrics_are_complete_and_the_chain_exact(finished):
     assert shipped["bundle"]
     assert shipped["parameters"] == manifest["policy"]
     assert madds[0] <= shipped["mean_madds"] <= madds[-1]
+
+
+def test_the_curves_of_both_models(finished):
+    metrics = json.loads((finished[0] / "metrics.json").read_text())
+    assert list(metrics["curves"]) == ["float", "int8"]
+    for kind, curves in metrics["curves"].items():
+        exits = [point["accuracy"] for point in curves["anytime"]["points"]]
+        assert exits == [row["accuracy"][kind] for row in metrics["exits"]]
+        assert len(curves["budgeted_batch"]["points"]) == 39
+        assert 0.5 < curves["budgeted_batch"]["area"] < 1.0
+    rows = (finished[0] / "curves.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2 * (2 + 39)
+    rows = (finished[0] / "exits.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == [
+        *["float"] * 2, *["qat"] * 2, *["int8"] * 2
+    ]  # fmt: skip
+
+
+def test_compare_with_itself(finished, tmp_path):
+    workdir = tmp_path / "other"
+    workdir.mkdir()
+    for name in ("config.json", "metrics.json"):
+        shutil.copy(finished[0] / name, workdir)
+    settings = json.loads((workdir / "config.json").read_text())
+    settings["seed"] += 1
+    (workdir / "config.json").write_text(json.dumps(settings))
+    _run(
+        "compare", f"--workdir={tmp_path}", "--kind=int8", finished[0], workdir
+    )
+    page = (tmp_path / "comparison" / "index.html").read_text()
+    assert "mean of 2 seeds" in page
 
 
 def test_a_second_run_has_nothing_to_do(finished):

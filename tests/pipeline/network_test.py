@@ -56,5 +56,5 @@ def test_arguments_must_fit_the_family(arguments, message):
 
 
 def test_unknown_family():
-    with pytest.raises(ValueError, match=r"one of .*'ranet'.*name='resnet'"):
-        network.build(tiny(family="resnet"), 10)
+    with pytest.raises(ValueError, match=r"one of .*'ranet'.*name='vgg'"):
+        network.build(tiny(family="vgg"), 10)

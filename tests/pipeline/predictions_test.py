@@ -45,3 +45,14 @@ def test_a_split_that_was_not_saved(tmp_path):
         ValueError, match=r"`split` must be one of test.*'train'"
     ):
         predictions.load(path, "train")
+
+
+def test_cross_entropy_per_exit():
+    logits = np.array(
+        [[[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [[0.0, 1e4, 0.0], [2.0, 0.0, 1.0]]]
+    )
+    said = Predictions(np.array([1, 0]), logits)
+    last = np.log(np.exp([2.0, 0.0, 1.0]).sum()) - 2.0
+    np.testing.assert_allclose(
+        said.cross_entropies(), [np.log(3), (0.0 + last) / 2]
+    )

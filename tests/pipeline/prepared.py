@@ -17,7 +17,7 @@ def write(
     *,
     shard_images=20,
     storage="raw",
-    labels=10,
+    labels=None,
     encode=record.encode,
 ):
     """Writes shards and their manifest.
@@ -27,10 +27,12 @@ def write(
         members: Images uint8 [N, S, S, C] and labels [N], by split.
         shard_images: Images per shard.
         storage: "raw", "png", "jpeg", or "mixed": raw and PNG in turn.
-        labels: Number of classes.
+        labels: Number of classes; None: at least 10, and enough for `members`.
         encode: From a record to the bytes of an Example.
     """
     directory, shards = pathlib.Path(directory), []
+    if labels is None:
+        labels = max(10, *(1 + each.max() for _, each in members.values()))
     for split, (images, classes) in members.items():
         for start in range(0, len(images), shard_images):
             chosen = range(start, min(start + shard_images, len(images)))

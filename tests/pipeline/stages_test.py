@@ -133,6 +133,22 @@ def test_changed_images_run_everything(layout, ran, tmp_path):
     assert ran.take() == ORDER
 
 
+def test_another_teacher_in_the_same_file_trains_again(layout, ran, tmp_path):
+    teacher = tmp_path / "teacher.keras"
+    teacher.write_bytes(b"one")
+    settings = config.load("ranet_digits")
+    with settings.unlocked():
+        settings.train.objective = "one_for_all"
+        settings.train.objective_arguments = {"teacher": str(teacher)}
+    run(layout, settings=settings)
+    ran.take()
+    run(layout, settings=settings)
+    assert ran.take() == []
+    teacher.write_bytes(b"two")
+    run(layout, settings=settings)
+    assert ran.take() == ORDER[1:]
+
+
 def test_a_lost_result_is_made_again(layout, ran):
     run(layout)
     ran.take()

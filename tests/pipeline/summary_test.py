@@ -48,3 +48,12 @@ def test_what_was_not_measured_is_said_to_be_so():
     for row in metrics["exits"]:
         del row["latency_ms"]
     assert summary.text(metrics).count("not measured") == 3
+
+
+def test_one_exit_has_no_policy():
+    metrics = copy.deepcopy(_METRICS)
+    del metrics["exits"][1]
+    metrics["routed"][0]["exit_shares"] = [1.0]
+    text = summary.text(metrics)
+    assert text.splitlines()[1].split()[-1] == "100.0"
+    assert "policy" not in text

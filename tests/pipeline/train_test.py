@@ -150,15 +150,15 @@ def test_portions_of_an_epoch_are_averaged():
     from pipeline import checkpoint, train
 
     progress = checkpoint.Progress(epoch=4)
-    progress = train._advanced(progress, 10, {"loss": [1.0], "acc": [0.5]})
-    progress = train._advanced(progress, 12, {"loss": [4.0], "acc": [1.0]})
+    progress = train._advanced(progress, 10, {"loss": 1.0, "acc": 0.5})
+    progress = train._advanced(progress, 12, {"loss": 4.0, "acc": 1.0})
     assert progress == dataclasses.replace(
         checkpoint.Progress(epoch=4),
         step=12,
         sums={"loss": 10.0 + 8.0, "acc": 5.0 + 2.0},
     )
     with pytest.raises(ValueError, match="loss=nan in epoch 5"):
-        train._advanced(progress, 14, {"loss": [float("nan")]})
+        train._advanced(progress, 14, {"loss": float("nan")})
 
 
 def test_learning_rates_follow_the_schedule():

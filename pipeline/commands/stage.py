@@ -1,0 +1,64 @@
+"""The verbs that are stages of an experiment, and `run`: all of them."""
+
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from pipeline import allocation, processes, stages
+from pipeline.layout import Layout
+
+
+def run(verb: str, flags, beam_args: Sequence[str]) -> None:
+    """Runs one stage, or all of them.
+
+    Raises:
+        ValueError: If what it needs is not there, or it fails.
+        OSError: If one of several processes fails.
+    """
+    member = processes.member()
+    if member.count > 1 and verb != "train":
+        raise ValueError(
+            "Several processes can do nothing but train together. "
+            f"Received: {verb}"
+        )
+    if verb == "train" and flags.processes > 1:
+        _train_together(flags, member)
+        return
+    allocation.keep_freed_memory()
+    layout = Layout(pathlib.Path(flags.workdir).absolute())
+    if member.number > 0:
+        # What else the stage does is done by the first process.
+        from pipeline import train
+
+        train.train(flags.config, layout)
+        return
+    stages.run(
+        flags.config,
+        layout,
+        tuple(stages.STAGES) if verb == "run" else (verb,),
+        beam_args=beam_args,
+        skip_finished=verb == "run",
+    )
+    if verb in ("run", "report"):
+        from pipeline import metrics, summary
+
+        print(summary.text(metrics.read(layout.metrics)))
+        print(f"report      {layout.report}")
+
+
+def _train_together(flags, member: processes.Member) -> None:
+    """Starts processes that train together, and waits for them."""
+    if member.count > 1:
+        raise ValueError(
+            "--processes starts processes on this machine, but this one is "
+            f"already one of {member.count} by its environment"
+        )
+    processes.check(
+        flags.processes,
+        batch_size=flags.config.train.batch_size,
+        backend=os.environ["KERAS_BACKEND"],
+    )
+    again = "from pipeline import cli; cli.main()"
+    command = [sys.executable, "-c", again, *sys.argv[1:], "--processes=1"]
+    processes.run(command, flags.processes)
