@@ -5,11 +5,14 @@ Python file returns. `default()` is the schema: a file starts from it and sets
 what differs, and whatever `default()` does not have is refused.
 """
 
+import dataclasses
 import difflib
 import pathlib
 import runpy
 
 import ml_collections
+
+from keras_dynamic.exits import scheduler_fit
 
 CONFIGS = pathlib.Path(__file__).parent / "configs"
 
@@ -65,6 +68,8 @@ def default() -> ml_collections.ConfigDict:
     config.train = ml_collections.ConfigDict()
     config.train.objective = "joint"
     config.train.objective_arguments = ml_collections.ConfigDict()
+    # Gradients of layers that exits share: their mean instead of their sum.
+    config.train.gradient_equilibrium = False
     config.train.epochs = 300
     config.train.batch_size = 64
     config.train.learning_rate = 0.1
@@ -72,6 +77,7 @@ def default() -> ml_collections.ConfigDict:
     config.train.schedule = "step"
     config.train.milestones = (0.5, 0.75)
     config.train.momentum = 0.9
+    config.train.nesterov = False
     config.train.weight_decay = 1e-4
     config.train.augmentation = "crop_flip"
     config.train.augmentation_options = ml_collections.ConfigDict()
@@ -90,14 +96,34 @@ def default() -> ml_collections.ConfigDict:
     # Batches from which the activation ranges are initialised.
     config.quantize.range_batches = 16
 
-    # How the exit policy of the bundle is fitted on the calibration split.
+    # How the exit policy of the bundle is fitted on the calibration split; see
+    # docs/policies.md.
     config.policy = ml_collections.ConfigDict()
-    # "accuracy_drop" or "budgeted_batch".
+    # "accuracy_drop", "cost_budget", "budgeted_batch", "scheduler",
+    # "conformal" or "upper_bound".
     config.policy.rule = "accuracy_drop"
-    # Largest loss against the last exit, in percentage points.
+    # What makes an exit sure: "max_probability", "margin", "entropy",
+    # "patience", or "scheduler", which is learned for the budget.
+    config.policy.confidence = "max_probability"
+    # accuracy_drop: largest loss against the last exit, in percentage points.
     config.policy.max_drop_points = 0.5
-    # The papers' q: exit k gets a share proportional to q to the power k.
+    # budgeted_batch: exit k gets a share proportional to q to the power k; 0
+    # takes the largest q that the budget pays for.
     config.policy.q = 0.5
+    # Highest mean cost of an image, as a share of the last exit's.
+    config.policy.budget = 0.5
+    # Cost up to each exit in measured milliseconds; none: in multiply-adds.
+    config.policy.exit_ms = ()
+    # conformal, upper_bound: largest loss against the last exit, in percentage
+    # points; of what ("accuracy_gap" or "inconsistency"); and with what
+    # probability upper_bound may be wrong.
+    config.policy.epsilon_points = 1.0
+    config.policy.risk = "accuracy_gap"
+    config.policy.delta = 0.1
+    # How a scheduler is learned; see keras_dynamic.exits.Training.
+    config.policy.scheduler = ml_collections.ConfigDict(
+        dataclasses.asdict(scheduler_fit.FASTER)
+    )
 
     config.check = ml_collections.ConfigDict()
     # Largest loss of an exit's int8 accuracy against float, in points.

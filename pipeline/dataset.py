@@ -76,6 +76,7 @@ class MappedImages:
         directory: str | os.PathLike,
         shards: Sequence[dict],
         shape: tuple[int, int, int],
+        classes: int,
         *,
         verify: bool = True,
     ):
@@ -85,12 +86,14 @@ class MappedImages:
             directory: Of the shards.
             shards: Their rows of the manifest.
             shape: (H, W, C) of every image.
+            classes: Number of labels.
             verify: Compare each shard with its SHA-256, which reads all of it.
 
         Raises:
             ValueError: A shard is missing or not the one that was prepared.
         """
         self.shape = shape
+        self._classes = classes
         self._paths = [os.path.join(directory, s["file"]) for s in shards]
         self._map = functools.lru_cache(_MAPPED_SHARDS)(_map)
         self._check_records = not verify
@@ -182,6 +185,12 @@ class MappedImages:
                 f"Shard {path} must have images of the manifest's shape, "
                 f"{self.shape}. Received: one of {sizes.max()} bytes"
             )
+        wrong = stored["label"][~np.isin(stored["label"], range(self._classes))]
+        if len(wrong):
+            raise ValueError(
+                f"Shard {path} must have labels from 0 to {self._classes - 1}, "
+                f"those of the manifest. Received: {wrong[0]}"
+            )
         return stored
 
 
@@ -204,8 +213,8 @@ def open_split(
         verify: Compare each shard with its SHA-256, which reads all of it.
 
     Raises:
-        ValueError: The split has no images, or a shard is missing or is not
-            the one that was prepared.
+        ValueError: The split has no images, a shard is missing or is not the
+            one that was prepared, or a label has no name.
     """
     if split not in splits.SPLITS:
         raise ValueError(
@@ -224,6 +233,7 @@ def open_split(
         directory,
         [s for s in description["shards"] if s["split"] == split],
         (side, side, channels),
+        len(description["labels"]),
         verify=verify,
     )
     if count * side * side * channels > memory:

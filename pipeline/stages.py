@@ -33,7 +33,8 @@ class Stage:
 STAGES = {
     "prepare": Stage(("data",), (), ("data",)),
     "train": Stage(("model", "train", "seed"), ("prepare",), ("float_model",)),
-    "evaluate": Stage((), ("train",), ("metrics",)),
+    # Not its tables: they only say again what metrics.json says.
+    "evaluate": Stage((), ("train",), ("metrics", "float_predictions")),
     "quantize": Stage(("quantize", "seed"), ("evaluate",), ("qat_model",)),
     "convert": Stage(("policy", "name"), ("quantize",), ("tflite", "bundle")),
     "check": Stage(("check",), ("convert",), ()),
@@ -120,6 +121,9 @@ def _fingerprints(config) -> dict[str, str]:
                 config.data.source, **config.data.source_options
             )
             parts.append(source.state())
+        if name == "train":
+            # A teacher, if there is one.
+            parts.append(fingerprint.of_files(config.train.objective_arguments))
         prints[name] = fingerprint.of(name, parts)
     return prints
 

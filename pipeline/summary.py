@@ -17,12 +17,15 @@ def text(metrics: dict) -> str:
             metrics["exits"], shipped["exit_shares"], strict=True
         )
     ]
+    lines.append("")
+    if len(metrics["exits"]) > 1:
+        lines.append(
+            f"policy      {shipped['policy']} {shipped['target']:g}: "
+            f"{100 * shipped['accuracy']:.2f} % with "
+            f"{shipped['mean_madds'] / 1e6:.3f} M multiply-adds on average, "
+            f"{shipped['mean_madds'] / last['madds']:.2f} of the last exit's"
+        )
     lines += [
-        "",
-        f"policy      {shipped['policy']} {shipped['target']:g}: "
-        f"{100 * shipped['accuracy']:.2f} % with "
-        f"{shipped['mean_madds'] / 1e6:.3f} M multiply-adds on average, "
-        f"{shipped['mean_madds'] / last['madds']:.2f} of the last exit's",
         f"chain       {_chain(metrics.get('chain', {}))}",
         f"unsplit     {_milliseconds(metrics.get('unsplit_latency_ms'))}",
         f"routed      {_milliseconds(metrics.get('routed_latency_ms'))}",
