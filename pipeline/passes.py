@@ -2,10 +2,9 @@
 
 On TensorFlow `fit` and `predict` would put an iterator behind tf.data's
 generator, which sets glibc's trim threshold back and so undoes
-`pipeline.allocation`: RANet "model1" trained at half the speed. There, the
-steps are called one by one. Elsewhere `fit` and `predict` do it: on JAX they
-keep the state out of the variables from step to step, which saves an assignment
-per variable and step.
+`pipeline.allocation`. There, the steps are called one by one. Elsewhere `fit`
+and `predict` do it: on JAX they keep the state out of the variables from step
+to step, which saves an assignment per variable and step.
 
 Every batch of a pass has the same shape, so each graph is traced once.
 """

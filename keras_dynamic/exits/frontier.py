@@ -16,7 +16,7 @@ from keras_dynamic.exits import policy
 from keras_dynamic.exits.threshold_search import Search
 
 # Scores that a search may look at, about: a second or two.
-WORK = 50_000_000
+WORK = 30_000_000
 
 # Thresholds that are tried per exit where there are more exits than three.
 VALUES = 10_000
@@ -89,13 +89,13 @@ def frontier(
       first. If that is too much work, only for every n-th of the first that
       matters, and `slack` is n - 1.
     - More exits: thresholds are those of the images; beyond `values` images,
-      as many of them, with equally many images between them. First those
-      policies are followed that are best at a rate of exchange between
-      accuracy and cost, from the most accurate one to the cheapest: at each
-      rate, one exit after the other takes its best threshold, and all others
-      that it could take are noted as well. Then, as long as there is work
-      left, every change of a single threshold of a policy on the frontier is
-      tried, always where the frontier is least known: `closed` if all are.
+      as many of them, with equally many images between them. The search goes
+      from the most accurate policies to the cheapest, at a rising rate of
+      exchange between accuracy and cost: at each rate one exit after the other
+      takes its best threshold, and all others that it could take are noted.
+      Then, as long as there is work left, every change of a single threshold
+      of a policy on the frontier is tried, always where the frontier is least
+      known: `closed` if all are.
 
     Args:
         scores: How sure each exit is, in [0, 1], [K, N].
@@ -116,7 +116,7 @@ def frontier(
         slack = search.vary_all(work)
         closed = slack == 0
     elif exits > 3:
-        search.follow_rates()
+        search.descend()
         slack, closed = None, search.close(work)
     hits = search.best()
     return Frontier(

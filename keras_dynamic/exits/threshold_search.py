@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Rates of exchange between accuracy and cost that a search goes through.
-_RATES = 64
+# Steps from the most accurate policies to the cheapest, about.
+_STEPS = 32
+
+# Passes over the exits until the first policy is the most accurate, about.
+_PASSES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,19 +108,32 @@ class Search:
             self._record(self._add(point), 1, *_moved(point, *sums, 0))
         return step - 1
 
-    def follow_rates(self) -> None:
-        """Follows what is best at a rate of exchange, the rate rising.
+    def descend(self) -> None:
+        """Goes from the most accurate policies to the cheapest one.
 
-        A rate is the right answers that a cost is worth. The lowest lets the
-        whole range of costs be worth one right answer in N images, the highest
-        the smallest difference of costs one right answer.
+        Each step is taken at the rate of exchange, right answers for a cost,
+        at which the best policy known that costs a step less is worth as much:
+        at this rate one exit after the other takes its best threshold. Where
+        that saves little, the step leads to the known policy.
         """
-        span = self._costs[-1] - self._costs[0]
-        smallest = np.diff(self._costs).min()
         images = self._right.shape[1]
         point = self.nobody
-        for rate in np.geomspace(1 / (images * span), 1 / smallest, _RATES):
-            point = self.vary(point, rate)
+        cheapest = images * self._costs[0]
+        # One right answer is worth the whole range of all costs.
+        lowest = 1.0 / (images * (self._costs[-1] - self._costs[0]))
+        for _ in range(_PASSES):
+            point = self.vary(point, lowest)
+        step = (point.cost - cheapest) / _STEPS
+        while point.cost > cheapest:
+            known = self.best()
+            affordable = self.cost[known] <= max(point.cost - step, cheapest)
+            target = self._point(known[np.flatnonzero(affordable)[-1]])
+            moved = target
+            if target.hits < point.hits:
+                rate = (point.hits - target.hits) / (point.cost - target.cost)
+                moved = self.vary(point, rate)
+            saves = moved.cost <= point.cost - step / 2
+            point = moved if saves else target
 
     def close(self, work: int) -> bool:
         """Varies the policies on the frontier; returns whether none is left.

@@ -43,7 +43,7 @@ def test_a_training_step_is_the_same_on_both_backends(tmp_path):
     assert len(losses) > 2
     for name in ours:
         np.testing.assert_allclose(
-            ours[name], theirs[name], rtol=1e-4, atol=1e-4, err_msg=name
+            ours[name], theirs[name], rtol=1e-5, atol=1e-5, err_msg=name
         )
     moved = [ours[name] for name in ours if name.endswith(" moved")]
     assert np.mean(np.array(moved) > 1e-3) > 0.8

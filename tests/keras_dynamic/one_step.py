@@ -91,7 +91,9 @@ def step(family, objective):
     trainer.compile(
         optimizer=CoupledSGD(0.1), jit_compile=keras.backend.backend() == "jax"
     )
-    generator = np.random.default_rng(1)
+    # With seed 1 a value before a ReLU of the RANet is 0 but for rounding, and
+    # the backends take different gradients.
+    generator = np.random.default_rng(2)
     images = generator.random((16, 8, 8, 1), np.float32)
     labels = generator.integers(0, CLASSES, 16).astype(np.int32)
     before = trainer.model.get_weights()
