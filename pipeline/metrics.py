@@ -14,7 +14,8 @@ measured yet is absent. The fields:
                target (exit, or q), madds (mean), accuracy, calibration_madds,
                calibration_accuracy (see keras_dynamic.exits.curves)
     routed     per policy: policy, target, accuracy, mean_madds,
-               mean_latency_ms, exit_shares, bundle (whether it ships)
+               mean_latency_ms, exit_shares, bundle (whether it ships), status
+               (as its rule reports), parameters (see keras_dynamic.exits)
     chain      samples, mismatches, overhead (chain p50 / unsplit p50)
     segment_latency_ms, unsplit_latency_ms, chain_latency_ms,
     routed_latency_ms    each {mean, p50, p90, p99}

@@ -95,7 +95,7 @@ class Search:
         price = np.full(right.size, self._costs[-1])
         gained, spent = self._sums(0, np.arange(right.size), right, price)
         wrong = np.sort(self._ranks[0][self._right[0] == 0.0])
-        step = max(1, math.ceil(wrong.size * self._right.size / work))
+        step = max(1, math.ceil(wrong.size * right.size / work))
         cuts = np.unique(wrong[step - 1 :: step])
         for cut in (*cuts, len(self._levels[0]) - 1):
             point = Point(

@@ -70,7 +70,7 @@ def test_three_exits_with_little_work_keep_within_the_slack(
     seed, images, grid, share
 ):
     scores, right, costs = case(seed, 3, images, grid)
-    everything = np.count_nonzero(~right[0]) * right.size
+    everything = np.count_nonzero(~right[0]) * images
     found = frontier.frontier(
         scores, right, costs, work=max(1, int(share * everything))
     )
