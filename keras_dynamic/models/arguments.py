@@ -1,4 +1,4 @@
-"""Checks of what the builders of the static families are given."""
+"""Checks of what the builders of the model families are given."""
 
 import math
 from collections.abc import Sequence
@@ -11,6 +11,23 @@ def require_positive_integers(**values: int) -> None:
             raise ValueError(
                 f"`{key}` must be a positive integer. Received: {key}={value!r}"
             )
+
+
+def require_positive_integers_per(part: str, **lists: Sequence[int]) -> None:
+    """Raises ValueError unless each list has a positive integer per part."""
+    for key, values in lists.items():
+        if not values or not all(isinstance(v, int) and v > 0 for v in values):
+            raise ValueError(
+                f"`{key}` must hold a positive integer per {part}. "
+                f"Received: {key}={values!r}"
+            )
+    if len(set(map(len, lists.values()))) > 1:
+        names = [f"`{key}`" for key in lists]
+        received = [f"{key}={values}" for key, values in lists.items()]
+        raise ValueError(
+            f"{', '.join(names[:-1])} and {names[-1]} must have one entry per "
+            f"{part}. Received: {', '.join(received)}"
+        )
 
 
 def require_positive(**values: float) -> None:

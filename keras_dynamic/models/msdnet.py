@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_dynamic.models import convolutions
+from keras_dynamic.models import arguments, convolutions
 
 _STEP_MODES = ("even", "lin_grow")
 _STEMS = ("conv", "imagenet")
@@ -76,33 +76,21 @@ def msdnet(
         ValueError: If the lists differ in length, a choice is unknown, or a
             number is not positive or cannot be shared out.
     """
-    for key, value in {
-        "channels": channels,
-        "growth_rate": growth_rate,
-        "blocks": blocks,
-        "base": base,
-        "step": step,
-        "head_width": 1 if head_width is None else head_width,
-    }.items():
-        if not _is_positive(value):
-            raise ValueError(
-                f"`{key}` must be a positive integer. Received: {key}={value!r}"
-            )
-    for key, values in {
-        "growth_factors": growth_factors,
-        "bottleneck_factors": bottleneck_factors,
-    }.items():
-        if not values or not all(map(_is_positive, values)):
-            raise ValueError(
-                f"`{key}` must hold a positive integer per scale. "
-                f"Received: {key}={values!r}"
-            )
-    if len(growth_factors) != len(bottleneck_factors):
-        raise ValueError(
-            "`growth_factors` and `bottleneck_factors` must have one entry per "
-            f"scale. Received: growth_factors={growth_factors}, "
-            f"bottleneck_factors={bottleneck_factors}"
-        )
+    arguments.require_positive_integers(
+        channels=channels,
+        growth_rate=growth_rate,
+        blocks=blocks,
+        base=base,
+        step=step,
+        head_width=1 if head_width is None else head_width,
+    )
+    arguments.require_positive_integers_per(
+        "scale",
+        growth_factors=growth_factors,
+        bottleneck_factors=bottleneck_factors,
+    )
+    arguments.require_one_of(_STEP_MODES, step_mode=step_mode)
+    arguments.require_one_of(_STEMS, stem=stem)
     if any(growth_rate * factor % 2 for factor in growth_factors[1:]):
         raise ValueError(
             "`growth_rate` times the factor of a scale must be even, but for "
@@ -110,19 +98,10 @@ def msdnet(
             f"Received: growth_rate={growth_rate}, "
             f"growth_factors={growth_factors}"
         )
-    if step_mode not in _STEP_MODES:
-        raise ValueError(
-            f"`step_mode` must be one of {_STEP_MODES}. "
-            f"Received: step_mode={step_mode!r}"
-        )
     if not isinstance(reduction, int | float) or not 0 < reduction <= 1:
         raise ValueError(
             "`reduction` must be a share, above 0 and at most 1. "
             f"Received: reduction={reduction!r}"
-        )
-    if stem not in _STEMS:
-        raise ValueError(
-            f"`stem` must be one of {_STEMS}. Received: stem={stem!r}"
         )
 
     inputs = keras.Input(shape=input_shape, name="image")
@@ -155,10 +134,6 @@ def msdnet(
         )
     # Finer features that no exit needs are left out of the model.
     return keras.Model(inputs, logits, name=name)
-
-
-def _is_positive(value):
-    return isinstance(value, int) and value > 0
 
 
 def _layer_counts(blocks, base, step, step_mode):

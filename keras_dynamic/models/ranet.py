@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import keras
 
 from keras_dynamic.layers import BilinearResize
-from keras_dynamic.models import convolutions
+from keras_dynamic.models import arguments, convolutions
 
 _STEP_MODES = ("even", "lg")
 _STEMS = ("conv", "imagenet")
@@ -79,49 +79,26 @@ def ranet(
         ValueError: If the lists differ in length, a choice is unknown, or a
             number is not positive.
     """
-    for key, value in {
-        "channels": channels,
-        "growth_rate": growth_rate,
-        "step": step,
-        "blocks": blocks,
-        "block_step": block_step,
-        "head_width": 1 if head_width is None else head_width,
-    }.items():
-        if not _is_positive(value):
-            raise ValueError(
-                f"`{key}` must be a positive integer. Received: {key}={value!r}"
-            )
-    for key, values in {
-        "scales": scales,
-        "growth_factors": growth_factors,
-        "bottleneck_factors": bottleneck_factors,
-    }.items():
-        if not values or not all(map(_is_positive, values)):
-            raise ValueError(
-                f"`{key}` must hold a positive integer per sub-network. "
-                f"Received: {key}={values!r}"
-            )
-    lengths = {len(scales), len(growth_factors), len(bottleneck_factors)}
-    if len(lengths) != 1:
-        raise ValueError(
-            "`scales`, `growth_factors` and `bottleneck_factors` must have one "
-            f"entry per sub-network. Received: scales={scales}, "
-            f"growth_factors={growth_factors}, "
-            f"bottleneck_factors={bottleneck_factors}"
-        )
+    arguments.require_positive_integers(
+        channels=channels,
+        growth_rate=growth_rate,
+        step=step,
+        blocks=blocks,
+        block_step=block_step,
+        head_width=1 if head_width is None else head_width,
+    )
+    arguments.require_positive_integers_per(
+        "sub-network",
+        scales=scales,
+        growth_factors=growth_factors,
+        bottleneck_factors=bottleneck_factors,
+    )
+    arguments.require_one_of(_STEP_MODES, step_mode=step_mode)
+    arguments.require_one_of(_STEMS, stem=stem)
     if any(low > high for low, high in itertools.pairwise(scales)):
         raise ValueError(
             "`scales` must not decrease: sub-networks go from the lowest "
             f"resolution to the highest. Received: scales={scales}"
-        )
-    if step_mode not in _STEP_MODES:
-        raise ValueError(
-            f"`step_mode` must be one of {_STEP_MODES}. "
-            f"Received: step_mode={step_mode!r}"
-        )
-    if stem not in _STEMS:
-        raise ValueError(
-            f"`stem` must be one of {_STEMS}. Received: stem={stem!r}"
         )
 
     inputs = keras.Input(shape=input_shape, name="image")
@@ -166,10 +143,6 @@ def ranet(
                 )
         below = features
     return keras.Model(inputs, logits, name=name)
-
-
-def _is_positive(value):
-    return isinstance(value, int) and value > 0
 
 
 def _down_blocks(block_counts, sub, scale):
