@@ -26,14 +26,19 @@ import tempfile
 import time
 
 import machine
+import numpy as np
 
 from pipeline import workdir
+from tflite import latency
 
 _CONFIG = "ranet_cifar10_model1"
 _EXITS = 6
 _BATCHES = (16, 32, 64, 128, 256)
 _WARMUP, _STEPS = 3, 20
 _THREADS = 2
+# What PyTorch has to know of a layer.
+_SETTINGS = ("filters", "kernel_size", "strides", "use_bias")
+_SETTINGS += ("units", "height", "width")
 
 
 def main() -> None:
@@ -101,6 +106,9 @@ def _self() -> list[str]:
 
 def _child(command: list[str]) -> dict:
     found = machine.child(command)
+    steps = np.array(found.pop("steps_s"))
+    found["step_ms"] = latency.summary(1e3 * steps)
+    found["images_per_s"] = 1e3 * found["batch"] / found["step_ms"]["p50"]
     print(*command[2:], json.dumps(found), flush=True)
     return found
 
@@ -118,7 +126,6 @@ def _train(variant: str, batch: int, exits: int) -> dict:
     """Trains for some steps."""
     start = time.perf_counter()
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1" if variant == "ours" else "0"
-    import numpy as np
     import tensorflow as tf
 
     from keras_dynamic import objectives, sgd, training
@@ -155,61 +162,36 @@ def _train(variant: str, batch: int, exits: int) -> dict:
         "import_s": imported - start,
         "model_s": built - imported,
         "first_step_s": first,
-        **summary(steps, batch),
-    }
-
-
-def summary(steps: list[float], batch: int) -> dict:
-    """Returns quantiles of the seconds of a step, and images per second."""
-    cuts = statistics.quantiles(steps, n=100, method="inclusive")
-    return {
-        "steps": len(steps),
-        "step_s": {"p50": cuts[49], "p90": cuts[89], "p99": cuts[98]},
-        "images_per_s": batch / cuts[49],
+        "steps_s": steps,
     }
 
 
 def _graph(model) -> dict:
     """The calls of the model's layers, each after what it needs."""
-
-    def key(tensor) -> str:
-        history = tensor._keras_history
-        return f"{history.operation.name}/{history.node_index}"
+    from tflite import bridge
 
     calls = []
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        for node in model._nodes_by_depth[depth]:
-            if not node.input_tensors:
-                continue
-            layer = node.operation
-            settings = layer.get_config()
-            calls.append(
-                {
-                    "output": key(node.outputs[0]),
-                    "inputs": [key(tensor) for tensor in node.input_tensors],
-                    "channels": node.input_tensors[0].shape[-1],
-                    "name": layer.name,
-                    "kind": type(layer).__name__,
-                    "settings": {
-                        name: settings[name]
-                        for name in (
-                            "filters",
-                            "kernel_size",
-                            "strides",
-                            "use_bias",
-                            "units",
-                            "height",
-                            "width",
-                        )
-                        if name in settings
-                    },
-                }
-            )
-    return {
-        "calls": calls,
-        "input": key(model.input),
-        "outputs": [key(tensor) for tensor in model.outputs],
-    }
+
+    def call(layer, inputs) -> str:
+        settings = layer.get_config()
+        shapes = layer.input if isinstance(inputs, list) else [layer.input]
+        calls.append(
+            {
+                "inputs": inputs if isinstance(inputs, list) else [inputs],
+                "channels": shapes[0].shape[-1],
+                "name": layer.name,
+                "kind": type(layer).__name__,
+                "settings": {
+                    name: settings[name]
+                    for name in _SETTINGS
+                    if name in settings
+                },
+            }
+        )
+        return layer.name
+
+    outputs = bridge.follow(model, ["image"], call)
+    return {"calls": calls, "input": "image", "outputs": outputs}
 
 
 if __name__ == "__main__":

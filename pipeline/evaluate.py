@@ -4,7 +4,8 @@ import keras
 import ml_collections
 from absl import logging
 
-from keras_dynamic import cost, layers
+from keras_dynamic import cost
+from keras_dynamic.trained_model import trained_model
 from pipeline import (
     assessment,
     dataset,
@@ -54,13 +55,9 @@ def load_model(layout: Layout) -> keras.Model:
     """The trained float model.
 
     Raises:
-        ValueError: If the file is damaged.
+        ValueError: If it is missing or damaged.
     """
-    model = keras.models.load_model(
-        layout.float_model,
-        custom_objects={name: getattr(layers, name) for name in layers.__all__},
-        compile=False,
-    )
+    model = trained_model("float_model", layout.float_model)
     model.jit_compile = keras.backend.backend() == "jax"  # See train.
     return model
 

@@ -12,7 +12,7 @@ from keras_dynamic import graph, transfer
 from keras_dynamic.objectives.cross_entropy import cross_entropy
 from keras_dynamic.objectives.divergence import check_distillation, divergence
 from keras_dynamic.objectives.objective import Objective
-from keras_dynamic.objectives.trained_model import trained_model
+from keras_dynamic.trained_model import trained_model
 
 
 def one_for_all(

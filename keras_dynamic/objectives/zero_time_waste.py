@@ -12,7 +12,7 @@ from keras_dynamic import graph, transfer
 from keras_dynamic.layers import Bias, GradientScale, Multiple
 from keras_dynamic.objectives.cross_entropy import cross_entropy
 from keras_dynamic.objectives.objective import Objective
-from keras_dynamic.objectives.trained_model import trained_model
+from keras_dynamic.trained_model import trained_model
 
 
 def zero_time_waste(backbone: keras.Model | str | os.PathLike) -> Objective:

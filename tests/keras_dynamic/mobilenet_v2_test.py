@@ -1,14 +1,12 @@
-import functools
 import re
 
 import keras
-import numpy as np
 import pytest
+import small_models
 
-from keras_dynamic import cost, models
+from keras_dynamic import cost
 from keras_dynamic.models.mobilenet_v2 import mobilenet_v2
 from pipeline import config, network
-from tflite import bridge
 
 # Multiply-adds and parameters in millions, by width, of the authors' released
 # models, which have 1,001 classes.
@@ -20,12 +18,7 @@ PUBLISHED = {
     1.4: (582, 6.06),
 }
 
-SMALL = {
-    "input_shape": (16, 16, 3),
-    "classes": 5,
-    "width": 0.25,
-    "downsampling": 8,
-}
+SMALL = small_models.ARGUMENTS["mobilenet_v2"]
 
 
 def counted(name: str) -> cost.ExitCost:
@@ -36,10 +29,8 @@ def counted(name: str) -> cost.ExitCost:
     return row
 
 
-@functools.cache
 def small() -> keras.Model:
-    keras.utils.set_random_seed(0)
-    return mobilenet_v2(**SMALL)
+    return small_models.small("mobilenet_v2")
 
 
 @pytest.mark.parametrize("width", PUBLISHED)
@@ -104,23 +95,6 @@ def test_one_exit_and_names_that_say_where_a_layer_is():
     assert [name for name in names if not pattern.fullmatch(name)] == []
     assert small().output.shape == (None, 5)
     assert small().output._keras_history.operation.name == "exit_0"
-
-
-def test_saved_model_and_legacy_model_give_the_same_logits(tmp_path):
-    small().save(tmp_path / "model.keras")
-    batch = np.random.default_rng(1).random((4, 16, 16, 3), np.float32)
-    ours = np.asarray(small()(batch))
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(loaded(batch), ours)
-    np.testing.assert_allclose(
-        bridge.to_tf_keras(small())(batch), ours, rtol=1e-5, atol=1e-5
-    )
-
-
-def test_registered():
-    assert models.build("mobilenet_v2", **SMALL).count_params() == (
-        small().count_params()
-    )
 
 
 @pytest.mark.parametrize(

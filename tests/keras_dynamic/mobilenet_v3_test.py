@@ -1,14 +1,12 @@
-import functools
 import re
 
 import keras
-import numpy as np
 import pytest
+import small_models
 
-from keras_dynamic import cost, models
+from keras_dynamic import cost
 from keras_dynamic.models.mobilenet_v3 import mobilenet_v3
 from pipeline import config, network
-from tflite import bridge
 
 # Multiply-adds and parameters in millions, as the authors published them for
 # Large. For Small the paper has 56 and 2.5 (Table 3); a table of the released
@@ -20,13 +18,7 @@ PUBLISHED = {
     ("small", 0.75): (44, 2.0, 0.025),
 }
 
-SMALL = {
-    "input_shape": (16, 16, 3),
-    "classes": 5,
-    "size": "small",
-    "width": 0.25,
-    "downsampling": 8,
-}
+SMALL = small_models.ARGUMENTS["mobilenet_v3"]
 
 
 def counted(name: str) -> cost.ExitCost:
@@ -37,10 +29,8 @@ def counted(name: str) -> cost.ExitCost:
     return row
 
 
-@functools.cache
 def small() -> keras.Model:
-    keras.utils.set_random_seed(0)
-    return mobilenet_v3(**SMALL)
+    return small_models.small("mobilenet_v3")
 
 
 @pytest.mark.parametrize(("size", "width"), PUBLISHED)
@@ -126,23 +116,6 @@ def test_one_exit_and_names_that_say_where_a_layer_is():
     assert [name for name in names if not pattern.fullmatch(name)] == []
     assert small().output.shape == (None, 5)
     assert small().output._keras_history.operation.name == "exit_0"
-
-
-def test_saved_model_and_legacy_model_give_the_same_logits(tmp_path):
-    small().save(tmp_path / "model.keras")
-    batch = np.random.default_rng(1).random((4, 16, 16, 3), np.float32)
-    ours = np.asarray(small()(batch))
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(loaded(batch), ours)
-    np.testing.assert_allclose(
-        bridge.to_tf_keras(small())(batch), ours, rtol=1e-5, atol=1e-5
-    )
-
-
-def test_registered():
-    assert models.build("mobilenet_v3", **SMALL).count_params() == (
-        small().count_params()
-    )
 
 
 @pytest.mark.parametrize(

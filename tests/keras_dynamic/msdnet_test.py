@@ -5,8 +5,9 @@ import re
 import keras
 import numpy as np
 import pytest
+import small_models
 
-from keras_dynamic import cost, models
+from keras_dynamic import cost
 from keras_dynamic.models.msdnet import msdnet
 from pipeline import config, network
 from tflite import bridge
@@ -19,18 +20,7 @@ ANYTIME += [74.07, 87.73, 100.04, 110.12, 121.68]
 STEP7 = [616, 1436, 2283, 2967, 3254]
 STEP7_LAZY = [501, 1340, 2224, 2966]
 
-SMALL = {
-    "input_shape": (16, 16, 3),
-    "classes": 5,
-    "channels": 4,
-    "growth_rate": 2,
-    "growth_factors": (1, 2, 2),
-    "bottleneck_factors": (1, 2, 2),
-    "blocks": 3,
-    "base": 2,
-    "step": 2,
-    "head_width": 8,
-}
+SMALL = small_models.ARGUMENTS["msdnet"]
 
 
 @functools.cache
@@ -44,10 +34,8 @@ def millions(rows) -> list[float]:
     return [row.madds_paper / 1e6 for row in rows]
 
 
-@functools.cache
 def small() -> keras.Model:
-    keras.utils.set_random_seed(0)
-    return msdnet(**SMALL)
+    return small_models.small("msdnet")
 
 
 def images(count: int) -> np.ndarray:
@@ -224,46 +212,6 @@ def test_layer_names_carry_where_they_are():
         assert [name for name in names if not pattern.fullmatch(name)] == []
 
 
-def test_every_exit_sees_every_image():
-    first, second = (
-        [np.asarray(logits) for logits in small()(images(2)[i : i + 1])]
-        for i in range(2)
-    )
-    for before, after in zip(first, second, strict=True):
-        assert np.abs(before - after).max() > 1e-3
-
-
-def test_inference_is_the_default():
-    batch = images(4)
-    for default, inference, training in zip(
-        small()(batch),
-        small()(batch, training=False),
-        small()(batch, training=True),
-        strict=True,
-    ):
-        np.testing.assert_array_equal(default, inference)
-        assert not np.allclose(default, training)
-
-
-def test_saved_model_gives_the_same_logits(tmp_path):
-    small().save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    batch = images(3)
-    for ours, theirs in zip(small()(batch), loaded(batch), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-
-
-def test_logits_stay_float32_in_mixed_precision():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = msdnet(**SMALL)
-    finally:
-        keras.config.set_dtype_policy(before)
-    assert {output.dtype for output in model.outputs} == {"float32"}
-    assert model.get_layer("base0_conv").compute_dtype == "bfloat16"
-
-
 def test_the_bridge_keeps_its_outputs_and_names():
     keras.utils.set_random_seed(1)
     # The stem with one kind of layer more.
@@ -279,12 +227,6 @@ def test_the_bridge_keeps_its_outputs_and_names():
         np.testing.assert_allclose(
             theirs_k.numpy(), np.asarray(ours_k), rtol=1e-4, atol=1e-5
         )
-
-
-def test_registered():
-    assert models.build("msdnet", **SMALL).count_params() == (
-        small().count_params()
-    )
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import re
 import keras
 import numpy as np
 import pytest
+import small_models
 
 from keras_dynamic import cost, models
 from keras_dynamic.models.ranet import ranet
@@ -23,17 +24,7 @@ PARAMS = {
 # Read off the paper's figure of the ImageNet model.
 IMAGENET = [429, 888, 1151, 1348, 2279, 2586, 3230, 3330]
 
-SMALL = {
-    "input_shape": (20, 20, 3),
-    "classes": 5,
-    "channels": 4,
-    "growth_rate": 4,
-    "step": 1,
-    "scales": (1, 2, 3),
-    "growth_factors": (2, 2, 1),
-    "bottleneck_factors": (2, 1, 1),
-    "head_width": 8,
-}
+SMALL = small_models.ARGUMENTS["ranet"]
 
 
 @functools.cache
@@ -43,10 +34,8 @@ def costs(name: str) -> tuple[cost.ExitCost, ...]:
         return cost.exit_costs(network.build(config.load(name), 0))
 
 
-@functools.cache
 def small() -> keras.Model:
-    keras.utils.set_random_seed(0)
-    return ranet(**SMALL)
+    return small_models.small("ranet")
 
 
 def images(count: int) -> np.ndarray:
@@ -179,47 +168,6 @@ def test_linear_growth_gives_block_b_b_steps():
     for block in range(4):
         assert f"sub1_block{block}_layer{block}_conv" in names
         assert f"sub1_block{block}_layer{block + 1}_conv" not in names
-
-
-def test_every_exit_sees_every_image():
-    first, second = (
-        [np.asarray(logits) for logits in small()(images(2)[i : i + 1])]
-        for i in range(2)
-    )
-    for before, after in zip(first, second, strict=True):
-        assert np.abs(before - after).max() > 1e-3
-
-
-def test_inference_is_the_default():
-    """A layer of Keras's own once switched all behind it to training."""
-    batch = images(4)
-    for default, inference, training in zip(
-        small()(batch),
-        small()(batch, training=False),
-        small()(batch, training=True),
-        strict=True,
-    ):
-        np.testing.assert_array_equal(default, inference)
-        assert not np.allclose(default, training)
-
-
-def test_saved_model_gives_the_same_logits(tmp_path):
-    small().save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    batch = images(3)
-    for ours, theirs in zip(small()(batch), loaded(batch), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-
-
-def test_logits_stay_float32_in_mixed_precision():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = ranet(**SMALL)
-    finally:
-        keras.config.set_dtype_policy(before)
-    assert {output.dtype for output in model.outputs} == {"float32"}
-    assert model.get_layer("base0_conv").compute_dtype == "bfloat16"
 
 
 @pytest.mark.parametrize(

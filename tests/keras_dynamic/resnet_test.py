@@ -5,16 +5,16 @@ import re
 import keras
 import numpy as np
 import pytest
+import small_models
 
-from keras_dynamic import cost, models
+from keras_dynamic import cost
 from keras_dynamic.models.resnet import resnet
 from pipeline import config, network
-from tflite import bridge
 
 # Parameters in millions, Table 6 of the paper. Its shortcuts have none.
 PARAMS = {20: 0.27, 32: 0.46, 44: 0.66, 56: 0.85, 110: 1.7}
 
-SMALL = {"input_shape": (16, 16, 3), "classes": 5, "blocks": 2}
+SMALL = small_models.ARGUMENTS["resnet"]
 
 
 def counted(model: keras.Model) -> cost.ExitCost:
@@ -31,10 +31,8 @@ def published(depth: int) -> keras.Model:
         )
 
 
-@functools.cache
 def small() -> keras.Model:
-    keras.utils.set_random_seed(0)
-    return resnet(**SMALL, widths=(4, 8))
+    return small_models.small("resnet")
 
 
 @pytest.mark.parametrize("depth", PARAMS)
@@ -101,7 +99,7 @@ def test_cifar_models_differ_in_their_classes_only(name):
 
 
 def test_stages_halve_the_map_at_their_first_block():
-    model = resnet(**SMALL, widths=(4, 8, 12))
+    model = resnet(**SMALL | {"widths": (4, 8, 12)})
     shapes = [
         model.get_layer(f"stage{stage}_block{block}_relu").output.shape[1:]
         for stage in range(3)
@@ -143,35 +141,6 @@ def test_a_block_is_relu_of_the_sum_of_input_and_convolutions():
     before, change, after = map(np.asarray, inner(batch))
     np.testing.assert_array_equal(after, np.maximum(before + change, 0))
     assert (before + change < 0).any()
-
-
-def test_logits_stay_float32_in_mixed_precision():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = resnet(**SMALL)
-    finally:
-        keras.config.set_dtype_policy(before)
-    assert model.output.dtype == "float32"
-    assert model.get_layer("stem_conv").compute_dtype == "bfloat16"
-
-
-def test_saved_model_and_legacy_model_give_the_same_logits(tmp_path):
-    small().save(tmp_path / "model.keras")
-    batch = np.random.default_rng(1).random((4, 16, 16, 3), np.float32)
-    ours = np.asarray(small()(batch))
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(loaded(batch), ours)
-    np.testing.assert_allclose(
-        bridge.to_tf_keras(small())(batch), ours, rtol=1e-5, atol=1e-5
-    )
-
-
-def test_registered():
-    arguments = {**SMALL, "widths": (4, 8)}
-    assert models.build("resnet", **arguments).count_params() == (
-        small().count_params()
-    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A trained model that an objective builds on."""
+"""A trained model, given or in a file."""
 
 import os
 import pathlib

@@ -1,0 +1,59 @@
+"""Small models of every family, for tests."""
+
+import functools
+
+import keras
+
+from keras_dynamic import models
+
+ARGUMENTS = {
+    "ranet": {
+        "input_shape": (20, 20, 3),
+        "classes": 5,
+        "channels": 4,
+        "growth_rate": 4,
+        "step": 1,
+        "scales": (1, 2, 3),
+        "growth_factors": (2, 2, 1),
+        "bottleneck_factors": (2, 1, 1),
+        "head_width": 8,
+    },
+    "msdnet": {
+        "input_shape": (16, 16, 3),
+        "classes": 5,
+        "channels": 4,
+        "growth_rate": 2,
+        "growth_factors": (1, 2, 2),
+        "bottleneck_factors": (1, 2, 2),
+        "blocks": 3,
+        "base": 2,
+        "step": 2,
+        "head_width": 8,
+    },
+    "resnet": {
+        "input_shape": (16, 16, 3),
+        "classes": 5,
+        "blocks": 2,
+        "widths": (4, 8),
+    },
+    "mobilenet_v2": {
+        "input_shape": (16, 16, 3),
+        "classes": 5,
+        "width": 0.25,
+        "downsampling": 8,
+    },
+    "mobilenet_v3": {
+        "input_shape": (16, 16, 3),
+        "classes": 5,
+        "size": "small",
+        "width": 0.25,
+        "downsampling": 8,
+    },
+}
+
+
+@functools.cache
+def small(family: str) -> keras.Model:
+    """The model of a family, always the same one."""
+    keras.utils.set_random_seed(0)
+    return models.build(family, **ARGUMENTS[family])
