@@ -55,6 +55,7 @@ def main() -> None:
     arguments = parser.parse_args()
     threads = max(1, os.cpu_count() // arguments.parallel)
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
+    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     common = {
         **_PROTOCOL,
         "train.epochs": arguments.epochs,

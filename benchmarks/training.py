@@ -6,7 +6,7 @@ Random images, batches of 64, SGD with momentum. Each measurement is a process
 of its own, and the variants take turns:
 
 - ours: the step that `keras-dynamic train` takes, on TensorFlow;
-- plain: the same without what the command line sets (oneDNN, malloc, Grappler);
+- plain: without what is set for it (oneDNN, malloc, Grappler, threads);
 - torch: the same graph in PyTorch (`training_torch.py`), if `--torch` names a
   Python that has it. It stands for the authors' code, whose layers it has.
 
@@ -131,10 +131,11 @@ def _train(variant: str, batch: int, exits: int) -> dict:
     from keras_dynamic import objectives, sgd, training
     from pipeline import allocation, tensorflow_settings
 
-    tf.config.threading.set_intra_op_parallelism_threads(_THREADS)
     if variant == "ours":
         allocation.keep_freed_memory()
-        tensorflow_settings.apply()
+        tensorflow_settings.apply(_THREADS)
+    else:
+        tf.config.threading.set_intra_op_parallelism_threads(_THREADS)
     imported = time.perf_counter()
     trainer = training.MultiExitTrainer(
         _model(exits), objectives.build("joint")

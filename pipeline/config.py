@@ -83,6 +83,9 @@ def default() -> ml_collections.ConfigDict:
     config.train.augmentation_options = ml_collections.ConfigDict()
     # A Keras dtype policy: "float32" or "mixed_bfloat16".
     config.train.precision = "float32"
+    # With at most so many cores TensorFlow runs each operation on one of them,
+    # several at once; otherwise each on all.
+    config.train.core_per_operation_up_to = 0
     # "best": the epoch of highest validation accuracy at the last exit.
     config.train.select = "best"
     # Batches between checkpoints within an epoch; 0: at its end only.

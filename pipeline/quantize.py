@@ -32,7 +32,7 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
     settings = config.quantize
     found = metrics.read(layout.metrics)
     keras.utils.set_random_seed(config.seed)
-    tensorflow_settings.apply()
+    tensorflow_settings.apply(config.train.core_per_operation_up_to)
     images = dataset.open_split(
         layout.data, "train", memory=config.memory_gib * 2**30
     )

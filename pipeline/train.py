@@ -30,6 +30,7 @@ from pipeline.layout import Layout
 # Not mixed_float16, which would need its loss scaled.
 _PRECISIONS = ("float32", "mixed_bfloat16")
 _SELECTIONS = ("best", "last")
+_LEAST = {"epochs": 1, "checkpoint_steps": 0, "core_per_operation_up_to": 0}
 
 
 def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
@@ -53,7 +54,7 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
     if keras.backend.backend() == "tensorflow":
         from pipeline import tensorflow_settings
 
-        tensorflow_settings.apply()
+        tensorflow_settings.apply(config.train.core_per_operation_up_to)
     data = manifest.read(layout.data)
     if empty := [split for split, n in data["counts"].items() if not n]:
         raise ValueError(
@@ -207,7 +208,7 @@ def _check(config):
                 f"`train.{name}` must be one of {', '.join(valid)}. "
                 f"Received: {name}={config.train[name]!r}"
             )
-    for name, least in (("epochs", 1), ("checkpoint_steps", 0)):
+    for name, least in _LEAST.items():
         if config.train[name] < least:
             raise ValueError(
                 f"`train.{name}` must be at least {least}. "
