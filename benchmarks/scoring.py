@@ -131,7 +131,7 @@ def _one(bundle: str, data: str, directory: pathlib.Path) -> Callable:
     def work() -> np.ndarray:
         with Harness(bundle) as harness:
             exits = [harness.classify(each).exit for each in _images(data)]
-            return np.bincount(exits, minlength=len(harness.bundle.segments))
+            return np.bincount(exits, minlength=len(harness.bundle.ends))
 
     return work
 
@@ -142,7 +142,7 @@ def _loop(bundle: str, data: str, directory: pathlib.Path) -> Callable:
     def work() -> np.ndarray:
         harness = BatchHarness(bundle, _BATCH)
         exits = harness.run(_images(data)).exits
-        return np.bincount(exits, minlength=len(harness.bundle.segments))
+        return np.bincount(exits, minlength=len(harness.bundle.ends))
 
     return work
 
