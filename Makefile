@@ -4,13 +4,28 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-flink flink-up flink-down lint install lock clean
+# A finished `run` whose bundle `make test-arm64` runs.
+WORKDIR ?= runs/demo
+
+.PHONY: demo test test-arm64 check-android test-flink flink-up flink-down lint install lock clean
 
 demo: $(STAMP)
 	$(BIN)/keras-dynamic run --config=ranet_digits --workdir=runs/demo
 
 test: $(STAMP)
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# The demo's bundle on emulated 64-bit Arm; docs/android.md.
+test-arm64: $(STAMP) $(WORKDIR)/bundle/manifest.json
+	bash tests/arm64/install.sh
+	WORKDIR=$(WORKDIR) $(BIN)/pytest -m arm64 -rP tests/arm64
+
+runs/demo/bundle/manifest.json: | $(STAMP)
+	$(MAKE) demo
+
+# Compiles the Kotlin class; needs Java 17 and Maven.
+check-android: $(STAMP)
+	bash examples/android/check.sh
 
 # Flink on this machine, two task slots; docs/flink.md.
 flink-up: $(STAMP)
@@ -43,4 +58,4 @@ lock:
 	  --python-version 3.11 --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) runs build *.egg-info
+	rm -rf $(VENV) runs build .arm64 .android *.egg-info

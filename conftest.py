@@ -9,10 +9,17 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("repository")
 
 
+# Of tests that need what Python packages do not bring.
+_ON_DEMAND = ("flink", "arm64")
+
+
 def pytest_collection_modifyitems(config, items):
-    """Leaves out the tests that need a cluster, unless `-m flink` asks."""
-    if "flink" in config.option.markexpr:
-        return
-    needy = [item for item in items if item.get_closest_marker("flink")]
+    """Leaves out what a make target of its own runs, unless `-m` asks."""
+    left_out = [
+        mark for mark in _ON_DEMAND if mark not in config.option.markexpr
+    ]
+    needy = [
+        item for item in items if any(map(item.get_closest_marker, left_out))
+    ]
     config.hook.pytest_deselected(items=needy)
     items[:] = [item for item in items if item not in needy]

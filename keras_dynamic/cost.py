@@ -10,6 +10,7 @@ import math
 import keras
 
 from keras_dynamic import graph
+from keras_dynamic.layers import BasisConv2D, BasisDepthwiseConv2D
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +19,8 @@ class ExitCost:
 
     Attributes:
         exit: Index of the exit.
-        madds: Multiply-adds of the convolutions and dense layers, per image.
+        madds: Multiply-adds of the convolutions and dense layers, per image;
+            combining a kernel from others counts as one per number of each.
         madds_paper: The same with the op counter of the MSDNet and RANet code:
             in addition one per ReLU element, one per pooled element, and one
             per bias of a dense layer. Normalisation, concatenation, resizing,
@@ -76,7 +78,13 @@ def exit_costs(model: keras.Model) -> tuple[ExitCost, ...]:
     return tuple(costs)
 
 
-_MOVING_STATISTICS = ("moving_mean", "moving_variance")
+def call_madds(node) -> int:
+    """Multiply-adds of one call of a layer (a Keras `Node`), per image."""
+    return _node_cost(node)[0]
+
+
+# Weights that count or average, and are not learned.
+_STATISTICS = ("moving_mean", "moving_variance", "seen")
 
 
 def _parameters(layer):
@@ -84,7 +92,7 @@ def _parameters(layer):
     return sum(
         math.prod(weight.shape)
         for weight in getattr(layer, "weights", ())
-        if weight.name not in _MOVING_STATISTICS
+        if weight.name not in _STATISTICS
     )
 
 
@@ -151,6 +159,9 @@ def _node_cost(node):
         return numbers * _positions(after), extra
     if isinstance(layer, _CONVOLUTIONS):
         return math.prod(layer.kernel.shape) * _positions(after), extra
+    if isinstance(layer, (BasisConv2D, BasisDepthwiseConv2D)):
+        bases, *kernel = layer.kernel.shape
+        return math.prod(kernel) * (bases + _positions(after)), extra
     if isinstance(layer, keras.layers.Dense):
         places = _positions(after)
         bias = layer.units * places if layer.use_bias else 0

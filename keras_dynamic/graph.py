@@ -1,7 +1,8 @@
 """Reading the graph of a functional model."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import keras
 
@@ -57,3 +58,43 @@ def exit_feature(output: keras.KerasTensor, exit: int) -> keras.KerasTensor:
         if exit_of(producer(tensor).operation.name) != exit:
             break
     return tensor
+
+
+def follow(
+    model: keras.Model,
+    inputs: Sequence[Any],
+    call: Callable[[keras.layers.Layer, Any], Any],
+) -> list:
+    """Goes through the graph of a functional model with other calls.
+
+    Args:
+        model: The model whose graph it is.
+        inputs: What stands for its inputs.
+        call: What stands for the call of one of its layers: a function of the
+            layer and its input, or list of inputs if there are several. For a
+            layer with several outputs it gives a list.
+
+    Returns:
+        What that gives for each of its outputs.
+    """
+    found = dict(zip(map(_key, model.inputs), inputs, strict=True))
+    for node in _calls_in_order(model):
+        given = [found[_key(tensor)] for tensor in node.input_tensors]
+        # Merging layers take a list, the others one tensor.
+        result = call(node.operation, given if len(given) > 1 else given[0])
+        results = result if isinstance(result, list) else [result]
+        found.update(zip(map(_key, node.outputs), results, strict=True))
+    return [found[_key(tensor)] for tensor in model.outputs]
+
+
+def _key(tensor):
+    history = tensor._keras_history
+    return history.operation.name, history.node_index, history.tensor_index
+
+
+def _calls_in_order(model):
+    """The layer calls of a functional model, each after what it needs."""
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            if node.input_tensors:
+                yield node

@@ -1,9 +1,11 @@
 """Fails when quantization cost accuracy or the chain is not the model."""
 
 import ml_collections
+import numpy as np
 from absl import logging
 
-from pipeline import augmentation, dataset, metrics
+from keras_dynamic import exits
+from pipeline import augmentation, dataset, metrics, predictions
 from pipeline.layout import Layout
 from tflite import gate
 from tflite.harness import Harness
@@ -30,17 +32,20 @@ def check(config: ml_collections.ConfigDict, layout: Layout) -> None:
     causes = gate.accuracy_losses(found["exits"], config.check.max_points)
     causes += gate.float_operators(model)
     with Harness(str(layout.bundle)) as harness:
-        mismatches = gate.mismatches(harness, Unsplit(model), images)
+        compared = gate.compare(harness, Unsplit(model), images)
+        if harness.bundle.gated:
+            logits = predictions.load(layout.predictions, "test").logits
+            _note_madds(found, compared.madds, logits)
     found["chain"] = {
         **found.get("chain", {}),
         "samples": len(images),
-        "mismatches": mismatches,
+        "mismatches": compared.mismatches,
     }
     metrics.write(layout.metrics, found)
-    if mismatches:
+    if compared.mismatches:
         causes.append(
-            f"the chain differs from the unsplit model in {mismatches} logits "
-            f"on {len(images)} test images"
+            f"the chain differs from the unsplit model in "
+            f"{compared.mismatches} logits on {len(images)} test images"
         )
     if causes:
         raise CheckFailed("check failed: " + "; ".join(causes))
@@ -50,3 +55,24 @@ def check(config: ml_collections.ConfigDict, layout: Layout) -> None:
         config.check.max_points,
         len(images),
     )
+
+
+def _note_madds(found: dict, madds: np.ndarray, logits: np.ndarray) -> None:
+    """Notes what the gates left to do, of the test images.
+
+    Args:
+        found: The metrics. Each exit gets `dynamic_madds`; those of a policy
+            replace the estimate without gates.
+        madds: Up to each exit, [N, K].
+        logits: Of the same images, [K, N, C].
+    """
+    for row, values in zip(found["exits"], madds.T, strict=True):
+        row["dynamic_madds"] = {
+            "mean": float(values.mean()),
+            "std": float(values.std()),
+            "min": int(values.min()),
+            "max": int(values.max()),
+        }
+    for row in found["routed"]:
+        taken = exits.Policy.from_dict(row["parameters"]).route(logits)
+        row["mean_madds"] = float(madds[np.arange(len(taken)), taken].mean())

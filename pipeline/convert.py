@@ -21,7 +21,7 @@ from pipeline import (
 from pipeline import metrics as metrics_lib
 from pipeline.layout import Layout
 from pipeline.predictions import Predictions
-from tflite import bundle, metadata, split, unsplit
+from tflite import bundle, metadata, operations, split, unsplit
 from tflite import convert as tflite_convert
 
 _VERSIONS = (
@@ -59,7 +59,7 @@ def convert(config: ml_collections.ConfigDict, layout: Layout) -> None:
     )
     metrics["routed"] = routed
     _log_policy(policy, routed)
-    _write_bundle(config, layout, model, labels, policy, metrics["exits"])
+    _write_bundle(config, layout, model, labels, policy)
     tables.publish(layout, metrics)
     metrics_lib.write(layout.metrics, metrics)
 
@@ -77,28 +77,42 @@ def predict(
     return Predictions(images.labels, np.stack(logits, axis=1))
 
 
-def _write_bundle(config, layout, model, labels, policy, rows):
-    cut = split.split(model, [f"exit_{k}" for k in range(len(rows))])
+def _write_bundle(config, layout, model, labels, policy):
+    exits = policy.exits
+    cut = split.split(model, [f"exit_{k}" for k in range(exits)])
     segments = []
-    for segment in cut:
+    for place, segment in enumerate(cut):
         described = metadata.attach(
             segment.model,
-            name=f"{config.name} exit {segment.exit}",
-            description=_description(segment.exit, len(rows)),
+            name=(
+                f"{config.name} segment {place}"
+                if segment.exit is None
+                else f"{config.name} exit {segment.exit}"
+            ),
+            description=_description(segment, len(cut), exits),
             labels=labels,
             logits_name=segment.output,
             image_name=unsplit.IMAGE,
             version=importlib.metadata.version("keras-dynamic"),
         )
-        segments.append((described, segment.inputs, segment.outputs))
+        counted = operations.count(segment.model)
+        segments.append(
+            bundle.Part(
+                described,
+                segment.inputs,
+                segment.outputs,
+                exit=segment.exit,
+                madds=counted.madds,
+                params=counted.params,
+                gate=segment.gate,
+            )
+        )
     size = config.model.size
     with workdir.published(layout.bundle) as stage:
         bundle.write(
             str(stage),
             name=config.name,
             segments=segments,
-            madds=_differences([row["madds"] for row in rows]),
-            params=_differences([row["params"] for row in rows]),
             labels=labels,
             input=bundle.InputFacts(shape=(size, size, config.data.channels)),
             policy=policy,
@@ -114,20 +128,15 @@ def _write_bundle(config, layout, model, labels, policy, rows):
         )
 
 
-def _description(exit: int, exits: int) -> str:
-    if exits == 1:
+def _description(segment: split.Segment, segments: int, exits: int) -> str:
+    if segments == 1:
         return "An image classifier."
+    what = "Part" if segment.exit is None else f"Exit {segment.exit} of {exits}"
+    unless = "" if segment.gate is None else ", unless its gate is 0"
     return (
-        f"Exit {exit} of {exits} of an early-exit image classifier; runs after "
-        "the segments before it."
+        f"{what} of an early-exit image classifier; runs after the segments "
+        f"before it{unless}."
     )
-
-
-def _differences(cumulative: list[int]) -> list[int]:
-    return [
-        value - before
-        for before, value in zip([0, *cumulative], cumulative, strict=False)
-    ]
 
 
 def _log_policy(policy: exits.Policy, routed: list[dict]) -> None:

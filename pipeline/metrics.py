@@ -9,12 +9,15 @@ measured yet is absent. The fields:
                of auroc (null if all answers are right, or all wrong), aurc,
                excess_aurc, calibration_accuracy, temperature,
                temperature_status, nll_before, nll_after (see
-               keras_dynamic.exits.ranking, .temperature)
+               keras_dynamic.exits.ranking, .temperature). With gates also
+               dynamic_madds {mean, std, min, max}, what the chain ran up to
+               the exit of each test image
     curves     {float, int8} of {anytime, budgeted_batch}: area, points of
                target (exit, or q), madds (mean), accuracy, calibration_madds,
                calibration_accuracy (see keras_dynamic.exits.curves)
-    routed     per policy: policy, target, accuracy, mean_madds,
-               mean_latency_ms, exit_shares, bundle (whether it ships), status
+    routed     per policy: policy, target, accuracy, mean_madds
+               (with gates, once checked, of what ran), mean_latency_ms,
+               exit_shares, bundle (whether it ships), status
                (as its rule reports), parameters (see keras_dynamic.exits)
     chain      samples, mismatches, overhead (chain p50 / unsplit p50)
     segment_latency_ms, unsplit_latency_ms, chain_latency_ms,

@@ -11,6 +11,7 @@ runs, so it can also be staged as a template.
 """
 
 import dataclasses
+import itertools
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -258,24 +259,23 @@ def _finish(
 def _summary(bundle, counts: dict) -> dict:
     """Returns what PREFIX-summary.json holds, apart from the files."""
     rows = [
-        counts["exits"].get(exit, (0, 0, 0))
-        for exit in range(len(bundle.segments))
+        counts["exits"].get(exit, (0, 0, 0)) for exit in range(len(bundle.ends))
     ]
     images, labelled, right = map(sum, zip(*rows, strict=True))
-    exits, madds = [], 0
-    for facts, (here, known, correct) in zip(
-        bundle.segments, rows, strict=True
-    ):
-        madds += facts.madds
-        exits.append(
-            {
-                "exit": facts.exit,
-                "images": here,
-                "share": here / images if images else 0.0,
-                "madds": madds,
-                **({"accuracy": correct / known} if known else {}),
-            }
+    # Up to each exit, if no gate skips a segment.
+    madds = list(itertools.accumulate(each.madds for each in bundle.segments))
+    exits = [
+        {
+            "exit": exit,
+            "images": here,
+            "share": here / images if images else 0.0,
+            "madds": madds[end],
+            **({"accuracy": correct / known} if known else {}),
+        }
+        for exit, (end, (here, known, correct)) in enumerate(
+            zip(bundle.ends, rows, strict=True)
         )
+    ]
     return {
         "format_version": FORMAT_VERSION,
         "bundle": bundle.name,

@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_dynamic.exits import confidence
 from keras_dynamic.exits import policy as policies
-from tflite import bundle, interpreter
+from tflite import bundle, interpreter, stages
 from tflite.harness import Harness
 
 # Rows of its first batch that a segment also runs one by one.
@@ -31,7 +31,7 @@ class Results:
         exits: Where each image stopped, from 0, int64 [N].
         probabilities: Of every class, float64 [N, C], at the temperature of
             the exit.
-        madds: Multiply-adds of all segments that the image ran, int64 [N].
+        madds: Multiply-adds of all segments that each image ran, int64 [N].
     """
 
     classes: np.ndarray
@@ -53,9 +53,12 @@ class BatchHarness:
     be resized, or whose first batch gives other bits than its images do one
     by one (an operator that mixes them), runs one image at a time.
 
-    Memory does not grow with the number of images: before each segment wait
-    fewer than two batches. What is left for a segment at the end is a smaller
-    batch, without padding.
+    A segment with a gate runs those images of a batch whose gate is not 0, in
+    a smaller batch; they do not wait for others, as all go on together.
+
+    Memory does not grow with the number of images: behind each exit wait fewer
+    than two batches. What is left for a segment at the end is a smaller batch,
+    without padding.
 
     Measured on the six-exit RANet for CIFAR-10, int8, x86-64, one thread, CPU
     time: a segment's kernels take the same time per image in batches of 1 to
@@ -92,10 +95,13 @@ class BatchHarness:
         # Loads and checks every segment, and how each fits those before it.
         self._harness.logits(np.zeros(self.bundle.input.shape, np.uint8))
         self._segments = [
-            _Segment(self.bundle.model(facts.exit), facts, threads)
-            for facts in self.bundle.segments
+            _Segment(self.bundle.model(place), facts, threads)
+            for place, facts in enumerate(self.bundle.segments)
         ]
-        self._madds = np.cumsum([facts.madds for facts in self.bundle.segments])
+        self._wanted = _wanted(self.bundle.segments)
+        self._zeros: dict[str, int] = {}
+        for segment in self._segments:
+            self._zeros |= segment.zeros
 
     def run(
         self, images: np.ndarray, policy: policies.Policy | None = None
@@ -112,31 +118,27 @@ class BatchHarness:
                 different number of exits.
         """
         policy = policy or self.bundle.policy
-        exits = len(self.bundle.segments)
+        exits = len(self.bundle.ends)
         if policy.exits != exits:
             raise ValueError(
                 f"`policy` must have {exits} exits, as the bundle has. "
                 f"Received: {policy.exits}"
             )
         self._check(images)
-        stops = np.full(len(images), -1)
-        classes = len(self.bundle.labels)
-        probabilities = np.empty((len(images), classes))
-        states = policy.begin(len(images))
+        found = _Findings(policy, len(images), len(self.bundle.labels))
         stream = self._batches(images)
-        for exit in range(exits):
-            run = functools.partial(
-                self._survivors, exit, policy, states, stops, probabilities
-            )
-            stream = map(run, _regrouped(stream, self._batch_size))
+        for place, facts in enumerate(self.bundle.segments):
+            stream = map(functools.partial(self._advance, place, found), stream)
+            if facts.exit is not None:
+                stream = _regrouped(stream, self._batch_size)
         # The last segment asks those before it for images; none survives it.
         for _ in stream:
             pass
         return Results(
-            classes=probabilities.argmax(axis=1),
-            exits=stops,
-            probabilities=probabilities,
-            madds=self._madds[stops],
+            classes=found.probabilities.argmax(axis=1),
+            exits=found.stops,
+            probabilities=found.probabilities,
+            madds=found.madds,
         )
 
     def _check(self, images: np.ndarray) -> None:
@@ -167,47 +169,77 @@ class BatchHarness:
                 values = (pixels ^ 0x80).view(np.int8)
             yield _Batch(np.arange(start, start + len(pixels)), {name: values})
 
-    def _survivors(
-        self,
-        exit: int,
-        policy: policies.Policy,
-        states: np.ndarray,
-        stops: np.ndarray,
-        probabilities: np.ndarray,
-        batch: "_Batch",
+    def _advance(
+        self, place: int, found: "_Findings", batch: "_Batch"
     ) -> "_Batch":
-        """Runs one segment; returns the images that go on, perhaps none.
+        """Runs one segment; returns the images that go on, perhaps none."""
+        segment, rows = self._segments[place], batch.rows
+        facts = segment.facts
+        runs = self._runs(facts, batch)
+        tensors = {**batch.tensors, **segment.run(batch.tensors, runs)}
+        found.madds[rows[runs]] += facts.madds
+        leaves = np.zeros(len(rows), bool)
+        if facts.exit is not None and found.policy.looks_at(facts.exit):
+            values = confidence.softmax(
+                self._harness.dequantize(facts.exit, tensors[facts.outputs[0]]),
+                found.policy.temperatures[facts.exit],
+            )
+            leaves = found.take(facts.exit, rows, values)
+        wanted = {name: tensors[name] for name in self._wanted[place]}
+        after = _Batch(rows, wanted)
+        return after.take(~leaves) if leaves.any() else after
+
+    def _runs(self, facts: bundle.SegmentFacts, batch: "_Batch") -> np.ndarray:
+        """Says for which images a segment runs, booleans [B]."""
+        if facts.gate is None:
+            return np.ones(len(batch.rows), bool)
+        gates = batch.tensors[facts.gate].reshape(len(batch.rows))
+        return gates != self._zeros[facts.gate]
+
+
+class _Findings:
+    """What is known of N images so far; arrays as in `Results`.
+
+    Attributes:
+        policy: When to stop.
+        stops: [N], -1 for an image that has not stopped.
+        probabilities: [N, C], of those that have.
+        madds: [N].
+    """
+
+    def __init__(self, policy: policies.Policy, images: int, classes: int):
+        self.policy = policy
+        self.stops = np.full(images, -1)
+        self.probabilities = np.empty((images, classes))
+        self.madds = np.zeros(images, np.int64)
+        self._states = policy.begin(images)
+
+    def take(
+        self, exit: int, rows: np.ndarray, probabilities: np.ndarray
+    ) -> np.ndarray:
+        """Returns which of the images `rows` stop at an exit, booleans [B].
 
         Args:
-            exit: Number of the segment.
-            policy: When to stop.
-            states: [N, M], what it keeps of the images; brought up to date.
-            stops: [N], gets the exit of the images that stop here.
-            probabilities: [N, C], gets theirs.
-            batch: Images that got here.
+            exit: Its number.
+            rows: Images that got there, [B].
+            probabilities: What the exit says of them, [B, C].
         """
-        found = self._segments[exit].run(batch.tensors)
-        leaves = np.zeros(len(batch.rows), bool)
-        if policy.looks_at(exit):
-            logits = found[self.bundle.segments[exit].outputs[0]]
-            values = confidence.softmax(
-                self._harness.dequantize(exit, logits),
-                policy.temperatures[exit],
-            )
-            leaves, states[batch.rows] = policy.step(
-                exit, values, states[batch.rows]
-            )
-            stops[batch.rows[leaves]] = exit
-            probabilities[batch.rows[leaves]] = values[leaves]
-        tensors = {**batch.tensors, **found}
-        wanted = {name: tensors[name] for name in self._wanted_after(exit)}
-        return _Batch(batch.rows, wanted).take(~leaves)
+        leaves, self._states[rows] = self.policy.step(
+            exit, probabilities, self._states[rows]
+        )
+        self.stops[rows[leaves]] = exit
+        self.probabilities[rows[leaves]] = probabilities[leaves]
+        return leaves
 
-    def _wanted_after(self, exit: int) -> set[str]:
-        """Names of the tensors so far that later segments read."""
-        later = self.bundle.segments[exit + 1 :]
-        read = {name for facts in later for name in facts.inputs}
-        return read.difference(*(facts.outputs for facts in later))
+
+def _wanted(segments: Sequence[bundle.SegmentFacts]) -> list[set[str]]:
+    """Names the tensors so far that later segments need, for each segment."""
+    wanted, names = [], set()
+    for facts in reversed(segments):
+        wanted.append(set(names))
+        names.difference_update(facts.outputs)
+        names.update(facts.inputs, {facts.gate} - {None})
+    return wanted[::-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,15 +295,43 @@ class _Segment:
     """A segment in an interpreter of its own, resized to what it is given."""
 
     def __init__(self, model: bytes, facts: bundle.SegmentFacts, threads: int):
+        self.facts = facts
         self._interpreter = interpreter.load(model, threads)
         runner = self._interpreter.get_signature_runner()
+        outputs = runner.get_output_details()
         self._inputs = _indices(runner.get_input_details(), facts.inputs)
-        self._outputs = _indices(runner.get_output_details(), facts.outputs)
+        self._outputs = _indices(outputs, facts.outputs)
+        self._details = {name: outputs[name] for name in facts.outputs}
+        self.zeros = {
+            name: stages.zero(each) for name, each in self._details.items()
+        }
         self._size = 1
         self._takes_batches: bool | None = None
 
-    def run(self, tensors: Tensors) -> Tensors:
-        """Returns the outputs, [B, ...] each, of inputs [B, ...] by name."""
+    def run(self, tensors: Tensors, runs: np.ndarray) -> Tensors:
+        """Returns the outputs, [B, ...] each; zeros where it is not run.
+
+        Args:
+            tensors: Among them its inputs, [B, ...] each, by name.
+            runs: For which images it is run, booleans [B].
+        """
+        if runs.all():
+            return self._run(tensors)
+        found = {
+            name: np.full(
+                (len(runs), *details["shape"][1:]),
+                self.zeros[name],
+                details["dtype"],
+            )
+            for name, details in self._details.items()
+        }
+        if runs.any():
+            some = {name: tensors[name][runs] for name in self._inputs}
+            for name, values in self._run(some).items():
+                found[name][runs] = values
+        return found
+
+    def _run(self, tensors: Tensors) -> Tensors:
         if self._takes_batches is None:
             self._takes_batches = self._compare(tensors)
         if self._takes_batches:

@@ -5,14 +5,12 @@ as a list of layers and calls, each layer is made again in `tf_keras`, called
 along the same connections, and given the same weights.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
 import keras
 import numpy as np
 import tf_keras
 
 from keras_dynamic import layers
+from keras_dynamic.graph import follow
 from tflite import counterparts, hard_sigmoid
 
 # Per layer class: the arguments that mean the same in both. What a class here
@@ -54,6 +52,7 @@ SUPPORTED = {
     ),
     "Dropout": ("rate",),
     "Flatten": (),
+    "Gate": (),
     "GlobalAveragePooling2D": ("keepdims",),
     "MaxPooling2D": ("pool_size", "strides", "padding"),
     "Multiple": ("factor", "learned"),
@@ -72,7 +71,8 @@ class UnsupportedLayerError(ValueError):
 def to_tf_keras(model: keras.Model) -> tf_keras.Model:
     """Translates a Keras 3 functional model into a tf_keras one.
 
-    `GradientScale` is left out: it changes nothing outside of training.
+    `GradientScale` is left out: it changes nothing outside of training. So is
+    `Progress`, but for its second output where that is one of the model's.
 
     Args:
         model: A functional model whose layers are all in `SUPPORTED`.
@@ -90,6 +90,8 @@ def to_tf_keras(model: keras.Model) -> tf_keras.Model:
     def call(layer, inputs):
         if isinstance(layer, layers.GradientScale):
             return inputs
+        if isinstance(layer, layers.Progress):
+            return [inputs, counterparts.Progress(name=layer.name)(inputs)]
         if layer.name not in legacy:
             legacy[layer.name] = _legacy_layer(layer)
         return legacy[layer.name](inputs)
@@ -113,45 +115,6 @@ def legacy_inputs(model: keras.Model) -> list:
         )
         for tensor in model.inputs
     ]
-
-
-def follow(
-    model: keras.Model,
-    inputs: Sequence[Any],
-    call: Callable[[keras.layers.Layer, Any], Any],
-) -> list:
-    """Goes through the graph of a functional model with other calls.
-
-    Args:
-        model: The model whose graph it is.
-        inputs: What stands for its inputs.
-        call: What stands for the call of one of its layers: a function of the
-            layer and its input, or list of inputs if there are several.
-
-    Returns:
-        What that gives for each of its outputs.
-    """
-    found = dict(zip(map(_key, model.inputs), inputs, strict=True))
-    for node in _calls_in_order(model):
-        given = [found[_key(tensor)] for tensor in node.input_tensors]
-        # Merging layers take a list, the others one tensor.
-        found[_key(node.outputs[0])] = call(
-            node.operation, given if len(given) > 1 else given[0]
-        )
-    return [found[_key(tensor)] for tensor in model.outputs]
-
-
-def _key(tensor):
-    history = tensor._keras_history
-    return history.operation.name, history.node_index, history.tensor_index
-
-
-def _calls_in_order(model):
-    """The layer calls of a functional model, each after what it needs."""
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        for node in model._nodes_by_depth[depth]:
-            if node.input_tensors:
-                yield node
 
 
 def _legacy_layer(layer):

@@ -47,3 +47,32 @@ class Bias(tf_keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """`inputs` with the numbers added."""
         return inputs + self.bias
+
+
+class Gate(tf_keras.layers.Layer):
+    """`keras_dynamic.layers.Gate`.
+
+    Quantized it gives its input. The int8 numbers of the range [0, 1] hold
+    nothing else, so that all that runs is the layer before it.
+    """
+
+    def __init__(self, quantized: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.quantized = quantized
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The clamped score."""
+        return inputs if self.quantized else tf.clip_by_value(inputs, 0.0, 1.0)
+
+    def get_config(self) -> dict:
+        """The layer's argument."""
+        return {**super().get_config(), "quantized": self.quantized}
+
+
+class Progress(tf_keras.layers.Layer):
+    """The second output of `keras_dynamic.layers.Progress`, at its end: 1."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """A scalar."""
+        del inputs
+        return tf.ones(())

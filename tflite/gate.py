@@ -1,5 +1,6 @@
 """What a CI must notice about a quantized, split model."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -36,20 +37,33 @@ def float_operators(model: bytes) -> list[str]:
     return int8.exceptions(model)
 
 
-def mismatches(
+@dataclasses.dataclass(frozen=True, eq=False)
+class Comparison:
+    """The chain beside the model that it was cut from, on N images.
+
+    Attributes:
+        mismatches: Logits, of any exit and image, that differ.
+        madds: Multiply-adds that the chain ran up to each exit, int64 [N, K].
+    """
+
+    mismatches: int
+    madds: np.ndarray
+
+
+def compare(
     harness: Harness, unsplit: Unsplit, images: Iterable[np.ndarray]
-) -> int:
-    """Counts the logits in which the chain differs from the unsplit model.
+) -> Comparison:
+    """Runs both on images, one at a time.
 
     Args:
         harness: The chain, run to the last exit for each image.
         unsplit: The model it was cut from.
         images: uint8 [H, W, C] each.
     """
-    count = 0
+    mismatches, madds = 0, []
     for image in images:
-        for ours, theirs in zip(
-            harness.logits(image), unsplit.logits(image), strict=True
-        ):
-            count += int(np.sum(ours != theirs))
-    return count
+        found = list(harness.exits(image))
+        for ours, theirs in zip(found, unsplit.logits(image), strict=True):
+            mismatches += int(np.sum(ours.logits != theirs))
+        madds.append([reached.madds for reached in found])
+    return Comparison(mismatches, np.cumsum(madds, axis=-1, dtype=np.int64))

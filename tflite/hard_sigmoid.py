@@ -12,6 +12,8 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
+from tflite.fixed_range import FixedRange
+
 _CLIP, _SHIFT = 6.0, 3.0
 
 
@@ -27,27 +29,6 @@ class HardSigmoid(tf_keras.layers.Layer):
         clipped = self.activation(inputs + _SHIFT, max_value=_CLIP)
         # Not a division, which the converter leaves in float.
         return clipped * (1.0 / _CLIP)
-
-
-class FixedRange(tfmot.quantization.keras.quantizers.Quantizer):
-    """Fake quantization of values in [0, limit], with nothing to learn."""
-
-    def __init__(self, limit: float):
-        self.limit = limit
-
-    def build(self, tensor_shape, name, layer) -> dict:
-        """No variables."""
-        return {}
-
-    def __call__(self, inputs, training, weights, **kwargs) -> tf.Tensor:
-        """The nearest of 256 values."""
-        return tf.quantization.fake_quant_with_min_max_args(
-            inputs, 0.0, self.limit
-        )
-
-    def get_config(self) -> dict:
-        """The arguments."""
-        return {"limit": self.limit}
 
 
 class HardSigmoidQuantizeConfig(tfmot.quantization.keras.QuantizeConfig):

@@ -3,16 +3,16 @@
 Needs numpy and a TensorFlow Lite interpreter, nothing else.
 """
 
-import ctypes
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from keras_dynamic.exits import confidence
 from keras_dynamic.exits import policy as policies
-from tflite import bundle, flatbuffer, interpreter
+from tflite import bundle, stages
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,12 @@ class Result:
         label: Its name.
         probabilities: Of every class, float64 [C], at the exit's temperature.
         exit: Where the image stopped, from 0.
-        segment_ms: Milliseconds spent in each segment that ran, exit + 1 of
-            them: copying its inputs, running it, and reading its logits.
-            Loading a segment, at its first use, is not counted.
+        segment_ms: Milliseconds spent in each segment up to the exit's:
+            copying its inputs, running it, and reading its logits; 0.0 if a
+            gate skipped it. Loading a segment, at its first use, is not
+            counted.
+        ran: Whether each of these segments ran.
+        madds: Multiply-adds of those that did.
     """
 
     index: int
@@ -34,29 +37,31 @@ class Result:
     probabilities: np.ndarray
     exit: int
     segment_ms: tuple[float, ...]
+    ran: tuple[bool, ...]
+    madds: int
 
 
-@dataclass(frozen=True)
-class _Stage:
-    """A loaded segment; all its tensors resolved to indices.
+class Reached(NamedTuple):
+    """An exit that an image got to.
 
     Attributes:
-        interpreter: Holds the segment.
-        feeds: For each input its memory, and the memory of what goes there.
-        outputs: Details of each output, by name.
-        logits: Details of the exit's output.
-        logits_memory: Where they are after a run, [1, C].
+        logits: As the segment gives them, [C].
+        segment_ms: As in `Result`, of the segments since the exit before.
+        ran: Whether each of these ran.
+        madds: Multiply-adds of those that did.
     """
 
-    interpreter: object
-    feeds: tuple[tuple[np.ndarray, np.ndarray], ...]
-    outputs: dict[str, dict]
-    logits: dict
-    logits_memory: np.ndarray
+    logits: np.ndarray
+    segment_ms: tuple[float, ...]
+    ran: tuple[bool, ...]
+    madds: int
 
 
 class Harness:
     """Runs the segments of a bundle, one image at a time.
+
+    A segment with a gate runs only where the gate is not 0; else whatever
+    reads its outputs gets zeros.
 
     The manifest, the labels and the first segment are read and checked at
     once; a later segment when an image first gets there. Use as a context
@@ -79,7 +84,8 @@ class Harness:
         self.bundle = bundle.read(directory)
         self._to_the_end = policies.last_exit(self.bundle.policy.temperatures)
         self._threads = threads
-        self._stages: list[_Stage] = []
+        self._stages: list[stages.Stage] = []
+        self._ends = self.bundle.ends
         facts = self.bundle.input
         # The image as the first segment takes it, written over by each one.
         self._image = np.zeros((1, *facts.shape), facts.dtype)
@@ -110,19 +116,22 @@ class Harness:
                 different number of exits.
         """
         policy = policy or self._to_the_end
-        if policy.exits != len(self.bundle.segments):
+        if policy.exits != len(self._ends):
             raise ValueError(
-                f"`policy` must have {len(self.bundle.segments)} exits, as "
-                f"the bundle has. Received: {policy.exits}"
+                f"`policy` must have {len(self._ends)} exits, as the bundle "
+                f"has. Received: {policy.exits}"
             )
-        spent = []
+        spent, ran, madds = [], [], 0
         state = policy.begin()
-        for exit, (logits, milliseconds) in enumerate(self.exits(image)):
-            spent.append(milliseconds)
+        for exit, reached in enumerate(self.exits(image)):
+            spent += reached.segment_ms
+            ran += reached.ran
+            madds += reached.madds
             if not policy.looks_at(exit):
                 continue
             probabilities = confidence.softmax(
-                self.dequantize(exit, logits), policy.temperatures[exit]
+                self.dequantize(exit, reached.logits),
+                policy.temperatures[exit],
             )
             leaves, state = policy.step(exit, probabilities, state)
             if leaves:
@@ -134,15 +143,17 @@ class Harness:
             probabilities=probabilities,
             exit=exit,
             segment_ms=tuple(spent),
+            ran=tuple(ran),
+            madds=madds,
         )
 
     def logits(self, image: np.ndarray) -> list[np.ndarray]:
-        """Runs every segment and returns each exit's logits as they are.
+        """Runs to the last exit and returns each one's logits as they are.
 
         Returns:
             K arrays [C], int8 if the model is quantized; see `dequantize`.
         """
-        return [logits for logits, _ in self.exits(image)]
+        return [reached.logits for reached in self.exits(image)]
 
     def dequantize(self, exit: int, logits: np.ndarray) -> np.ndarray:
         """Returns the numbers that an exit's logits stand for.
@@ -154,13 +165,14 @@ class Harness:
         Returns:
             float64 [..., C].
         """
-        scale, zero_point = self._stage(exit).logits["quantization"]
+        details = self._stage(self._ends[exit]).logits.details
+        scale, zero_point = details["quantization"]
         if not scale:  # A float model.
             return logits.astype(np.float64)
         return scale * (logits.astype(np.float64) - zero_point)
 
-    def exits(self, image: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
-        """Yields each exit's logits and milliseconds, running it only then.
+    def exits(self, image: np.ndarray) -> Iterator[Reached]:
+        """Yields one exit after another, running its segments only then.
 
         This is anytime prediction: stop asking, and no more work is done.
 
@@ -172,14 +184,38 @@ class Harness:
         """
         self._put(image)
         loaded = self._stages
-        for exit in range(len(self.bundle.segments)):
-            stage = loaded[exit] if exit < len(loaded) else self._stage(exit)
+        ran, spent = [True], []  # The image is there.
+        madds = first = 0
+        for place in range(len(self.bundle.segments)):
+            stage = loaded[place] if place < len(loaded) else self._stage(place)
+            gate = stage.gate
+            if gate is not None and not (
+                ran[gate.origin] and gate.memory.item() != gate.zero
+            ):
+                ran.append(False)
+                spent.append(0.0)
+                continue
             start = time.perf_counter()
-            for target, source in stage.feeds:
-                np.copyto(target, source)
-            stage.interpreter.invoke()
-            logits = stage.logits_memory[0].copy()
-            yield logits, 1e3 * (time.perf_counter() - start)
+            for memory, view, source in stage.feeds:
+                if ran[source.origin]:
+                    view[:] = source.view
+                else:
+                    memory.fill(source.zero)
+            stage.run()
+            madds += stage.madds
+            ran.append(True)
+            if stage.logits is None:
+                spent.append(1e3 * (time.perf_counter() - start))
+                continue
+            logits = stage.logits.memory[0].copy()
+            spent.append(1e3 * (time.perf_counter() - start))
+            yield Reached(
+                logits,
+                tuple(spent[first:]),
+                tuple(ran[first + 1 :]),
+                madds,
+            )
+            madds, first = 0, place + 1
 
     def _put(self, image: np.ndarray) -> None:
         facts = self.bundle.input
@@ -200,99 +236,24 @@ class Harness:
             # Flipping the top bit of a byte subtracts 128.
             np.bitwise_xor(image, 0x80, out=self._image[0].view(np.uint8))
 
-    def _stage(self, exit: int) -> _Stage:
-        while len(self._stages) <= exit:
-            self._stages.append(self._load(len(self._stages)))
-        return self._stages[exit]
-
-    def _load(self, exit: int) -> _Stage:
-        """Reads, checks and loads a segment; those before it are loaded."""
-        facts = self.bundle.segments[exit]
-        model = self.bundle.model(exit)
-        flatbuffer.verify(model, facts.file)
-        try:
-            loaded = interpreter.load(model, self._threads)
-        except interpreter.Refused as error:
-            raise bundle.InvalidBundle(f"`{facts.file}`: {error}") from error
-        if len(loaded.get_signature_list()) != 1:
-            raise bundle.InvalidBundle(
-                f"`{facts.file}` must have one signature. "
-                f"Received: {list(loaded.get_signature_list())}"
+    def _stage(self, place: int) -> stages.Stage:
+        """Loads the segments up to one, if they are not; returns the last."""
+        while len(self._stages) <= place:
+            self._stages.append(
+                stages.load(
+                    self.bundle,
+                    len(self._stages),
+                    self._sources(),
+                    threads=self._threads,
+                )
             )
-        # The runner itself copies every output at each call: only the names
-        # are taken from it.
-        runner = loaded.get_signature_runner()
-        inputs = runner.get_input_details()
-        outputs = runner.get_output_details()
-        _check_names(facts.file, "inputs", facts.inputs, inputs)
-        _check_names(facts.file, "outputs", facts.outputs, outputs)
-        feeds = []
-        for name in facts.inputs:
-            source, memory = self._source(name)
-            _check_match(facts.file, name, inputs[name], source)
-            feeds.append((_memory(loaded, inputs[name]), memory))
-        logits = outputs[facts.outputs[0]]
-        if tuple(logits["shape"]) != (1, len(self.bundle.labels)):
-            raise bundle.InvalidBundle(
-                f"`{facts.file}` must give one logit for each of "
-                f"{len(self.bundle.labels)} labels. "
-                f"Received: shape {tuple(logits['shape'])}"
-            )
-        return _Stage(
-            loaded, tuple(feeds), outputs, logits, _memory(loaded, logits)
-        )
+        return self._stages[place]
 
-    def _source(self, name: str) -> tuple[dict, np.ndarray]:
-        """Returns the details of a tensor and the memory it is in."""
+    def _sources(self) -> dict[str, stages.Source]:
+        """What the next segment may read: the image, and the outputs so far."""
+        [name] = self.bundle.segments[0].inputs
+        facts = self.bundle.input
+        sources = {name: stages.image_source(self._image, facts)}
         for stage in self._stages:
-            if name in stage.outputs:
-                details = stage.outputs[name]
-                return details, _memory(stage.interpreter, details)
-        facts, image = self.bundle.input, self._image
-        quantized = facts.dtype == "int8"
-        details = {
-            "shape": image.shape,
-            "dtype": image.dtype,
-            "quantization": (
-                (facts.scale, facts.zero_point) if quantized else (0.0, 0)
-            ),
-        }
-        return details, image
-
-
-def _memory(loaded: object, details: dict) -> np.ndarray:
-    """Returns a tensor's own memory, which stays where it is.
-
-    The interpreter refuses to run while its views are held, and copying
-    through it costs more than a small segment. All shapes are static, so after
-    allocation no tensor moves; the caller keeps the interpreter alive.
-    """
-    view = loaded.tensor(details["index"])()
-    block = (ctypes.c_byte * view.nbytes).from_address(view.ctypes.data)
-    return np.frombuffer(block, view.dtype).reshape(view.shape)
-
-
-def _check_names(file: str, side: str, expected, found) -> None:
-    if set(expected) != set(found):
-        raise bundle.InvalidBundle(
-            f"`{file}` must have the {side} {sorted(expected)}. "
-            f"Received: {sorted(found)}"
-        )
-
-
-def _check_match(file: str, name: str, found: dict, expected: dict) -> None:
-    """Checks that both sides of a cut mean the same by their numbers."""
-    pairs = [
-        (
-            tuple(map(int, each["shape"])),
-            np.dtype(each["dtype"]).name,
-            np.float32(each["quantization"][0]),
-            each["quantization"][1],
-        )
-        for each in (expected, found)
-    ]
-    if pairs[0] != pairs[1]:
-        raise bundle.InvalidBundle(
-            f"`{file}` input {name!r} must have the shape, type, scale and "
-            f"zero point of what feeds it, {pairs[0]}. Received: {pairs[1]}"
-        )
+            sources |= stage.outputs
+        return sources

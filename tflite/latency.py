@@ -15,8 +15,10 @@ class Times:
 
     Attributes:
         images: Index of each round's image, [runs].
-        segments: Of each segment at full depth, [runs, K].
-        chain: Of the chain at full depth, input and logits included, [runs].
+        segments: Of each segment, to the last exit, [runs, S]; 0.0 where a
+            gate skipped it.
+        chain: Of the chain to the last exit, input and logits included,
+            [runs]; gates skip segments in it, too.
         unsplit: Of the unsplit model, likewise, [runs].
         routed: Of the chain under the bundle's policy, [runs].
     """
@@ -63,7 +65,9 @@ def measure(
     spent = {}
 
     def full():
-        spent["segments"] = [ms for _, ms in harness.exits(image)]
+        spent["segments"] = [
+            ms for reached in harness.exits(image) for ms in reached.segment_ms
+        ]
 
     def uncut():
         unsplit.logits(image)

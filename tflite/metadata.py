@@ -7,7 +7,7 @@ flatbuffer, which packing the model again would drop.
 import ctypes
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -18,6 +18,8 @@ _ENTRY = "TFLITE_METADATA"
 _INT8 = 9  # TensorType.INT8
 _COLOR_SPACES = {1: 2, 3: 1}  # Channels -> ColorSpaceType GRAYSCALE, RGB.
 
+Files = Mapping[str, bytes]
+
 
 def attach(
     model: bytes,
@@ -25,7 +27,7 @@ def attach(
     name: str,
     description: str,
     labels: Sequence[str],
-    logits_name: str,
+    logits_name: str | None,
     image_name: str,
     version: str = "",
     author: str = "",
@@ -37,7 +39,8 @@ def attach(
         name: Of the model.
         description: What it does.
         labels: One per class; they become the file `labels.txt`.
-        logits_name: The output that the labels belong to.
+        logits_name: The output that the labels belong to. None if it has none
+            and so needs no labels: a segment that ends no exit.
         image_name: The input that takes the image, if this segment has it.
             Pixels go in as p / 255, quantized by the tensor's own scale; its
             statistics are the range of the stored values. Any other input or
@@ -59,7 +62,7 @@ def attach(
         raise ValueError(
             f"`model` must have no metadata yet. Received: {entries}"
         )
-    if logits_name not in outputs:
+    if logits_name not in (None, *outputs):
         raise ValueError(
             f"`logits_name` must be one of {outputs}. Received: {logits_name!r}"
         )
@@ -80,9 +83,11 @@ def attach(
     root.name, root.description = name, description
     root.version, root.author = version, author
     root.subgraphMetadata = [subgraph]
-    text = "".join(f"{label}\n" for label in labels).encode()
-    facts = _checked(metadata, model, root, text)
-    return _with_labels(_with_entry(whole, facts), text)
+    files = {}
+    if logits_name is not None:
+        files[LABELS] = "".join(f"{label}\n" for label in labels).encode()
+    facts = _checked(metadata, model, root, files)
+    return _with_files(_with_entry(whole, facts), files)
 
 
 def _tflite_support():
@@ -149,7 +154,7 @@ def _logits(schema, tensor):
     return facts
 
 
-def _checked(metadata, model: bytes, root, text: bytes) -> bytes:
+def _checked(metadata, model: bytes, root, files: Files) -> bytes:
     """Lets tflite-support check the metadata and add the parser version.
 
     Only the metadata is taken from the model that it populates: it would pack
@@ -163,7 +168,7 @@ def _checked(metadata, model: bytes, root, text: bytes) -> bytes:
     builder.Finish(root.Pack(builder), identifier)
     populator = metadata.MetadataPopulator.with_model_buffer(model)
     populator.load_metadata_buffer(bytes(builder.Output()))
-    populator.load_associated_file_buffers({LABELS: text})
+    populator.load_associated_file_buffers(files)
     populator.populate()
     return bytes(metadata.get_metadata_buffer(populator.get_model_buffer()))
 
@@ -177,8 +182,11 @@ def _with_entry(whole, facts: bytes) -> bytes:
     return flatbuffer.write(whole)
 
 
-def _with_labels(model: bytes, text: bytes) -> bytes:
+def _with_files(model: bytes, files: Files) -> bytes:
+    if not files:
+        return model
     file = io.BytesIO(model)
     with zipfile.ZipFile(file, "a") as appended:
-        appended.writestr(zipfile.ZipInfo(LABELS, archive.EARLIEST), text)
+        for name, data in files.items():
+            appended.writestr(zipfile.ZipInfo(name, archive.EARLIEST), data)
     return file.getvalue()

@@ -21,17 +21,29 @@ from tensorflow_model_optimization.python.core.quantization.keras import (
 from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (  # noqa: E501
     default_8bit_quantize_configs as configs,
 )
+from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (  # noqa: E501
+    default_8bit_quantize_registry as registry,
+)
 
-from keras_dynamic.layers import GradientScale
+from keras_dynamic.layers import GradientScale, Progress
 from keras_dynamic.objectives import Objective
-from tflite import bridge, counterparts, hard_sigmoid, scheme
+from tflite import bridge, counterparts, fixed_range, hard_sigmoid, scheme
 
 _WRAPPER = "quant_"  # what tfmot puts before a layer's name
+# Width of an activation range at least. What a gate closes for all images is 0
+# and has none, and XNNPACK takes no sums of scales that are far apart.
+_LEAST_RANGE = 2.0**-4
 # Layers unknown to tfmot of which the output is quantized, and nothing else.
 _BY_OUTPUT = (
     tf_keras.layers.Multiply,
     counterparts.Bias,
     counterparts.Multiple,
+)
+# What may give a gate's score.
+_SCORING = (
+    tf_keras.layers.Add,
+    tf_keras.layers.Conv2D,
+    tf_keras.layers.Dense,
 )
 
 
@@ -39,27 +51,31 @@ def quantize(model: tf_keras.Model) -> tf_keras.Model:
     """Puts tfmot's 8-bit fake quantization into a tf_keras model.
 
     Weights become int8 per channel, activations int8 per tensor. Resizing is
-    not quantized on its own: it keeps its input's scale, as TFLite's does.
+    not quantized on its own: it keeps its input's scale, as TFLite's does. A
+    gate is the range of the int8 output of the layer before it.
 
     Args:
         model: From `tflite.bridge.to_tf_keras`.
+
+    Raises:
+        bridge.UnsupportedLayerError: If a gate follows a layer that cannot
+            have its range.
     """
 
     def annotate(layer):
         if isinstance(layer, tf_keras.layers.InputLayer):
             return layer
-        config = None
-        if isinstance(layer, tf_keras.layers.Resizing):
-            config = configs.NoOpQuantizeConfig()
-        if isinstance(layer, _BY_OUTPUT):
-            config = configs.Default8BitOutputQuantizeConfig()
-        if isinstance(layer, hard_sigmoid.HardSigmoid):
-            config = hard_sigmoid.HardSigmoidQuantizeConfig()
+        config = _config(layer)
+        if isinstance(layer, counterparts.Gate):
+            layer = counterparts.Gate(quantized=True, name=layer.name)
         return tfmot.quantization.keras.quantize_annotate_layer(layer, config)
 
     ours = (
         counterparts.Bias,
+        counterparts.Gate,
         counterparts.Multiple,
+        counterparts.Progress,
+        fixed_range.FixedRangeQuantizeConfig,
         hard_sigmoid.HardSigmoid,
         hard_sigmoid.HardSigmoidQuantizeConfig,
     )
@@ -71,6 +87,46 @@ def quantize(model: tf_keras.Model) -> tf_keras.Model:
         annotated.set_weights(model.get_weights())
         return tfmot.quantization.keras.quantize_apply(
             annotated, scheme.OrderedScheme()
+        )
+
+
+def _config(layer):
+    """How tfmot is to quantize a layer, if not as it would by itself."""
+    match layer:
+        case tf_keras.layers.Resizing() | counterparts.Progress():
+            return configs.NoOpQuantizeConfig()
+        case hard_sigmoid.HardSigmoid():
+            return hard_sigmoid.HardSigmoidQuantizeConfig()
+        case counterparts.Gate():
+            _require_score(layer)
+            return fixed_range.FixedRangeQuantizeConfig(1.0)
+        case tf_keras.layers.Conv2D() if _gives_scores(layer):
+            return registry.Default8BitConvQuantizeConfig(["kernel"], [], False)
+        case tf_keras.layers.Dense() if _gives_scores(layer):
+            return registry.Default8BitQuantizeConfig(["kernel"], [], False)
+        case tf_keras.layers.Add() if _gives_scores(layer):
+            return configs.NoOpQuantizeConfig()
+    if isinstance(layer, _BY_OUTPUT):
+        return configs.Default8BitOutputQuantizeConfig()
+    return None
+
+
+def _gives_scores(layer):
+    """Whether what a layer gives has no reader but gates."""
+    readers = [node.outbound_layer for node in layer._outbound_nodes]
+    return bool(readers) and all(
+        isinstance(each, counterparts.Gate) for each in readers
+    )
+
+
+def _require_score(gate):
+    """Refuses a gate that cannot be the range of what comes before it."""
+    before = gate.inbound_nodes[0].inbound_layers
+    if not isinstance(before, _SCORING) or not _gives_scores(before):
+        raise bridge.UnsupportedLayerError(
+            "`model` must have a Conv2D, Dense or Add before each Gate, which "
+            f"nothing else reads. Received: layer {before.name!r} of class "
+            f"{type(before).__name__} before {gate.name!r}"
         )
 
 
@@ -114,6 +170,13 @@ def initialise_ranges(
         # Zero must be a value of the range: it pads.
         ranges[name]["min"].assign(min(low, 0.0))
         ranges[name]["max"].assign(max(high, 0.0))
+    _widen(ranges)
+
+
+def _widen(ranges):
+    """Gives every range, of some layers, the least width."""
+    for each in ranges.values():
+        each["max"].assign(tf.maximum(each["max"], each["min"] + _LEAST_RANGE))
 
 
 def _activation_ranges(quantized):
@@ -159,7 +222,8 @@ def with_gradients(
     # Not before quantization: tfmot treats a layer by those around it.
     def call(layer, inputs):
         if not isinstance(layer, GradientScale):
-            return quantized.get_layer(_WRAPPER + layer.name)(inputs)
+            output = quantized.get_layer(_WRAPPER + layer.name)(inputs)
+            return [inputs, output] if isinstance(layer, Progress) else output
         scale = functools.partial(layer.call, training=True)
         return tf_keras.layers.Lambda(scale, name=layer.name)(inputs)
 
@@ -229,6 +293,7 @@ def fine_tune(
                 f"Received: loss={loss}, learning_rate={learning_rate}"
             )
         yield loss
+    _widen(_activation_ranges(quantized))
 
 
 def settle_weight_ranges(

@@ -1,26 +1,22 @@
-"""Cuts a multi-output .tflite model into one model per exit.
+"""Cuts a .tflite model at its outputs and at its gates.
 
-The cut follows from the graph alone. Segment k holds the operators that exit k
-needs and that no earlier exit ran, so that running the segments in turn
-computes each operator once, at most, and gives the uncut model's outputs bit
-for bit: a tensor that crosses a cut keeps its type, scale and zero point.
+The cut follows from the graph alone. An exit's segments hold the operators
+that the exit needs and that no earlier exit ran; those that a gate can switch
+off are segments of their own. Running the segments in turn computes each
+operator once, at most, and gives the uncut model's outputs bit for bit: a
+tensor that crosses a cut keeps its type, scale and zero point. Where a gate is
+0 its segments need not run: their results are zeros (see `tflite.branches`).
 """
 
-import copy
 import dataclasses
+import graphlib
 import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from tflite import flatbuffer
-
-SIGNATURE = "serving_default"
-
-# Of the original's metadata entries only this one is true of every part: the
-# oldest runtime that has all operators. Segments run no newer ones.
-_LASTING_METADATA = b"min_runtime_version"
+from tflite import assembly, branches, dependencies, flatbuffer
 
 
 class CannotSplit(ValueError):
@@ -32,39 +28,48 @@ class Segment:
     """One model of the chain.
 
     Attributes:
-        exit: Its place in the chain, from 0 (shallowest).
+        exit: The exit that it ends, from 0 (shallowest); None if it ends none.
         output: Name of the exit's output, as in the original signature.
         model: The .tflite file, with one signature, "serving_default".
         inputs: Names of its inputs: graph inputs, then outputs of earlier
             segments (of any, not only of the one before).
         outputs: Names of its outputs: `output`, then what later ones read.
         operators: How many operators it runs.
+        gate: Name of an earlier segment's output of one element; where that
+            is 0, all outputs are. None if the segment is always needed.
     """
 
-    exit: int
-    output: str
+    exit: int | None
+    output: str | None
     model: bytes
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     operators: int
+    gate: str | None = None
 
 
 def split(
-    model: bytes, order: Sequence[str] | None = None
+    model: bytes, order: Sequence[str] | None = None, *, gates: bool = True
 ) -> tuple[Segment, ...]:
-    """Cuts `model` into one segment per output, shallow to deep.
+    """Cuts `model` into one segment or more per output, shallow to deep.
 
     An exit's depth is the number of operators it needs, those that compute
     constants aside; ties go by output name. The order in which the converter
     lists the outputs does not matter. Operators keep their order. What no
     output needs is left out, as are the original's metadata and associated
-    files. A model with a single output is one segment.
+    files. A model with a single output and no gates is one segment.
+
+    The operators of an exit are cut wherever the graph passes into a gate's
+    branch or out of it, so that a row of gated blocks becomes an ungated
+    segment, a gated one, an ungated one, and so on. In nested branches an
+    operator belongs to the innermost.
 
     Args:
         model: A .tflite file.
         order: The outputs' names in the order of the segments, if it is not
             that of depth: an ensemble of exits may need more operators than
             the exit after it.
+        gates: Whether to cut at gates, too.
 
     Raises:
         flatbuffer.InvalidModel: if `model` is damaged, or has control flow or
@@ -75,46 +80,62 @@ def split(
     whole = flatbuffer.read(model)
     graph = whole.subgraphs[0]
     names = _tensor_names(whole)
-    static, varying = _static_operators(graph)
+    static, varying = dependencies.static_operators(graph)
     exits = _ordered_exits(graph, names, varying, order)
+    found = branches.branches(whole) if gates else ()
+    gate_of = branches.innermost(found)
     parts: list[set[int]] = []
+    # Of each segment: the exit whose operators it holds, and these.
+    pieces: list[tuple[int, list[int]]] = []
+    for exit, (_, needed) in enumerate(exits):
+        parts.append(needed.difference(*parts))
+        pieces += [(exit, p) for p in _pieces(graph, parts[exit], gate_of)]
     # Where a tensor comes from: a segment or, -1, the graph's inputs. What is
     # constant comes from nowhere, each segment has its own.
-    origin = dict.fromkeys(_tensors(graph.inputs), -1)
-    for k, (_, needed) in enumerate(exits):
-        parts.append(needed.difference(*parts))
-        origin.update(dict.fromkeys(_written(graph, parts[k]), k))
+    origin = dict.fromkeys(dependencies.tensors(graph.inputs), -1)
+    for i, (_, piece) in enumerate(pieces):
+        origin.update(dict.fromkeys(dependencies.written_by(graph, piece), i))
     reads = [
-        {t for t in _read_by(graph, part) if origin.get(t, k) < k}
-        for k, part in enumerate(parts)
+        {t for t in dependencies.read_by(graph, piece) if origin.get(t, i) < i}
+        for i, (_, piece) in enumerate(pieces)
     ]
     segments = []
-    for k, (logits, _) in enumerate(exits):
-        inputs = sorted(reads[k], key=lambda t: (origin[t], t))
-        later = set().union(*reads[k + 1 :]) - {logits}
-        outputs = [logits, *sorted(t for t in later if origin[t] == k)]
-        constants = _ancestors(graph, _read_by(graph, parts[k]), static)
-        part = sorted(parts[k] | constants)
+    for i, (exit, piece) in enumerate(pieces):
+        logits = exits[exit][0]
+        ends = origin[logits] == i
+        gate = gate_of.get(piece[0])
+        inputs = sorted(reads[i], key=lambda t: (origin[t], t))
+        later = set().union(*reads[i + 1 :]) - {logits}
+        outputs = [logits] if ends else []
+        outputs += sorted(t for t in later if origin[t] == i)
+        constants = dependencies.ancestors(
+            graph, dependencies.read_by(graph, piece), static
+        )
+        part = sorted({*piece, *constants})
         segments.append(
             Segment(
-                exit=k,
-                output=names[logits],
-                model=_assemble(whole, part, inputs, outputs, names),
+                exit=exit if ends else None,
+                output=names[logits] if ends else None,
+                model=assembly.assemble(whole, part, inputs, outputs, names),
                 inputs=tuple(names[t] for t in inputs),
                 outputs=tuple(names[t] for t in outputs),
                 operators=len(part),
+                gate=None if gate is None else names[gate],
             )
         )
     return tuple(segments)
 
 
-def write(model_path: str, output_directory: str) -> tuple[Segment, ...]:
+def write(
+    model_path: str, output_directory: str, *, gates: bool = True
+) -> tuple[Segment, ...]:
     """Splits a file into `segment_0.tflite` ... and `segments.json`.
 
-    The directory, which must be new or empty, appears whole or not at all.
+    The directory, which must be new or empty, appears whole or not at all. In
+    segments.json only gated segments have the key "gate".
 
     Raises:
-        ValueError: as `split`, if the model has a single output, or if
+        ValueError: as `split`, if there is nothing to cut, or if
             `output_directory` holds something.
     """
     if os.path.exists(output_directory) and (
@@ -125,10 +146,10 @@ def write(model_path: str, output_directory: str) -> tuple[Segment, ...]:
             f"Received: {output_directory}"
         )
     with open(model_path, "rb") as file:
-        segments = split(file.read())
+        segments = split(file.read(), gates=gates)
     if len(segments) < 2:
         raise CannotSplit(
-            "`model` must have two outputs or more. "
+            "`model` must have two outputs or more, or a gate to cut at. "
             f"Received: {segments[0].output!r} alone"
         )
     target = os.path.abspath(output_directory)
@@ -136,9 +157,11 @@ def write(model_path: str, output_directory: str) -> tuple[Segment, ...]:
     os.makedirs(unfinished)
     try:
         facts = []
-        for segment in segments:
+        for place, segment in enumerate(segments):
             row = dataclasses.asdict(segment)
-            row |= {"file": f"segment_{segment.exit}.tflite"}
+            if row["gate"] is None:
+                del row["gate"]
+            row |= {"file": f"segment_{place}.tflite"}
             with open(os.path.join(unfinished, row["file"]), "wb") as file:
                 row["bytes"] = file.write(row.pop("model"))
             facts.append(row)
@@ -150,9 +173,44 @@ def write(model_path: str, output_directory: str) -> tuple[Segment, ...]:
     return segments
 
 
-def _tensors(indices: Sequence[int] | None) -> list[int]:
-    """Returns the tensors among `indices`; -1 is an optional one not given."""
-    return [] if indices is None else [int(i) for i in indices if i != -1]
+def _pieces(
+    graph, part: set[int], gate_of: Mapping[int, int]
+) -> list[list[int]]:
+    """Cuts an exit's operators where the graph passes from gate to gate.
+
+    Args:
+        graph: Of the model.
+        part: The operators.
+        gate_of: The gate of those that have one.
+
+    Returns:
+        Operators of one gate, or of none, each; in an order in which they can
+        run, a gate before what it switches. The last one gives the exit's
+        logits: everything leads to them.
+    """
+    producer = dependencies.written_by(graph, part)
+    after = {
+        index: [
+            producer[tensor]
+            for tensor in [
+                *dependencies.tensors(graph.operators[index].inputs),
+                *([gate_of[index]] if index in gate_of else []),
+            ]
+            if tensor in producer
+        ]
+        for index in part
+    }
+    level: dict[int, int] = {}
+    pieces: dict[tuple[int, int | None], list[int]] = {}
+    for index in graphlib.TopologicalSorter(after).static_order():
+        gate = gate_of.get(index)
+        level[index] = max(
+            (level[i] + (gate_of.get(i) != gate) for i in after[index]),
+            default=0,
+        )
+        pieces.setdefault((level[index], gate), []).append(index)
+    found = [(depth, sorted(each)) for (depth, _), each in pieces.items()]
+    return [each for _, each in sorted(found)]
 
 
 def _tensor_names(model) -> list[str]:
@@ -186,14 +244,14 @@ def _ordered_exits(
     graph, names: list[str], varying: set[int], order: Sequence[str] | None
 ) -> list[tuple[int, set[int]]]:
     """Returns each output tensor and the operators it needs, in exit order."""
-    outputs = _tensors(graph.outputs)
+    outputs = dependencies.tensors(graph.outputs)
     listed = [names[tensor] for tensor in outputs]
     if not outputs or len(set(outputs)) < len(outputs):
         raise CannotSplit(
             "`model` must have outputs, all of them different. "
             f"Received: {listed}"
         )
-    exits = [(t, _ancestors(graph, {t}, varying)) for t in outputs]
+    exits = [(t, dependencies.ancestors(graph, {t}, varying)) for t in outputs]
     if order is None:
         exits.sort(key=lambda exit: (len(exit[1]), names[exit[0]], exit[0]))
     elif sorted(order) != sorted(listed):
@@ -213,126 +271,3 @@ def _ordered_exits(
             )
         before |= needed
     return exits
-
-
-def _static_operators(graph) -> tuple[set[int], set[int]]:
-    """Separates the operators that constants alone feed from the others.
-
-    One that turns float16 weights into float32, say. Its result must not cross
-    a cut: XNNPACK folds it into the weights and leaves the output unwritten,
-    and a convolution with weights that come in at run time leaves XNNPACK.
-    """
-    static: set[int] = set()
-    varying: set[int] = set()
-    tensors = set(_tensors(graph.inputs))
-    for index, operator in enumerate(graph.operators or []):
-        if tensors.isdisjoint(_tensors(operator.inputs)):
-            static.add(index)
-        else:
-            varying.add(index)
-            tensors.update(_tensors(operator.outputs))
-    return static, varying
-
-
-def _ancestors(graph, tensors: set[int], among: set[int]) -> set[int]:
-    """Returns the operators `among` these that `tensors` depend on."""
-    found: set[int] = set()
-    waiting = set(tensors)
-    for index in sorted(among, reverse=True):
-        if not waiting.isdisjoint(_tensors(graph.operators[index].outputs)):
-            found.add(index)
-            waiting.update(_tensors(graph.operators[index].inputs))
-    return found
-
-
-def _read_by(graph, part: set[int]) -> set[int]:
-    return {t for i in part for t in _tensors(graph.operators[i].inputs)}
-
-
-def _written(graph, part: set[int]) -> set[int]:
-    return {t for i in part for t in _tensors(graph.operators[i].outputs)}
-
-
-def _assemble(
-    whole, part: list[int], inputs: list[int], outputs: list[int], names
-) -> bytes:
-    """Packs the operators `part` of `whole` as a model of their own."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    graph = whole.subgraphs[0]
-    operators = [copy.copy(graph.operators[index]) for index in part]
-    used = {*inputs, *outputs}
-    for operator in operators:
-        used.update(_tensors(operator.inputs), _tensors(operator.outputs))
-        used.update(_tensors(operator.intermediates))
-    place = {tensor: i for i, tensor in enumerate(sorted(used))}
-    place[-1] = -1  # An optional tensor that is not given.
-
-    def placed(indices: Sequence[int] | None) -> list[int] | None:
-        return None if indices is None else [place[int(i)] for i in indices]
-
-    codes = sorted({operator.opcodeIndex for operator in operators})
-    for operator in operators:
-        operator.opcodeIndex = codes.index(operator.opcodeIndex)
-        operator.inputs = placed(operator.inputs)
-        operator.outputs = placed(operator.outputs)
-        operator.intermediates = placed(operator.intermediates)
-        operator.debugMetadataIndex = -1
-
-    # Buffer 0 is the empty one by convention. Tensors that shared a buffer
-    # still do.
-    buffers = [schema.BufferT()]
-    moved = {}
-
-    def move(index: int) -> int:
-        if not len(_data(whole.buffers[index])):
-            return 0
-        if index not in moved:
-            moved[index] = len(buffers)
-            buffers.append(whole.buffers[index])
-        return moved[index]
-
-    tensors = []
-    for index in sorted(used):
-        tensor = copy.copy(graph.tensors[index])
-        tensor.name = names[index]
-        tensor.buffer = move(tensor.buffer)
-        tensors.append(tensor)
-    metadata = []
-    for entry in whole.metadata or []:
-        if entry.name == _LASTING_METADATA:
-            entry = copy.copy(entry)
-            entry.buffer = move(entry.buffer)
-            metadata.append(entry)
-
-    def named(indices: list[int]) -> list:
-        return [schema.TensorMapT(names[i], place[i]) for i in indices]
-
-    subgraph = schema.SubGraphT(
-        tensors=tensors,
-        inputs=placed(inputs),
-        outputs=placed(outputs),
-        operators=operators,
-        name=graph.name,
-    )
-    signature = schema.SignatureDefT(
-        inputs=named(inputs),
-        outputs=named(outputs),
-        signatureKey=SIGNATURE,
-        subgraphIndex=0,
-    )
-    return flatbuffer.write(
-        schema.ModelT(
-            version=whole.version,
-            operatorCodes=[whole.operatorCodes[index] for index in codes],
-            subgraphs=[subgraph],
-            description=whole.description,
-            buffers=buffers,
-            metadata=metadata,
-            signatureDefs=[signature],
-        )
-    )
-
-
-def _data(buffer) -> Sequence[int]:
-    return () if buffer.data is None else buffer.data

@@ -1,8 +1,25 @@
 """The few layers that Keras lacks, one per file."""
 
+from keras_dynamic.layers.basis_coefficients import BasisCoefficients
+from keras_dynamic.layers.basis_conv2d import BasisConv2D
+from keras_dynamic.layers.basis_depthwise_conv2d import BasisDepthwiseConv2D
 from keras_dynamic.layers.bias import Bias
 from keras_dynamic.layers.bilinear_resize import BilinearResize
+from keras_dynamic.layers.gate import Gate
 from keras_dynamic.layers.gradient_scale import GradientScale
 from keras_dynamic.layers.multiple import Multiple
+from keras_dynamic.layers.progress import Progress
+from keras_dynamic.layers.ramp import Ramp
 
-__all__ = ["Bias", "BilinearResize", "GradientScale", "Multiple"]
+__all__ = [
+    "BasisCoefficients",
+    "BasisConv2D",
+    "BasisDepthwiseConv2D",
+    "Bias",
+    "BilinearResize",
+    "Gate",
+    "GradientScale",
+    "Multiple",
+    "Progress",
+    "Ramp",
+]

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 
 import keras
 
+from keras_dynamic.models.basisnet import basisnet
+from keras_dynamic.models.lcnet import lcnet
 from keras_dynamic.models.mobilenet_v2 import mobilenet_v2
 from keras_dynamic.models.mobilenet_v3 import mobilenet_v3
 from keras_dynamic.models.msdnet import msdnet
@@ -18,6 +20,8 @@ from keras_dynamic.models.ranet import ranet
 from keras_dynamic.models.resnet import resnet
 
 BUILDERS: Mapping[str, Callable[..., keras.Model]] = {
+    "basisnet": basisnet,
+    "lcnet": lcnet,
     "mobilenet_v2": mobilenet_v2,
     "mobilenet_v3": mobilenet_v3,
     "msdnet": msdnet,

@@ -1,7 +1,8 @@
 """The block that MobileNetV2 and MobileNetV3 are built from."""
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 
@@ -11,37 +12,35 @@ from keras_dynamic.models import convolutions
 DOWNSAMPLINGS = (1, 2, 4, 8, 16, 32)
 
 
-def inverted_residual(
+def inverted_branch(
     x: keras.KerasTensor,
     filters: int,
     *,
-    expanded: int,
+    inner: int,
     kernel_size: int,
     strides: int,
     activation: str,
     squeeze: bool = False,
+    widen: bool = True,
     name: str,
+    scale: Callable[[keras.KerasTensor], keras.KerasTensor] | None = None,
 ) -> keras.KerasTensor:
     """Widens 1x1, convolves each channel by itself, narrows 1x1 linearly.
-
-    Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks",
-    CVPR 2018, arXiv 1801.04381, section 3.3. The input is added to the output
-    where both have the same shape. As in the authors' code, a block that does
-    not widen has no first convolution.
 
     Args:
         x: Feature map.
         filters: Channels of the output.
-        expanded: Channels in between.
+        inner: Channels in between.
         kernel_size: Of the depthwise convolution.
         strides: Of the same.
         activation: After the first two convolutions, see `activate`.
         squeeze: Whether `squeeze_excite` follows the depthwise convolution.
+        widen: Whether there is the first convolution.
         name: What the layers' names begin with.
+        scale: What is done to the map before it is narrowed.
     """
-    shortcut = x
-    if expanded != x.shape[-1]:
-        x = convolutions.conv_bn(x, expanded, 1, name=f"{name}_expand")
+    if widen:
+        x = convolutions.conv_bn(x, inner, 1, name=f"{name}_expand")
         x = activate(x, activation, name=f"{name}_expand")
     x = keras.layers.DepthwiseConv2D(
         kernel_size,
@@ -55,11 +54,57 @@ def inverted_residual(
     x = convolutions.batch_norm(x, name=f"{name}_depthwise")
     x = activate(x, activation, name=f"{name}_depthwise")
     if squeeze:
-        x = squeeze_excite(x, rounded(expanded / 4), name=f"{name}_squeeze")
-    x = convolutions.conv_bn(x, filters, 1, name=f"{name}_project")
-    if strides == 1 and shortcut.shape[-1] == filters:
-        x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
-    return x
+        x = squeeze_excite(x, rounded(inner / 4), name=f"{name}_squeeze")
+    if scale:
+        x = scale(x)
+    return convolutions.conv_bn(x, filters, 1, name=f"{name}_project")
+
+
+def inverted_residual(
+    x: keras.KerasTensor,
+    filters: int,
+    *,
+    expanded: int,
+    kernel_size: int,
+    strides: int,
+    activation: str,
+    squeeze: bool = False,
+    branch: Callable[..., keras.KerasTensor] = inverted_branch,
+    name: str,
+) -> keras.KerasTensor:
+    """An `inverted_branch`, and its input added where both have one shape.
+
+    Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks",
+    CVPR 2018, arXiv 1801.04381, section 3.3. As in the authors' code, a block
+    that does not widen has no first convolution.
+
+    Args:
+        x: Feature map.
+        filters: Channels of the output.
+        expanded: Channels in between.
+        kernel_size: Of the depthwise convolution.
+        strides: Of the same.
+        activation: After the first two convolutions, see `activate`.
+        squeeze: Whether `squeeze_excite` follows the depthwise convolution.
+        branch: What stands for `inverted_branch` in a block that widens and
+            has a shortcut.
+        name: What the layers' names begin with.
+    """
+    widen = expanded != x.shape[-1]
+    has_shortcut = strides == 1 and x.shape[-1] == filters
+    if not (widen and has_shortcut):
+        branch = functools.partial(inverted_branch, widen=widen)
+    y = branch(
+        x,
+        filters,
+        inner=expanded,
+        kernel_size=kernel_size,
+        strides=strides,
+        activation=activation,
+        squeeze=squeeze,
+        name=name,
+    )
+    return keras.layers.Add(name=f"{name}_add")([y, x]) if has_shortcut else y
 
 
 def squeeze_excite(

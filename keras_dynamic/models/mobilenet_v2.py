@@ -8,6 +8,8 @@ and batch normalization are those of the other families here, not those of the
 authors' code: "same", momentum 0.9.
 """
 
+from collections.abc import Callable
+
 import keras
 
 from keras_dynamic.models import arguments, convolutions
@@ -51,13 +53,38 @@ def mobilenet_v2(
     Raises:
         ValueError: If an argument is not as said.
     """
+    inputs = keras.Input(shape=input_shape, name="image")
+    *_, x = mobilenet_v2_stages(inputs, width=width, downsampling=downsampling)
+    logits = convolutions.linear_classifier(x, classes, 0)
+    return keras.Model(inputs, logits, name=name)
+
+
+def mobilenet_v2_stages(
+    inputs: keras.KerasTensor,
+    *,
+    width: float = 1.0,
+    downsampling: int = 32,
+    branch: Callable[..., keras.KerasTensor] = inverted.inverted_branch,
+) -> list[keras.KerasTensor]:
+    """The feature map at the end of each stage.
+
+    The last one is that after the 1x1 convolution before the classifier.
+
+    Args:
+        inputs: Images.
+        width: As of `mobilenet_v2`.
+        downsampling: As of `mobilenet_v2`.
+        branch: See `inverted_residual.inverted_residual`.
+
+    Raises:
+        ValueError: If `width` or `downsampling` is not as said.
+    """
     arguments.require_positive(width=width)
     arguments.require_one_of(inverted.DOWNSAMPLINGS, downsampling=downsampling)
     stem_stride, *strides = inverted.strides_for(
         downsampling, [2, *(stride for _, _, _, stride in _STAGES)]
     )
 
-    inputs = keras.Input(shape=input_shape, name="image")
     x = convolutions.conv_bn(
         inputs,
         inverted.rounded(width * _STEM),
@@ -66,6 +93,7 @@ def mobilenet_v2(
         name="stem",
     )
     x = inverted.activate(x, "relu6", name="stem")
+    ends = []
     for stage, (expansion, channels, blocks, _) in enumerate(_STAGES):
         for block in range(blocks):
             x = inverted.inverted_residual(
@@ -75,11 +103,12 @@ def mobilenet_v2(
                 kernel_size=3,
                 strides=1 if block else strides[stage],
                 activation="relu6",
+                branch=branch,
                 name=f"stage{stage}_block{block}",
             )
+        ends.append(x)
     x = convolutions.conv_bn(
         x, inverted.rounded(max(1.0, width) * _TOP), 1, name="top"
     )
-    x = inverted.activate(x, "relu6", name="top")
-    logits = convolutions.linear_classifier(x, classes, 0)
-    return keras.Model(inputs, logits, name=name)
+    ends[-1] = inverted.activate(x, "relu6", name="top")
+    return ends

@@ -11,7 +11,7 @@ Here that is a 1x1 convolution with batch normalization (option B of section
 ResNet-20, and less to deeper ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 
@@ -41,6 +41,57 @@ def resnet(
     Raises:
         ValueError: If `blocks` or a width is not a positive integer.
     """
+    inputs = keras.Input(shape=input_shape, name="image")
+    *_, x = resnet_stages(inputs, blocks=blocks, widths=widths)
+    logits = convolutions.linear_classifier(x, classes, 0)
+    return keras.Model(inputs, logits, name=name)
+
+
+def residual_branch(
+    x: keras.KerasTensor,
+    filters: int,
+    *,
+    inner: int,
+    strides: int,
+    name: str,
+    scale: Callable[[keras.KerasTensor], keras.KerasTensor] | None = None,
+) -> keras.KerasTensor:
+    """What a block adds to its shortcut: two 3x3 convolutions.
+
+    Args:
+        x: Feature map.
+        filters: Channels of the output.
+        inner: Channels between the convolutions.
+        strides: Of the first one.
+        name: What the layers' names begin with.
+        scale: What is done to the map between them.
+    """
+    x = convolutions.conv_bn_relu(
+        x, inner, 3, strides=strides, name=f"{name}_first"
+    )
+    if scale:
+        x = scale(x)
+    return convolutions.conv_bn(x, filters, 3, name=f"{name}_second")
+
+
+def resnet_stages(
+    inputs: keras.KerasTensor,
+    *,
+    blocks: int,
+    widths: Sequence[int] = (16, 32, 64),
+    branch: Callable[..., keras.KerasTensor] = residual_branch,
+) -> list[keras.KerasTensor]:
+    """The feature map at the end of each stage.
+
+    Args:
+        inputs: Images.
+        blocks: As of `resnet`.
+        widths: As of `resnet`.
+        branch: What stands for `residual_branch` in every block.
+
+    Raises:
+        ValueError: If `blocks` or a width is not a positive integer.
+    """
     arguments.require_positive_integers(blocks=blocks)
     if not widths:
         raise ValueError(
@@ -50,30 +101,28 @@ def resnet(
     for width in widths:
         arguments.require_positive_integers(widths=width)
 
-    inputs = keras.Input(shape=input_shape, name="image")
     x = convolutions.conv_bn_relu(inputs, widths[0], 3, name="stem")
+    ends = []
     for stage, width in enumerate(widths):
         for block in range(blocks):
             x = _residual_block(
                 x,
                 width,
                 strides=2 if stage and not block else 1,
+                branch=branch,
                 name=f"stage{stage}_block{block}",
             )
-    logits = convolutions.linear_classifier(x, classes, 0)
-    return keras.Model(inputs, logits, name=name)
+        ends.append(x)
+    return ends
 
 
-def _residual_block(x, filters, *, strides, name):
-    """relu(shortcut + two 3x3 convolutions)."""
+def _residual_block(x, filters, *, strides, branch, name):
+    """relu(shortcut + branch)."""
     shortcut = x
     if strides > 1 or x.shape[-1] != filters:
         shortcut = convolutions.conv_bn(
             x, filters, 1, strides=strides, name=f"{name}_shortcut"
         )
-    x = convolutions.conv_bn_relu(
-        x, filters, 3, strides=strides, name=f"{name}_first"
-    )
-    x = convolutions.conv_bn(x, filters, 3, name=f"{name}_second")
+    x = branch(x, filters, inner=filters, strides=strides, name=name)
     x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
     return keras.layers.ReLU(name=f"{name}_relu")(x)

@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping
 
 from keras_dynamic.objectives.boosted import boosted
+from keras_dynamic.objectives.cost_target import cost_target
 from keras_dynamic.objectives.gradient_equilibrium import gradient_equilibrium
 from keras_dynamic.objectives.joint import joint
 from keras_dynamic.objectives.objective import Objective
@@ -19,6 +20,7 @@ from keras_dynamic.objectives.zero_time_waste import zero_time_waste
 
 BUILDERS: Mapping[str, Callable[..., Objective]] = {
     "boosted": boosted,
+    "cost_target": cost_target,
     "joint": joint,
     "one_for_all": one_for_all,
     "self_distillation": self_distillation,

@@ -1,20 +1,32 @@
-"""`keras-dynamic split`: cuts any multi-output .tflite."""
+"""`keras-dynamic split`: cuts any .tflite at its outputs and gates."""
 
 from collections.abc import Sequence
 
 from tflite import split
 
 
+def define(flags) -> None:
+    """Defines the verb's own flags."""
+    flags.DEFINE_bool(
+        "exits_only", False, "Whether to leave gates in one segment."
+    )
+
+
 def run(flags, positional: Sequence[str]) -> None:
-    """Writes one model per exit and prints what they hold."""
+    """Writes the models of the chain and prints what they hold."""
     if len(positional) != 1:
         raise ValueError(
             "keras-dynamic split takes one .tflite file. "
             f"Received: {' '.join(positional) or 'none'}"
         )
-    for segment in split.write(positional[0], flags.output):
+    segments = split.write(
+        positional[0], flags.output, gates=not flags.exits_only
+    )
+    for place, segment in enumerate(segments):
+        output = segment.output or "-"
+        gate = f"  if {segment.gate}" if segment.gate else ""
         print(
-            f"segment_{segment.exit}.tflite  {segment.output}  "
+            f"segment_{place}.tflite  {output}  "
             f"{segment.operators} operators  "
-            f"{', '.join(segment.inputs)} -> {', '.join(segment.outputs)}"
+            f"{', '.join(segment.inputs)} -> {', '.join(segment.outputs)}{gate}"
         )

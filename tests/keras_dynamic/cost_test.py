@@ -2,6 +2,11 @@ import keras
 import pytest
 
 from keras_dynamic import cost
+from keras_dynamic.layers import (
+    BasisCoefficients,
+    BasisConv2D,
+    BasisDepthwiseConv2D,
+)
 
 layers = keras.layers
 
@@ -108,6 +113,28 @@ def test_other_dimensions(shape, layer, madds, extra):
     values = keras.Input(shape)
     [(found, found_extra, _)] = counted([layer(values)], values)
     assert (found, found_extra) == (madds, extra)
+
+
+@pytest.mark.parametrize(
+    ("layer", "numbers"),
+    [
+        (BasisConv2D(6, 3, bases=5, strides=2, padding="same"), 9 * 4 * 6),
+        (BasisConv2D(4, 1, bases=5, strides=2), 4 * 4),
+        (BasisDepthwiseConv2D(3, bases=5, strides=2, padding="same"), 9 * 4),
+    ],
+)
+def test_a_kernel_combined_for_the_image_costs_all_its_bases(layer, numbers):
+    image, coefficients = keras.Input((8, 8, 4)), keras.Input((5,))
+    outputs = layer([image, coefficients])
+    assert counted([outputs], [image, coefficients]) == [
+        (numbers * 16 + numbers * 5, 0, numbers * 5 + outputs.shape[-1])
+    ]
+
+
+def test_what_counts_training_steps_is_no_parameter():
+    scores = keras.Input((4,))
+    outputs = BasisCoefficients(4, blend_steps=10)(scores)
+    assert counted(outputs, scores) == [(0, 0, 0)]
 
 
 @pytest.mark.parametrize("layer", [layers.Add(), layers.Multiply()])

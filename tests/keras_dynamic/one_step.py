@@ -37,7 +37,28 @@ FAMILIES = {
         "step": 1,
         "head_width": 8,
     },
+    "basisnet": {
+        "input_shape": (8, 8, 1),
+        "preview": {"family": "resnet", "blocks": 1, "widths": (4,)},
+        "preview_size": 4,
+        "specialist": {
+            "family": "mobilenet_v2",
+            "width": 0.1,
+            "downsampling": 2,
+        },
+        "bases": 2,
+    },
+    "lcnet": {
+        "input_shape": (8, 8, 1),
+        "backbone": {"family": "resnet", "blocks": 1, "widths": (4, 8)},
+        "channels": "groups",
+        "groups": 2,
+        "exits": (0,),
+        "head_width": 8,
+    },
 }
+# Of objectives that fit one of these families only.
+ARGUMENTS = {"cost_target": {"target": 0.5, "annealing_steps": 2}}
 CLASSES = 5
 
 
@@ -57,7 +78,7 @@ def plain(input_shape, classes):
 def cases():
     """Yields a family and an objective that needs no other model."""
     for family in FAMILIES:
-        yield family, "joint"
+        yield family, "cost_target" if family == "lcnet" else "joint"
     for name, builder in sorted(objectives.BUILDERS.items()):
         needed = [
             parameter.name
@@ -86,7 +107,8 @@ def step(family, objective):
         model = plain((8, 8, 1), CLASSES)
     else:
         model = models.build(family, classes=CLASSES, **FAMILIES[family])
-    trainer = MultiExitTrainer(model, objectives.build(objective))
+    built = objectives.build(objective, **ARGUMENTS.get(objective, {}))
+    trainer = MultiExitTrainer(model, built)
     fill(trainer.model)
     trainer.compile(
         optimizer=CoupledSGD(0.1), jit_compile=keras.backend.backend() == "jax"

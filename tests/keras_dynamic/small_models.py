@@ -36,6 +36,15 @@ ARGUMENTS = {
         "blocks": 2,
         "widths": (4, 8),
     },
+    "lcnet": {
+        "input_shape": (16, 16, 3),
+        "classes": 5,
+        "backbone": {"family": "resnet", "blocks": 1, "widths": (4, 8)},
+        "channels": "groups",
+        "groups": 2,
+        "exits": (0,),
+        "head_width": 8,
+    },
     "mobilenet_v2": {
         "input_shape": (16, 16, 3),
         "classes": 5,
@@ -48,6 +57,22 @@ ARGUMENTS = {
         "size": "small",
         "width": 0.25,
         "downsampling": 8,
+    },
+    "basisnet": {
+        "input_shape": (16, 16, 3),
+        "classes": 5,
+        "preview": {"family": "resnet", "blocks": 1, "widths": (4, 8)},
+        "preview_size": 8,
+        "specialist": {
+            "family": "mobilenet_v3",
+            "size": "small",
+            "width": 0.25,
+            "downsampling": 8,
+        },
+        "bases": 4,
+        # About 1/2 each: values neither grow nor vanish before training.
+        "activation": "sigmoid",
+        "dropout": 0.2,
     },
 }
 

@@ -108,9 +108,10 @@ def write_bundle(layout, segments, policy):
     bundle.write(
         str(layout.bundle),
         name="digits",
-        segments=segments,
-        madds=[1, 2, 3][: len(segments)],
-        params=[1, 2, 3][: len(segments)],
+        segments=[
+            bundle.Part(*each, exit=exit, madds=exit + 1, params=exit + 1)
+            for exit, each in enumerate(segments)
+        ],
         labels=CLASSES,
         input=bundle.InputFacts((16, 16, 1)),
         policy=policy,

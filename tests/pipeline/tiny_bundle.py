@@ -23,9 +23,17 @@ def write(directory, *, thresholds=(0.46, 0.34, 0.0), stored=SIZE):
     return bundle.write(
         str(directory),
         name="tiny",
-        segments=[(s.model, s.inputs, s.outputs) for s in segments],
-        madds=MADDS,
-        params=(1, 1, 1),
+        segments=[
+            bundle.Part(
+                each.model,
+                each.inputs,
+                each.outputs,
+                each.exit,
+                madds,
+                params=1,
+            )
+            for each, madds in zip(segments, MADDS, strict=True)
+        ],
         labels=["a", "b", "c", "d"],
         input=bundle.InputFacts((SIZE, SIZE, 3)),
         policy=policy.Policy(

@@ -3,8 +3,6 @@ import types
 
 import numpy as np
 import pytest
-import tiny_graph
-from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_graph import TinyGraph
@@ -131,9 +129,9 @@ def test_batches_stay_full_behind_an_exit(directory, monkeypatch):
     opened = batch_harness.BatchHarness(directory, 4)
     numbers = {id(each): k for k, each in enumerate(opened._segments)}
 
-    def counted(self, tensors):
+    def counted(self, tensors, runs):
         sizes[numbers[id(self)]].append(len(next(iter(tensors.values()))))
-        return run(self, tensors)
+        return run(self, tensors, runs)
 
     monkeypatch.setattr(batch_harness._Segment, "run", counted)
     middle = np.median(
@@ -195,14 +193,7 @@ def mixed(graph: TinyGraph, image: int) -> int:
 
 
 @pytest.mark.parametrize("operator", [flat, mixed])
-def test_what_takes_no_batch_runs_one_by_one(
-    tmp_path, write_bundle, monkeypatch, operator
-):
-    options = {
-        "RESHAPE": schema.ReshapeOptionsT,
-        "MEAN": schema.ReducerOptionsT,
-    }
-    monkeypatch.setattr(tiny_graph, "OPTIONS", tiny_graph.OPTIONS | options)
+def test_what_takes_no_batch_runs_one_by_one(tmp_path, write_bundle, operator):
     graph = TinyGraph()
     image = graph.tensor([1, 8, 8, 3], name="image")
     hidden = operator(graph, image)
@@ -215,7 +206,7 @@ def test_what_takes_no_batch_runs_one_by_one(
     model = graph.write([image], [logits], {"image": image, "exit_0": logits})
     flatbuffer.verify(model)
     segment = types.SimpleNamespace(
-        model=model, inputs=("image",), outputs=("exit_0",)
+        model=model, inputs=("image",), outputs=("exit_0",), exit=0, gate=None
     )
     write_bundle(
         tmp_path,

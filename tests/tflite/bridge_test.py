@@ -2,7 +2,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dynamic.layers import Bias, GradientScale, Multiple
+from keras_dynamic.layers import (
+    Bias,
+    Gate,
+    GradientScale,
+    Multiple,
+    Progress,
+)
 from keras_dynamic.models import ranet
 from tflite import bridge
 
@@ -72,6 +78,8 @@ def _every_supported_layer():
     gate = layers.GlobalAveragePooling2D(keepdims=True)(z)
     gate = layers.Activation("hard_sigmoid")(gate)
     x = layers.Multiply()([x, gate])
+    scale = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Multiply()([x, Gate()(layers.Conv2D(1, 1)(scale))])
     x = layers.Concatenate()([z, x])
     x = layers.Dropout(0.5)(x)
     left = layers.GlobalAveragePooling2D()(x)
@@ -88,6 +96,18 @@ def test_every_supported_layer_computes_the_same():
     # BilinearResize is in the RANet above.
     assert used | {"BilinearResize"} == set(bridge.SUPPORTED)
     _assert_same(model)
+
+
+def test_progress_is_left_out_and_at_its_end():
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(2, name="exit_0")(inputs)
+    x, progress = Progress(10, name="progress")(x)
+    translated = bridge.to_tf_keras(keras.Model(inputs, [x, progress]))
+    batch = np.zeros((3, 4), np.float32)
+    for training in (False, True):
+        assert float(translated(batch, training=training)[1]) == 1.0
+    translated = _assert_same(keras.Model(inputs, x))
+    assert [layer.name for layer in translated.layers[1:]] == ["exit_0"]
 
 
 def test_a_gradient_scale_is_left_out():

@@ -124,7 +124,7 @@ def test_archive_holds_the_same_stored_and_aligned(directory):
         ({"labels": ["a\nb", "c"]}, "`labels` must"),
         ({"labels": ["a", ""]}, "`labels` must"),
         ({"labels": ["a", 1]}, "`labels` must"),
-        ({"madds": [1]}, "equally long"),
+        ({"madds": [1, -1]}, "a count"),
         ({"provenance": {"x": float("nan")}}, "JSON"),
         ({"input": bundle.InputFacts((16, 16, 3), scale=0.5)}, "input.scale"),
         ({"input": bundle.InputFacts((0, 16, 3))}, "input.shape"),

@@ -77,13 +77,28 @@ def run_whole():
 
 @pytest.fixture(scope="session")
 def run_chain(run_whole):
-    """Runs segments in turn: (segments, inputs by name) -> all by name."""
+    """Runs segments in turn: (segments, inputs by name) -> all by name.
+
+    What a gate switches off is not run and gives zeros.
+    """
 
     def run(segments, values: dict) -> dict:
-        values = dict(values)
+        values, zeros = dict(values), {}
         for segment in segments:
-            inputs = {name: values[name] for name in segment.inputs}
-            outputs = run_whole(segment.model, inputs)
+            runner = interpreter.load(segment.model).get_signature_runner()
+            details = runner.get_output_details()
+            zeros |= {name: d["quantization"][1] for name, d in details.items()}
+            if (
+                segment.gate is not None
+                and values[segment.gate].item() == zeros[segment.gate]
+            ):
+                outputs = {
+                    name: np.full(d["shape"], zeros[name], d["dtype"])
+                    for name, d in details.items()
+                }
+            else:
+                inputs = {name: values[name] for name in segment.inputs}
+                outputs = runner(**inputs)
             assert set(outputs) == set(segment.outputs)
             assert not outputs.keys() & values.keys()
             values |= outputs
@@ -96,13 +111,24 @@ def run_chain(run_whole):
 def write_bundle():
     """Writes a bundle of (directory, segments), with changed arguments."""
 
-    def write(directory, segments, **changes) -> bundle.Bundle:
-        count = len(segments)
+    def write(directory, segments, madds=None, **changes) -> bundle.Bundle:
+        count = sum(each.exit is not None for each in segments)
         facts = {
             "name": "three exits",
-            "segments": [(s.model, s.inputs, s.outputs) for s in segments],
-            "madds": [1000] * count,
-            "params": [100] * count,
+            "segments": [
+                bundle.Part(
+                    each.model,
+                    each.inputs,
+                    each.outputs,
+                    each.exit,
+                    madds=cost,
+                    params=100,
+                    gate=each.gate,
+                )
+                for each, cost in zip(
+                    segments, madds or [1000] * len(segments), strict=True
+                )
+            ],
             "labels": ["zero", "one", "two", "three", "four"],
             "input": bundle.InputFacts((SIZE, SIZE, 3)),
             "policy": policy.Policy(

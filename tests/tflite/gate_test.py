@@ -3,6 +3,7 @@ import pytest
 from tiny_graph import TinyGraph
 
 from tflite import gate
+from tflite.harness import Reached
 
 
 def rows(*accuracies: tuple[float, float]) -> list[dict]:
@@ -20,6 +21,10 @@ class Fixed:
 
     def logits(self, image):
         return self.of_image[int(image[0, 0, 0])]
+
+    def exits(self, image):
+        for values in self.logits(image):
+            yield Reached(values, (0.5,), (True,), int(values[0]))
 
 
 IMAGES = np.arange(2, dtype=np.uint8).reshape(2, 1, 1, 1)
@@ -67,21 +72,27 @@ def test_no_loss_allowed():
 
 def test_equal_logits_do_not_mismatch():
     both = Fixed(logits([1, 2], [3, -4]), logits([0, 0], [5, 6]))
-    assert gate.mismatches(both, both, IMAGES) == 0
+    assert gate.compare(both, both, IMAGES).mismatches == 0
 
 
 def test_every_differing_logit_counts():
     chain = Fixed(logits([1, 2], [3, 4]), logits([0, 0], [5, 6]))
     whole = Fixed(logits([1, 0], [3, 4]), logits([1, 1], [5, 7]))
-    assert gate.mismatches(chain, whole, IMAGES) == 4
-    assert gate.mismatches(chain, whole, IMAGES[:1]) == 1
-    assert gate.mismatches(chain, whole, IMAGES[:0]) == 0
+    assert gate.compare(chain, whole, IMAGES).mismatches == 4
+    assert gate.compare(chain, whole, IMAGES[:1]).mismatches == 1
+    assert gate.compare(chain, whole, IMAGES[:0]).mismatches == 0
+
+
+def test_multiply_adds_are_those_up_to_each_exit():
+    chain = Fixed(logits([1, 2], [3, 4]), logits([0, 0], [5, 6]))
+    madds = gate.compare(chain, chain, IMAGES).madds
+    np.testing.assert_array_equal(madds, [[1, 4], [0, 5]])
 
 
 def test_a_missing_exit_is_no_match():
     chain, whole = Fixed(logits([1, 2])), Fixed(logits([1, 2], [3, 4]))
     with pytest.raises(ValueError, match="zip"):
-        gate.mismatches(chain, whole, IMAGES[:1])
+        gate.compare(chain, whole, IMAGES[:1])
 
 
 def test_float_operators_are_named():

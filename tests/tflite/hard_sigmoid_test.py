@@ -1,6 +1,5 @@
 import keras
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from tflite import hard_sigmoid
@@ -14,19 +13,6 @@ def test_it_is_the_one_of_keras_3():
         keras.activations.hard_sigmoid(VALUES),
         atol=1e-6,
     )
-
-
-@pytest.mark.parametrize("limit", [1.0, 6.0])
-def test_a_fixed_range_has_256_values_and_learns_none(limit):
-    quantizer = hard_sigmoid.FixedRange(limit)
-    weights = quantizer.build((), "output", None)
-    assert weights == {}
-    found = quantizer(VALUES, training=True, weights=weights).numpy()
-    step = limit / 255
-    np.testing.assert_allclose(found, np.round(found / step) * step, atol=1e-5)
-    clipped = np.clip(VALUES, 0, limit)
-    np.testing.assert_allclose(found, clipped, atol=0.5 * step + 1e-5)
-    assert hard_sigmoid.FixedRange(**quantizer.get_config()).limit == limit
 
 
 def test_its_gradient_survives_quantization():

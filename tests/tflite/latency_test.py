@@ -14,8 +14,8 @@ class Calls:
 
     def exits(self, image):
         self.made.append(("chain", int(image.item())))
-        yield None, 0.25
-        yield None, 0.5
+        yield harness.Reached(None, (0.25,), (True,), 1)
+        yield harness.Reached(None, (0.0, 0.5), (False, True), 2)
 
     def classify(self, image):
         self.made.append(("routed", int(image.item())))
@@ -38,7 +38,7 @@ def test_what_comes_back(warmup):
         assert spent.shape == (7,)
         assert (spent > 0.0).all()
     # The segments' own times, not those of the rounds.
-    np.testing.assert_array_equal(times.segments, [[0.25, 0.5]] * 7)
+    np.testing.assert_array_equal(times.segments, [[0.25, 0.0, 0.5]] * 7)
     # The rounds before are run, and not counted.
     assert len(calls.made) == 3 * (7 + warmup)
 

@@ -15,6 +15,14 @@ OPTIONS = {
     "ADD": schema.AddOptionsT,
     "MUL": schema.MulOptionsT,
     "FULLY_CONNECTED": schema.FullyConnectedOptionsT,
+    "BATCH_MATMUL": schema.BatchMatMulOptionsT,
+    "TRANSPOSE_CONV": schema.TransposeConvOptionsT,
+    "RESHAPE": schema.ReshapeOptionsT,
+    "MEAN": schema.ReducerOptionsT,
+    "MINIMUM": schema.MaximumMinimumOptionsT,
+    "MAXIMUM": schema.MaximumMinimumOptionsT,
+    "SOFTMAX": schema.SoftmaxOptionsT,
+    "RELU": None,
     "AVERAGE_POOL_2D": schema.Pool2DOptionsT,
     "SPLIT": schema.SplitOptionsT,
     "TANH": None,
@@ -32,7 +40,15 @@ class TinyGraph:
         self.tensors = []
         self.operators = []
 
-    def tensor(self, shape, dtype=np.float32, *, name=None, scale=None) -> int:
+    def tensor(
+        self,
+        shape,
+        dtype=np.float32,
+        *,
+        name=None,
+        scale=None,
+        zero_point=0,
+    ) -> int:
         self.tensors.append(
             schema.TensorT(
                 shape=list(shape),
@@ -44,7 +60,7 @@ class TinyGraph:
         )
         if scale is not None:
             self.tensors[-1].quantization = schema.QuantizationParametersT(
-                scale=[scale], zeroPoint=[0]
+                scale=[scale], zeroPoint=[zero_point]
             )
         return len(self.tensors) - 1
 

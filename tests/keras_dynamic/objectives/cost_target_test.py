@@ -1,0 +1,213 @@
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_dynamic import gating, objectives
+from keras_dynamic.models.lcnet import lcnet
+from keras_dynamic.objectives.cross_entropy import cross_entropy
+from keras_dynamic.training import MultiExitTrainer, deployed
+
+RNG = np.random.default_rng(0)
+LABELS = np.arange(8) % 3
+LOGITS = [RNG.normal(0, 3, (8, 3)).astype(np.float32) for _ in range(2)]
+
+
+def network(**arguments) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return lcnet(
+        input_shape=(8, 8, 1),
+        classes=3,
+        backbone={"family": "resnet", "blocks": 1, "widths": (4, 8)},
+        head_width=4,
+        **{"channels": "groups", "groups": 2} | arguments,
+    )
+
+
+@functools.cache
+def found() -> gating.Gating:
+    return gating.gating(network(exits=(0,)))
+
+
+def scores() -> list[np.ndarray]:
+    """Of all gates; about half of them 0."""
+    drawn = RNG.uniform(-1, 1, (len(found().names), 8, 1, 1, 1))
+    return list(np.maximum(drawn, 0).astype(np.float32))
+
+
+def term(objective, outputs) -> float:
+    """The loss without the cross-entropies."""
+    own = objective.loss(LABELS, outputs)
+    return float(own - sum(cross_entropy(LABELS, each) for each in LOGITS))
+
+
+def extended(**arguments) -> objectives.Objective:
+    objective = objectives.build("cost_target", **arguments)
+    objective.extend(network(exits=(0,)))
+    return objective
+
+
+@pytest.mark.parametrize("indicator", [True, False])
+def test_the_mean_cost_is_drawn_to_the_target(indicator):
+    objective = extended(target=0.3, weight=4.0, indicator=indicator)
+    given = scores()
+    values = np.stack(given, 1)[..., 0, 0, 0]
+    shares = values > 0 if indicator else values
+    mean = gating.dynamic_madds(found(), shares.astype(float))[-1].mean()
+    expected = 4.0 * (mean / found().dense - 0.3) ** 2
+    assert term(objective, [*LOGITS, *given]) == pytest.approx(
+        expected, rel=1e-4
+    )
+
+
+def test_a_mask_costs_the_share_of_its_open_channels():
+    model = network(channels="mask", layers=False)
+    objective = objectives.build("cost_target", target=0.5, weight=1.0)
+    objective.extend(model)
+    counted = gating.gating(model)
+    given = [
+        np.maximum(RNG.uniform(-1, 1, (8, *score.shape[1:])), 0)
+        for score in counted.scores
+    ]
+    mean = gating.dynamic_madds(counted, gating.open_shares(given)).mean()
+    loss = objective.loss(LABELS, [LOGITS[0], *given])
+    assert float(loss - cross_entropy(LABELS, LOGITS[0])) == pytest.approx(
+        (mean / counted.dense - 0.5) ** 2, rel=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("progress", "low", "high"),
+    [(0.0, 0.4, 0.4), (0.5, 0.2, 0.7), (1.0, 0.0, 1.0)],
+)
+def test_bounds_are_tight_at_first_and_gone_at_last(progress, low, high):
+    arguments = {"target": 0.4, "weight": 2.0}
+    annealed = extended(**arguments, annealing_steps=10)
+    given = scores()
+    with_bounds = term(annealed, [*LOGITS, *given, np.float32(progress)])
+    without = term(extended(**arguments), [*LOGITS, *given])
+    share = np.mean(np.stack(given)[..., 0, 0, 0] > 0, axis=1)
+    out = np.maximum(low - share, 0) ** 2 + np.maximum(share - high, 0) ** 2
+    assert with_bounds - without == pytest.approx(2 * out.mean(), abs=1e-4)
+    assert (out.mean() > 0) == (progress < 1)
+
+
+def test_the_gradient_goes_straight_to_the_scores():
+    objective = extended(target=0.3, weight=1.0)
+    given = [tf.constant(each) for each in scores()]
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        loss = objective.loss(LABELS, [*LOGITS, *given])
+    shares = np.stack(given)[..., 0, 0, 0] > 0
+    mean = gating.dynamic_madds(found(), shares.T.astype(float))[-1].mean()
+    slope = 2 * (mean / found().dense - 0.3) / found().dense
+    for gate, gradient in enumerate(tape.gradient(loss, given)):
+        # What opening this gate would cost each image.
+        costs = []
+        for value in (1.0, 0.0):
+            changed = shares.T.astype(float)
+            changed[:, gate] = value
+            costs.append(gating.dynamic_madds(found(), changed)[-1])
+        expected = slope * (costs[0] - costs[1]) / 8
+        np.testing.assert_allclose(
+            np.ravel(gradient), expected, rtol=1e-3, atol=1e-9
+        )
+
+
+@pytest.mark.parametrize("steps", [0, 5])
+def test_outputs_behind_the_exits_are_the_gates(steps):
+    model = network(exits=(0,))
+    objective = objectives.build(
+        "cost_target", target=0.5, annealing_steps=steps
+    )
+    longer = objective.extend(model)
+    assert len(longer.outputs) == 2 + len(found().names) + bool(steps)
+    shorter = deployed(longer, 2)
+    assert {each.name for each in longer.layers} == {
+        each.name for each in shorter.layers
+    }
+    images = RNG.random((4, 8, 8, 1), np.float32)
+    for ours, theirs in zip(shorter(images), model(images), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_exits_are_weighed():
+    objective = extended(target=1.0, weight=0.0, weights=[2.0, 0.5])
+    expected = 2.0 * cross_entropy(LABELS, LOGITS[0])
+    expected += 0.5 * cross_entropy(LABELS, LOGITS[1])
+    loss = objective.loss(LABELS, [*LOGITS, *scores()])
+    assert float(loss) == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"target": 0.0}, "`target` must be a share.*target=0.0"),
+        ({"target": 1.5}, "`target` must be a share.*target=1.5"),
+        ({"weight": -1.0}, "`weight` must be .*not negative.*=-1.0"),
+        ({"weight": float("nan")}, "`weight` must be a finite"),
+        ({"annealing_steps": 0.5}, "`annealing_steps` must be an integer"),
+        ({"annealing_steps": -1}, "`annealing_steps` must be .*=-1"),
+    ],
+)
+def test_bad_arguments(changes, message):
+    with pytest.raises(ValueError, match=message):
+        objectives.build("cost_target", **{"target": 0.5} | changes)
+
+
+def test_a_model_without_gates_is_refused():
+    x = keras.Input((3,))
+    model = keras.Model(x, keras.layers.Dense(2, name="exit_0")(x), name="net")
+    objective = objectives.build("cost_target", target=0.5)
+    with pytest.raises(ValueError, match=r"`model` must have gates.*'net'"):
+        objective.extend(model)
+
+
+def test_a_target_that_gates_cannot_reach_is_refused_with_the_range():
+    least = found().always / found().dense
+    objective = objectives.build("cost_target", target=least - 0.01)
+    with pytest.raises(ValueError, match=f"from {least:.3f} to 1"):
+        objective.extend(network(exits=(0,)))
+
+
+def test_one_weight_per_exit():
+    objective = objectives.build("cost_target", target=0.5, weights=[1.0])
+    with pytest.raises(ValueError, match="`weights` must have one entry per"):
+        objective.extend(network(exits=(0,)))
+
+
+def test_training_reaches_the_target_and_kills_no_more_than_it_says():
+    keras.utils.set_random_seed(0)
+    model = lcnet(
+        input_shape=(8, 8, 1),
+        classes=2,
+        backbone={"family": "resnet", "blocks": 4, "widths": (4,)},
+    )
+    objective = objectives.build(
+        "cost_target", target=0.5, weight=2.0, annealing_steps=30
+    )
+    trainer = MultiExitTrainer(model, objective)
+    trainer.compile(
+        optimizer=keras.optimizers.SGD(
+            keras.optimizers.schedules.CosineDecay(0.2, 80)
+        ),
+        jit_compile=False,
+    )
+    # Bright images and dark ones.
+    images = np.random.default_rng(0).random((64, 8, 8, 1), np.float32)
+    labels = np.arange(64) % 2
+    images *= np.where(labels, 1.0, 0.5).astype(np.float32)[:, None, None, None]
+    counted = gating.gating(model)
+    probe = keras.Model(model.input, list(counted.scores))
+    costs = []
+    for step in range(80):
+        trainer.train_on_batch(images, labels)
+        if step >= 70:
+            shares = gating.open_shares(probe.predict_on_batch(images))
+            costs.append(gating.dynamic_madds(counted, shares).mean())
+    assert np.mean(costs) / counted.dense == pytest.approx(0.5, abs=0.1)
+    assert 0 < shares.mean() < 1
+    logits = model.predict_on_batch(images)
+    assert np.mean(logits.argmax(1) == labels) > 0.9

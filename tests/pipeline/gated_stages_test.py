@@ -1,0 +1,171 @@
+"""`convert`, `check` and `benchmark` of a network with a gate and two exits."""
+
+import dataclasses
+import json
+import types
+
+import numpy as np
+import prepared
+import pytest
+
+from keras_dynamic import cost
+from pipeline import benchmark, check, config, convert
+from pipeline import metrics as metrics_lib
+from pipeline.commands import split
+from pipeline.layout import Layout
+from tflite import bundle
+from tflite.batch_harness import BatchHarness
+from tflite.harness import Harness
+
+SIZE = 8
+CLASSES = 4
+
+
+def images(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of different brightness, and labels."""
+    rng = np.random.default_rng(seed)
+    noise = rng.integers(0, 256, (count, SIZE, SIZE, 3))
+    colour = rng.integers(0, 256, (count, 1, 1, 3))
+    return ((noise + 3 * colour) // 4).astype(np.uint8), np.arange(count) % 4
+
+
+def network():
+    import keras
+
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    image = keras.Input((SIZE, SIZE, 3), name="image")
+    x = layers.Conv2D(8, 3, padding="same", activation="relu")(image)
+    # Open where there is more red than green.
+    score = layers.Conv2D(1, 1, name="score")
+    mean = layers.GlobalAveragePooling2D(keepdims=True)(image)
+    gate = layers.ReLU(1.0)(score(mean))
+    kernel = np.reshape([8.0, -8.0, 0.0], (1, 1, 3, 1))
+    score.set_weights([kernel, np.ones(1)])
+    branch = layers.Conv2D(8, 3, padding="same")(x)
+    deep = layers.Add()([x, layers.Multiply()([branch, gate])])
+    logits = [
+        layers.Dense(CLASSES)(layers.GlobalAveragePooling2D()(each))
+        for each in (x, deep)
+    ]
+    return keras.Model(image, logits)
+
+
+def converted(made, directory) -> bytes:
+    """The int8 model of a Keras model, with the names that ours have."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.kept = [each.value for each in made.variables]
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((1, SIZE, SIZE, 3), name="image")]
+    )
+    def serve(image):
+        return {f"exit_{k}": each for k, each in enumerate(made(image))}
+
+    tf.saved_model.save(module, directory, signatures=serve)
+    samples = images(32, 9)[0][:, None] / np.float32(255)
+    samples[0, 0, 0, 0], samples[0, 0, 0, 1] = 0.0, 1.0
+    converter = tf.lite.TFLiteConverter.from_saved_model(directory)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([each] for each in samples)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    return converter.convert()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A working directory after the three stages, and the Keras model."""
+    made = network()
+    model = converted(made, str(tmp_path_factory.mktemp("saved_model")))
+    layout = Layout(tmp_path_factory.mktemp("gated"))
+    layout.data.mkdir()
+    members = {
+        split: images(count, seed)
+        for seed, (split, count) in enumerate(
+            {"train": 4, "validation": 4, "calibration": 40, "test": 40}.items()
+        )
+    }
+    prepared.write(layout.data, members, labels=CLASSES)
+    rows = [
+        dataclasses.asdict(each) | {"accuracy": {"float": 0.0, "qat": 0.0}}
+        for each in cost.exit_costs(made)
+    ]
+    metrics_lib.write(layout.metrics, {"exits": rows})
+    settings = config.load("ranet_digits")
+    with settings.unlocked():
+        settings.model.size = settings.data.size = SIZE
+        settings.data.channels = 3
+        settings.policy.rule, settings.policy.q = "budgeted_batch", 1.0
+        settings.benchmark.warmup, settings.benchmark.runs = 1, 30
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convert.tflite_convert, "convert", lambda _: model)
+        convert.convert(settings, layout)
+    check.check(settings, layout)
+    benchmark.benchmark(settings, layout)
+    return layout, made
+
+
+def test_the_bundle_has_a_gated_segment_and_the_keras_model_s_costs(finished):
+    layout, made = finished
+    found = bundle.read(str(layout.bundle))
+    # The first exit, the gate, what it switches, the second exit.
+    assert [each.exit for each in found.segments] == [0, None, None, 1]
+    gates = [each.gate for each in found.segments]
+    assert gates == [None, None, found.segments[1].outputs[0], None]
+    madds = np.cumsum([each.madds for each in found.segments])[list(found.ends)]
+    assert madds.tolist() == [each.madds for each in cost.exit_costs(made)]
+
+
+def test_the_metrics_count_what_ran(finished):
+    layout, _ = finished
+    metrics = json.loads(layout.metrics.read_text())
+    assert metrics["chain"]["mismatches"] == 0
+    [first, last] = metrics["exits"]
+    assert first["dynamic_madds"]["std"] == 0.0
+    assert first["dynamic_madds"]["mean"] == first["madds"]
+    gated = bundle.read(str(layout.bundle)).segments[2].madds
+    assert last["dynamic_madds"]["max"] == last["madds"]
+    assert last["dynamic_madds"]["min"] == last["madds"] - gated
+    assert last["dynamic_madds"]["mean"] < last["madds"]
+
+
+def test_what_policies_cost_is_what_the_harness_counts(finished):
+    layout, _ = finished
+    metrics = json.loads(layout.metrics.read_text())
+    pixels, _ = images(40, 3)
+    with Harness(str(layout.bundle)) as harness:
+        results = [harness.classify(image) for image in pixels]
+    [row] = [each for each in metrics["routed"] if each["bundle"]]
+    assert row["mean_madds"] == np.mean([each.madds for each in results])
+    many = BatchHarness(str(layout.bundle), 16).run(pixels)
+    assert many.madds.tolist() == [each.madds for each in results]
+
+
+def test_times_are_of_exits_and_of_segments(finished):
+    layout, _ = finished
+    metrics = json.loads(layout.metrics.read_text())
+    first, _, gated, _ = metrics["segment_latency_ms"]
+    assert gated["p99"] > 0.0
+    shallow, deep = (row["latency_ms"] for row in metrics["exits"])
+    assert shallow["mean"] == pytest.approx(first["mean"])
+    assert shallow["mean"] < deep["mean"]
+
+
+def test_split_prints_gates_and_can_leave_them(finished, tmp_path, capsys):
+    layout, _ = finished
+    [gate] = bundle.read(str(layout.bundle)).segments[1].outputs
+    for exits_only, gates in (
+        (False, [None, None, gate, None]),
+        (True, [None] * 2),
+    ):
+        flags = types.SimpleNamespace(
+            output=str(tmp_path / str(exits_only)), exits_only=exits_only
+        )
+        split.run(flags, [str(layout.tflite_model)])
+        lines = capsys.readouterr().out.splitlines()
+        for line, each in zip(lines, gates, strict=True):
+            assert line.endswith(f"  if {each}") == (each is not None)
