@@ -169,7 +169,7 @@ def _train(variant: str, batch: int, exits: int) -> dict:
 
 def _graph(model) -> dict:
     """The calls of the model's layers, each after what it needs."""
-    from tflite import bridge
+    from keras_dynamic import graph
 
     calls = []
 
@@ -191,7 +191,7 @@ def _graph(model) -> dict:
         )
         return layer.name
 
-    outputs = bridge.follow(model, ["image"], call)
+    outputs = graph.follow(model, ["image"], call)
     return {"calls": calls, "input": "image", "outputs": outputs}
 
 

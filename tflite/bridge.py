@@ -9,8 +9,7 @@ import keras
 import numpy as np
 import tf_keras
 
-from keras_dynamic import layers
-from keras_dynamic.graph import follow
+from keras_dynamic import graph, layers
 from tflite import counterparts, hard_sigmoid
 
 # Per layer class: the arguments that mean the same in both. What a class here
@@ -97,7 +96,7 @@ def to_tf_keras(model: keras.Model) -> tf_keras.Model:
         return legacy[layer.name](inputs)
 
     inputs = legacy_inputs(model)
-    outputs = follow(model, inputs, call)
+    outputs = graph.follow(model, inputs, call)
     for name, layer in legacy.items():
         ours = model.get_layer(name)
         layer.set_weights([np.asarray(w, np.float32) for w in ours.weights])

@@ -25,6 +25,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.default_8bit i
     default_8bit_quantize_registry as registry,
 )
 
+from keras_dynamic import graph
 from keras_dynamic.layers import GradientScale, Progress
 from keras_dynamic.objectives import Objective
 from tflite import bridge, counterparts, fixed_range, hard_sigmoid, scheme
@@ -227,7 +228,7 @@ def with_gradients(
         scale = functools.partial(layer.call, training=True)
         return tf_keras.layers.Lambda(scale, name=layer.name)(inputs)
 
-    outputs = bridge.follow(model, [entrance(x) for x in inputs], call)
+    outputs = graph.follow(model, [entrance(x) for x in inputs], call)
     return tf_keras.Model(inputs, outputs)
 
 

@@ -1,7 +1,9 @@
 """Checks of what the builders of the model families are given."""
 
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 
 def require_positive_integers(**values: int) -> None:
@@ -48,3 +50,43 @@ def require_one_of(valid: Sequence, **values) -> None:
                 f"`{key}` must be one of {tuple(valid)}. "
                 f"Received: {key}={value!r}"
             )
+
+
+def backbone(
+    argument: str, given: Mapping[str, Any], families: Mapping[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Returns what `families` has for the given "family", and the other keys.
+
+    Raises:
+        ValueError: If there is no such family.
+    """
+    settings = dict(given)
+    family = settings.pop("family", None)
+    if family not in families:
+        raise ValueError(
+            f"`{argument}` must have a `family`, one of {tuple(families)}. "
+            f"Received: {argument}={dict(given)!r}"
+        )
+    return families[family], settings
+
+
+def require_arguments_of(
+    builder: Callable, argument: str, given: Mapping[str, Any], *values, **own
+) -> None:
+    """Raises ValueError unless `builder` takes what is given for a family.
+
+    Args:
+        builder: Of the family that `given` names.
+        argument: Name of the argument that `given` is, for the message.
+        given: The family and the settings the builder shall take.
+        *values: What the builder is called with beside them.
+        **own: The same by name; no setting may have such a name.
+    """
+    settings = {key: value for key, value in given.items() if key != "family"}
+    try:
+        inspect.signature(builder).bind(*values, **own, **settings)
+    except TypeError as error:
+        raise ValueError(
+            f"`{argument}` must have the arguments of {given['family']!r}. "
+            f"Received: {argument}={dict(given)!r}: {error}"
+        ) from error

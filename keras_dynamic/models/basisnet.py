@@ -10,7 +10,6 @@ backbones and sizes, how many bases, which convolutions are dynamic, and how
 scores become coefficients are therefore parameters, and their defaults ours.
 """
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -145,24 +144,11 @@ def basisnet(
 
 def _backbone(argument, given, input_shape, classes):
     """The plain model, of which only the graph is of use."""
-    options = dict(given)
-    family = options.pop("family", None)
-    if family not in BACKBONES:
-        raise ValueError(
-            f"`{argument}` must have a `family`, one of {tuple(BACKBONES)}. "
-            f"Received: {argument}={dict(given)!r}"
-        )
-    options.update(input_shape=input_shape, classes=classes)
-    builder = BACKBONES[family]
-    try:
-        inspect.signature(builder).bind(**options)
-    except TypeError as error:
-        raise ValueError(
-            f"`{argument}` must have the arguments of {family!r}. "
-            f"Received: {argument}={dict(given)!r}: {error}"
-        ) from error
+    builder, settings = arguments.backbone(argument, given, BACKBONES)
+    own = {"input_shape": input_shape, "classes": classes}
+    arguments.require_arguments_of(builder, argument, given, **own)
     with keras.StatelessScope(initialize_variables=False):
-        return builder(**options)
+        return builder(**own, **settings)
 
 
 def _dynamic_layers(model, static):

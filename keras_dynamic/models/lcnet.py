@@ -12,7 +12,6 @@ say how gates start, nor how they come back once they are closed: see
 """
 
 import functools
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -122,21 +121,12 @@ def lcnet(
 
 def _backbone(given):
     """What gives its maps, lacking images and branch; and its branch."""
-    settings = dict(given)
-    family = settings.pop("family", None)
-    if family not in _BACKBONES:
-        raise ValueError(
-            f"`backbone` must have a `family`, one of {tuple(_BACKBONES)}. "
-            f"Received: backbone={dict(given)!r}"
-        )
-    stages, branch = _BACKBONES[family]
-    try:
-        inspect.signature(stages).bind(None, branch=branch, **settings)
-    except TypeError as error:
-        raise ValueError(
-            f"`backbone` must have the arguments of {family!r}. "
-            f"Received: backbone={dict(given)!r}: {error}"
-        ) from error
+    (stages, branch), settings = arguments.backbone(
+        "backbone", given, _BACKBONES
+    )
+    arguments.require_arguments_of(
+        stages, "backbone", given, None, branch=branch
+    )
     return functools.partial(stages, **settings), branch
 
 
