@@ -34,19 +34,23 @@ def published(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """
     target = pathlib.Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
-    _clean_up(target)
-    holding = pathlib.Path(
-        tempfile.mkdtemp(".partial", f".{target.name}.", target.parent)
-    )
-    stage = holding / "new" / target.name
-    with open(holding / "lock", "wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as stack:
+        with _in_turn(target.parent):
+            _clean_up(target)
+            holding = pathlib.Path(
+                tempfile.mkdtemp(".partial", f".{target.name}.", target.parent)
+            )
+            lock = stack.enter_context(open(holding / "lock", "wb"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        stage = holding / "new" / target.name
         try:
             stage.parent.mkdir()
             yield stage
-            _replace(target, stage, holding / "previous")
+            with _in_turn(target.parent):
+                _replace(target, stage, holding / "previous")
         finally:
-            shutil.rmtree(holding)
+            with _in_turn(target.parent):
+                shutil.rmtree(holding)
 
 
 def write_json(path: str | os.PathLike, obj: object) -> None:
@@ -61,6 +65,21 @@ def write_json(path: str | os.PathLike, obj: object) -> None:
         raise ValueError(f"`obj` must be JSON for {path}: {error}") from error
     with published(path) as stage:
         stage.write_text(text + "\n", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _in_turn(directory: pathlib.Path) -> Iterator[None]:
+    """Lets one run at a time change what it holds in a directory.
+
+    Else another one could take for a killed run's what is not locked yet, or
+    no more, or find the old directory just moved aside.
+    """
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _replace(

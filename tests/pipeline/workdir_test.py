@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from concurrent import futures
 
 import pytest
 
@@ -99,6 +100,18 @@ def test_two_runs_at_once_do_not_disturb_each_other(tmp_path):
         (outer / "a").write_text("outer")
     assert (path / "a").read_text() == "outer"
     assert os.listdir(tmp_path) == ["data"]
+
+
+def test_many_runs_at_once_all_publish(tmp_path):
+    def publish(run):
+        for _ in range(25):
+            publish_directory(tmp_path / "data", str(run))
+            workdir.write_json(tmp_path / "data.json", run)
+
+    with futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(publish, range(4)))
+    assert len(os.listdir(tmp_path / "data")) == 2
+    assert sorted(os.listdir(tmp_path)) == ["data", "data.json"]
 
 
 # Kills itself at each step of publishing a directory.
