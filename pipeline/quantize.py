@@ -18,8 +18,10 @@ from pipeline import (
     metrics,
     network,
     tensorflow_settings,
+    terminal,
     workdir,
 )
+from pipeline.events import Events
 from pipeline.layout import Layout
 from tflite import bridge
 from tflite import quantize as qat
@@ -66,14 +68,17 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
         learning_rate=settings.learning_rate,
         steps=settings.steps,
     )
+    events = Events(layout.logs)
     recent = []
+    losses = terminal.bar(losses, settings.steps, "quantization-aware")
     for step, loss in enumerate(losses, start=1):
         recent.append(loss)
         if step % _LOG_EVERY == 0 or step == settings.steps:
-            logging.info(
-                "step %d/%d  loss %.3f", step, settings.steps, np.mean(recent)
-            )
+            mean = float(np.mean(recent))
+            logging.info("step %d/%d  loss %.3f", step, settings.steps, mean)
+            events.scalars(step, {"quantize/loss": mean})
             recent.clear()
+    events.close()
     deployed = tf_keras.Model(
         quantized.inputs, quantized.outputs[: len(plain.outputs)]
     )

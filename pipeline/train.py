@@ -8,9 +8,6 @@ import keras
 import ml_collections
 import numpy as np
 from absl import logging
-from tensorboard.compat.proto import event_pb2
-from tensorboard.plugins.scalar import summary_v2
-from tensorboard.summary.writer import event_file_writer
 
 from keras_dynamic import objectives, sgd, training
 from pipeline import (
@@ -19,18 +16,22 @@ from pipeline import (
     checkpoint,
     data_parallel,
     dataset,
+    epochs,
     fingerprint,
     manifest,
     network,
     passes,
+    terminal,
     workdir,
 )
+from pipeline.events import Events
 from pipeline.layout import Layout
 
 # Not mixed_float16, which would need its loss scaled.
 _PRECISIONS = ("float32", "mixed_bfloat16")
 _SELECTIONS = ("best", "last")
 _LEAST = {"epochs": 1, "checkpoint_steps": 0, "core_per_operation_up_to": 0}
+_EXAMPLES = 16  # Images that TensorBoard shows, as the model sees them.
 
 
 def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
@@ -110,18 +111,25 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
         size=config.model.size,
         **config.train.augmentation_options,
     )
+    first, count = progress.epoch, config.train.epochs
+    read = functools.partial(
+        batches.shuffled, images, order, augmentation=change
+    )
     if member.writes:
-        writer = event_file_writer.EventFileWriter(str(layout.logs))
-    for epoch in range(progress.epoch, config.train.epochs):
+        events = Events(layout.logs)
+        [(pixels, _)] = read(epoch=first, stop=1)
+        events.images(first, "train/images", pixels[:_EXAMPLES])
+    for epoch in range(first, count):
         begun = time.monotonic()
-        read = functools.partial(
-            batches.shuffled, images, order, epoch=epoch, augmentation=change
-        )
         for start in range(progress.step, steps, portion):
             stop = min(start + portion, steps)
-            means = passes.train(
-                trainer, read(start=start, stop=stop), stop - start
+            part = terminal.bar(
+                read(epoch=epoch, start=start, stop=stop),
+                steps,
+                f"epoch {epoch + 1}/{count}",
+                done=start,
             )
+            means = passes.train(trainer, part, stop - start)
             progress = _advanced(progress, stop, means)
             if stop < steps and member.writes:
                 checkpoint.save(state, progress, model, trainer.optimizer)
@@ -138,15 +146,23 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
                 progress, best_epoch=epoch + 1, best_accuracy=accuracy[-1]
             )
         if member.writes:
-            _log(config, epoch, taught, accuracy, time.monotonic() - begun)
-            _write_scalars(writer, epoch, taught, said)
+            ended = epochs.Epoch(
+                number=epoch + 1,
+                count=count,
+                loss=taught["loss"],
+                train=[taught[name] for name in taught if "acc" in name],
+                validation=accuracy,
+                seconds=time.monotonic() - begun,
+            )
+            epochs.say(ended, first=epoch == first)
+            events.scalars(epoch + 1, _scalars(taught, said))
             if better:
                 checkpoint.save_weights(best, model)
             checkpoint.save(state, progress, model, trainer.optimizer)
     data_parallel.leave()
     if not member.writes:
         return
-    writer.close()
+    events.close()
 
     final = objective.extend(network.build(config, labels))
     if config.train.select == "best":
@@ -231,30 +247,14 @@ def _advanced(progress, step, means):
     return dataclasses.replace(progress, step=step, sums=sums)
 
 
-def _log(config, epoch, taught, accuracy, seconds):
-    shares = [value for name, value in taught.items() if "acc" in name]
-    logging.info(
-        "epoch %d/%d  loss %.3f  train %s  validation %s  %.1f s",
-        epoch + 1,
-        config.train.epochs,
-        taught["loss"],
-        " ".join(f"{100 * a:.1f}" for a in shares),
-        " ".join(f"{100 * a:.1f}" for a in accuracy),
-        seconds,
-    )
-
-
-def _write_scalars(writer, epoch, taught, said):
-    scalars = {f"train/{name}": value for name, value in taught.items()}
-    # Not the objective, so that objectives compare.
-    scalars["validation/loss"] = sum(said.cross_entropies())
-    for k, accuracy in enumerate(said.accuracies()):
-        scalars[f"validation/accuracy_{k}"] = accuracy
-    for name, value in scalars.items():
-        summary = summary_v2.scalar_pb(name, value)
-        writer.add_event(
-            event_pb2.Event(
-                wall_time=time.time(), step=epoch + 1, summary=summary
-            )
-        )
-    writer.flush()
+def _scalars(taught, said):
+    """What TensorBoard shows of an epoch."""
+    # The validation loss is not the objective's, so that objectives compare.
+    return {
+        **{f"train/{name}": value for name, value in taught.items()},
+        "validation/loss": sum(said.cross_entropies()),
+        **{
+            f"validation/accuracy_{k}": accuracy
+            for k, accuracy in enumerate(said.accuracies())
+        },
+    }
