@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # A finished `run` whose bundle `make test-arm64` runs.
 WORKDIR ?= runs/demo
 
-.PHONY: demo test test-arm64 check-android test-flink flink-up flink-down lint install lock clean
+.PHONY: demo test test-arm64 test-browser check-android test-flink flink-up flink-down lint install lock clean
 
 demo: $(STAMP)
 	$(BIN)/keras-dynamic run --config=ranet_digits --workdir=runs/demo
@@ -19,6 +19,11 @@ test: $(STAMP)
 test-arm64: $(STAMP) $(WORKDIR)/bundle/manifest.json
 	bash tests/arm64/install.sh
 	WORKDIR=$(WORKDIR) $(BIN)/pytest -m arm64 -rP tests/arm64
+
+# The report in headless Chromium; docs/report.md.
+test-browser: $(STAMP)
+	bash tests/browser/install.sh
+	$(BIN)/pytest -m browser tests/browser
 
 runs/demo/bundle/manifest.json: | $(STAMP)
 	$(MAKE) demo

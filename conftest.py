@@ -10,7 +10,7 @@ hypothesis.settings.load_profile("repository")
 
 
 # Of tests that need what Python packages do not bring.
-_ON_DEMAND = ("flink", "arm64")
+_ON_DEMAND = ("flink", "arm64", "browser")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -6,6 +6,8 @@ from absl import logging
 
 from keras_dynamic import exits
 from pipeline import augmentation, dataset, metrics, predictions
+from pipeline.gate import judge, measure
+from pipeline.gate.judge import Request
 from pipeline.layout import Layout
 from tflite import gate
 from tflite.harness import Harness
@@ -16,19 +18,38 @@ class CheckFailed(ValueError):
     """The gate is shut; the message names every cause."""
 
 
-def check(config: ml_collections.ConfigDict, layout: Layout) -> None:
+class ReferenceMissed(CheckFailed):
+    """The same, where there is a reference: a CI can tell it from an error."""
+
+    exit_code = 3
+
+
+def check(
+    config: ml_collections.ConfigDict,
+    layout: Layout,
+    request: Request | None = None,
+) -> None:
     """Compares int8 with float, and the chain with the unsplit model.
+
+    Args:
+        config: The configuration.
+        layout: Where the results of the other stages lie.
+        request: What else to compare with, if anything: see `pipeline.gate`.
 
     Raises:
         CheckFailed: If an exit's int8 accuracy is more than
             `check.max_points` under its float accuracy, an operator fell out
             of int8, or a logit of the chain differs on the test split.
+        ReferenceMissed: With a request, if that is so or a metric is not what
+            the reference says.
+        ValueError: If the reference cannot be used.
     """
+    # Whatever is wrong with it should not take until the end to say.
+    old = judge.previous(request) if request else None
     found = metrics.read(layout.metrics)
     model = layout.tflite_model.read_bytes()
-    images = augmentation.center_crop(
-        dataset.load(layout.data, "test").images, config.model.size
-    )
+    test = dataset.load(layout.data, "test")
+    images = augmentation.center_crop(test.images, config.model.size)
     causes = gate.accuracy_losses(found["exits"], config.check.max_points)
     causes += gate.float_operators(model)
     with Harness(str(layout.bundle)) as harness:
@@ -36,6 +57,12 @@ def check(config: ml_collections.ConfigDict, layout: Layout) -> None:
         if harness.bundle.gated:
             logits = predictions.load(layout.predictions, "test").logits
             _note_madds(found, compared.madds, logits)
+        shipped = harness.bundle
+        if request:
+            numbers = [
+                harness.dequantize(k, compared.logits[:, k])
+                for k in range(shipped.policy.exits)
+            ]
     found["chain"] = {
         **found.get("chain", {}),
         "samples": len(images),
@@ -47,6 +74,16 @@ def check(config: ml_collections.ConfigDict, layout: Layout) -> None:
             f"the chain differs from the unsplit model in "
             f"{compared.mismatches} logits on {len(images)} test images"
         )
+    if request:
+        measured = measure.measure(
+            config, layout, test, compared, np.stack(numbers), shipped
+        )
+        verdict = judge.judge(
+            request, old, config, layout, measured, shipped, causes
+        )
+        if verdict.failures and not verdict.updated:
+            raise ReferenceMissed(verdict.sentence)
+        return
     if causes:
         raise CheckFailed("check failed: " + "; ".join(causes))
     logging.info(

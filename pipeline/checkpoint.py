@@ -1,9 +1,9 @@
 """The state of a training, in one file.
 
-Everything that the next step depends on is in it: weights, moving statistics
-and the optimizer's variables. (The order of the data follows from the seed and
-the epoch.) It is written whole, so a killed training goes on from there and
-ends with the weights it would have had anyway.
+Everything that the next step depends on is in it: weights, moving statistics,
+the states of random layers and the optimizer's variables. (The order of the
+data follows from the seed and the epoch.) It is written whole, so a killed
+training goes on from there and ends with the weights it would have had anyway.
 """
 
 import dataclasses
@@ -60,6 +60,8 @@ def save(
     arrays = _model_arrays(model)
     for i, variable in enumerate(optimizer.variables):
         arrays[f"optimizer/{i}"] = keras.ops.convert_to_numpy(variable)
+    for i, variable in enumerate(_random_states(model)):
+        arrays[f"random/{i}"] = keras.ops.convert_to_numpy(variable)
     arrays["progress"] = np.array(json.dumps(dataclasses.asdict(progress)))
     _write(path, arrays)
 
@@ -80,6 +82,7 @@ def restore(
         ValueError: If the file is damaged or holds another model's weights.
     """
     fresh = Progress(fingerprint=fingerprint)
+    random = _random_states(model)
     if not path.exists():
         return fresh
     try:
@@ -88,8 +91,12 @@ def restore(
             if progress.fingerprint != fingerprint:
                 return fresh
             state = [
-                arrays[f"optimizer/{i}"]
-                for i in range(len(optimizer.variables))
+                arrays[f"{kind}/{i}"]
+                for kind, variables in (
+                    ("optimizer", optimizer.variables),
+                    ("random", random),
+                )
+                for i in range(len(variables))
             ]
             _set_weights(model, arrays)
     except (zipfile.BadZipFile, EOFError, LookupError, ValueError) as error:
@@ -97,9 +104,16 @@ def restore(
             "`path` must be a whole checkpoint of this model; remove it to "
             f"begin again. Received: {path}: {error}"
         ) from error
-    for variable, value in zip(optimizer.variables, state, strict=True):
+    variables = [*optimizer.variables, *random]
+    for variable, value in zip(variables, state, strict=True):
         variable.assign(value)
     return progress
+
+
+def _random_states(model):
+    """The variables of random layers, such as dropout, which no weights are."""
+    others = {id(each) for each in (*model.weights, *model.metrics_variables)}
+    return [each for each in model.variables if id(each) not in others]
 
 
 def _model_arrays(model):

@@ -25,6 +25,8 @@ VERBS = {
     "run": "all of the above in order; finished stages are not run again",
     "classify": "runs a bundle on image files",
     "score": "runs a bundle on many images, with Beam",
+    "inspect": "a bundle's segments, tensors, operators, sizes and policies",
+    "policy": "refits a bundle's policy, or adds an operating point",
     "sweep": "trains many configurations, with Beam; the best at a budget",
     "compare": "curves of several working directories in one figure",
     "cost": "multiply-adds and parameters up to each exit",
@@ -35,7 +37,7 @@ STAGES = tuple(VERBS)[: tuple(VERBS).index("run")]
 
 _NEEDS_CONFIG = (*STAGES, "run", "cost")
 _NEEDS_WORKDIR = (*STAGES, "run")
-_TAKES_FILES = ("classify", "compare", "split")
+_TAKES_FILES = ("classify", "compare", "inspect", "policy", "report", "split")
 _RUNS_BEAM = ("prepare", "run", "score", "sweep")
 
 
@@ -55,9 +57,12 @@ def usage() -> str:
         "  --config.a.b=VALUE   overrides a value of the configuration",
         "  --workdir=DIR        where stages, and compare, keep what they make",
         "  --processes=N        for train: how many share it; needs JAX",
+        "  --reference=FILE     for check: what the metrics must be",
+        "  --update             for check: rewrite the reference",
+        "  --reference_model=F  for check: the int8 .tflite to compare with",
         "  --bundle=DIR         for classify and score",
-        "  --output=DIR         for split, score and sweep",
-        "  --json               for cost and classify: print JSON",
+        "  --output=DIR         for split, score, sweep and check --reference",
+        "  --json               for cost, classify and inspect: print JSON",
         "  --verbosity=1        on an error, print the traceback too",
     ]
     return "\n".join(lines)
@@ -69,7 +74,7 @@ def main() -> None:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         sys.exit(0 if arguments else 2)
-    verb, rest = arguments[0], arguments[1:]
+    verb, rest = arguments[0], [_spelled(each) for each in arguments[1:]]
     if verb in VERBS and {"-h", "--help"} & set(rest):
         print(f"keras-dynamic {verb}: {VERBS[verb]}\n\n{usage()}")
         if hasattr(module := _module(verb), "define"):
@@ -102,6 +107,14 @@ def _cut(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return arguments[:at], arguments[at + 1 :]
 
 
+def _spelled(argument: str) -> str:
+    """Spells `--max-drop=1` as absl does, `--max_drop=1`."""
+    flag, equals, value = argument.partition("=")
+    if not flag.startswith("--"):
+        return argument
+    return f"--{flag[2:].replace('-', '_')}{equals}{value}"
+
+
 def _parser(verb: str, rest: list[str]) -> Callable:
     """Defines the flags; returns what parses them for `app.run`."""
     flags.DEFINE_string("workdir", None, "Where the stages keep their files.")
@@ -112,6 +125,10 @@ def _parser(verb: str, rest: list[str]) -> Callable:
         flags.DEFINE_integer(
             "processes", 1, "That train together here.", lower_bound=1
         )
+    if verb == "check":
+        flags.DEFINE_string("reference", None, "What the metrics must be.")
+        flags.DEFINE_bool("update", False, "Rewrite the reference.")
+        flags.DEFINE_string("reference_model", None, "An int8 .tflite before.")
     if verb in _NEEDS_CONFIG:
         from ml_collections import config_flags
 
@@ -184,7 +201,7 @@ def _command(verb: str, beam_args: list[str]) -> Callable:
             _quieten_libraries()
             from pipeline.commands import stage
 
-            stage.run(verb, values, beam_args)
+            stage.run(verb, values, beam_args, positional)
             return
         if verb in _RUNS_BEAM:
             _quieten_libraries()
@@ -214,8 +231,9 @@ def _guarded(command: Callable, positional: list[str]) -> None:
 def _fail(error: BaseException) -> None:
     if isinstance(error, ModuleNotFoundError):
         error = f"{error}; all verbs work with keras-dynamic[all] installed"
+    code = getattr(error, "exit_code", 1)
     print(f"keras-dynamic: error: {error}", file=sys.stderr)
-    sys.exit(1)
+    sys.exit(code)
 
 
 def _hint(word: str, valid) -> str:

@@ -1,6 +1,9 @@
 """From the quantized graph to a bundle with an exit policy."""
 
+import dataclasses
 import importlib.metadata
+import tempfile
+from collections.abc import Sequence
 
 import ml_collections
 import numpy as np
@@ -21,8 +24,10 @@ from pipeline import (
 from pipeline import metrics as metrics_lib
 from pipeline.layout import Layout
 from pipeline.predictions import Predictions
-from tflite import bundle, metadata, operations, split, unsplit
+from tflite import bundle, calibration, metadata, operations, split, unsplit
 from tflite import convert as tflite_convert
+from tflite.calibration import Recorded
+from tflite.harness import Harness
 
 _VERSIONS = (
     "keras-dynamic",
@@ -42,9 +47,13 @@ def convert(config: ml_collections.ConfigDict, layout: Layout) -> None:
     logging.info("int8 model: %d bytes", len(model))
 
     whole = unsplit.Unsplit(model)
-    found = {
-        name: predict(whole, config, layout, name)
+    recorded = {
+        name: record(whole, config, layout, name)
         for name in ("calibration", "test")
+    }
+    found = {
+        name: Predictions(said.labels, whole.dequantize(said.logits))
+        for name, said in recorded.items()
     }
     with workdir.published(layout.tflite) as stage:
         stage.mkdir()
@@ -53,33 +62,63 @@ def convert(config: ml_collections.ConfigDict, layout: Layout) -> None:
     evaluate.log_accuracies("int8", found["test"].accuracies())
     assessment.assess(metrics, "int8", found["calibration"], found["test"])
 
-    madds = [row["madds"] for row in metrics["exits"]]
+    costs = [row["madds"] for row in metrics["exits"]]
+    cut = split.split(model, [f"exit_{k}" for k in range(len(costs))])
+    fitting = recorded["calibration"]
+    if any(segment.gate is not None for segment in cut):
+        madds = count_what_runs(config, layout, cut, labels)
+        fitting = dataclasses.replace(fitting, madds=madds)
+        costs = madds.mean(axis=0).tolist()
     policy, routed = policies.fit(
-        config.policy, found["calibration"], found["test"], madds
+        config.policy, found["calibration"], found["test"], costs
     )
     metrics["routed"] = routed
     _log_policy(policy, routed)
-    _write_bundle(config, layout, model, labels, policy)
+    with workdir.published(layout.bundle) as stage:
+        _write_bundle(str(stage), config, cut, labels, policy, fitting)
     tables.publish(layout, metrics)
     metrics_lib.write(layout.metrics, metrics)
 
 
-def predict(
+def record(
     model: unsplit.Unsplit,
     config: ml_collections.ConfigDict,
     layout: Layout,
     name: str,
-) -> Predictions:
+) -> Recorded:
     """Runs the int8 model over a split, one image at a time."""
     images = dataset.load(layout.data, name)
     pixels = augmentation.center_crop(images.images, config.model.size)
-    logits = [model.dequantize(model.logits(image)) for image in pixels]
-    return Predictions(images.labels, np.stack(logits, axis=1))
+    logits = [model.logits(image) for image in pixels]
+    return Recorded(images.labels, np.stack(logits, axis=1))
 
 
-def _write_bundle(config, layout, model, labels, policy):
-    exits = policy.exits
-    cut = split.split(model, [f"exit_{k}" for k in range(exits)])
+def count_what_runs(
+    config: ml_collections.ConfigDict,
+    layout: Layout,
+    cut: Sequence[split.Segment],
+    labels: Sequence[str],
+) -> np.ndarray:
+    """Runs a chain with gates, whose costs depend on the image.
+
+    Returns:
+        Multiply-adds up to each exit, of the calibration images; int64 [N, K].
+    """
+    images = dataset.load(layout.data, "calibration").images
+    pixels = augmentation.center_crop(images, config.model.size)
+    ends = [each.exit for each in cut if each.exit is not None]
+    policy = exits.last_exit([1.0] * len(ends))
+    with tempfile.TemporaryDirectory() as directory:
+        _write_bundle(directory, config, cut, labels, policy)
+        with Harness(directory) as harness:
+            madds = [
+                [reached.madds for reached in harness.exits(image)]
+                for image in pixels
+            ]
+    return np.cumsum(madds, axis=1, dtype=np.int64)
+
+
+def _write_bundle(directory, config, cut, labels, policy, recorded=None):
     segments = []
     for place, segment in enumerate(cut):
         described = metadata.attach(
@@ -89,10 +128,11 @@ def _write_bundle(config, layout, model, labels, policy):
                 if segment.exit is None
                 else f"{config.name} exit {segment.exit}"
             ),
-            description=_description(segment, len(cut), exits),
+            description=_description(segment, len(cut), policy.exits),
             labels=labels,
             logits_name=segment.output,
             image_name=unsplit.IMAGE,
+            policy=None if segment.exit is None else policy,
             version=importlib.metadata.version("keras-dynamic"),
         )
         counted = operations.count(segment.model)
@@ -108,24 +148,26 @@ def _write_bundle(config, layout, model, labels, policy):
             )
         )
     size = config.model.size
-    with workdir.published(layout.bundle) as stage:
-        bundle.write(
-            str(stage),
-            name=config.name,
-            segments=segments,
-            labels=labels,
-            input=bundle.InputFacts(shape=(size, size, config.data.channels)),
-            policy=policy,
-            provenance={
-                "config": config.name,
-                "model": config.model.family,
-                # Images are fitted to this size, then cropped at the centre.
-                "stored_size": config.data.size,
-                "versions": {
-                    name: importlib.metadata.version(name) for name in _VERSIONS
-                },
+    bundle.write(
+        directory,
+        name=config.name,
+        segments=segments,
+        labels=labels,
+        input=bundle.InputFacts(shape=(size, size, config.data.channels)),
+        policy=policy,
+        provenance={
+            "config": config.name,
+            "model": config.model.family,
+            # Images are fitted to this size, then cropped at the centre.
+            "stored_size": config.data.size,
+            "versions": {
+                name: importlib.metadata.version(name) for name in _VERSIONS
             },
-        )
+        },
+        calibration=(
+            None if recorded is None else calibration.encode(recorded)
+        ),
+    )
 
 
 def _description(segment: split.Segment, segments: int, exits: int) -> str:

@@ -50,6 +50,11 @@ class Layout:
         return self.root / "model" / "qat.savedmodel"
 
     @property
+    def qat_predictions(self) -> pathlib.Path:
+        """Its logits on the test split, kept with it."""
+        return self.qat_model / "predictions.npz"
+
+    @property
     def tflite(self) -> pathlib.Path:
         """The int8 model with every exit, and its predictions."""
         return self.root / "tflite"

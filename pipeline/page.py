@@ -75,8 +75,8 @@ def _points(share: float) -> str:
     return f"{100 * share:+.2f}".replace("-", "−")
 
 
-def _milliseconds(time: float | None) -> str:
-    return NOT_MEASURED if time is None else f"{time:.3f}"
+def _milliseconds(time: float | None, unit: str = "") -> str:
+    return NOT_MEASURED if time is None else f"{time:.3f}{unit}"
 
 
 def _times(ratio: float | None) -> str:

@@ -1,62 +1,14 @@
-"""The figures of the report, as JSON that plotly.js draws.
-
-Colours of text and background are the page's business, so that they follow
-its light or dark mode; those of the series are legible on both.
-"""
+"""The figures of curves, classes, quantization and latency."""
 
 import html
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
-from pipeline import page, series, tally, ticks
-
-Figure = dict[str, Any]
-
-_SERIES = ("#2f7de1", "#d9730d", "#129a74", "#b04fc4", "#8a8f98")
-_BUNDLE, _UNSPLIT = "#e0365f", "#8a8f98"
-_GRID = "rgba(128, 128, 128, 0.3)"
-
-
-def accuracy_against_madds(metrics: Mapping[str, Any]) -> Figure:
-    """Draws accuracy in percent against mean multiply-adds per image.
-
-    Args:
-        metrics: The content of metrics.json.
-    """
-    exits = metrics["exits"]
-    return _trade_off(
-        metrics,
-        exit_costs=[each["madds"] for each in exits],
-        routed_costs=[each["mean_madds"] for each in metrics["routed"]],
-        unsplit_cost=exits[-1]["madds"],
-        axis={"title_text": "mean multiply-adds per image", "tickformat": "~s"},
-        hover="%{x:.3s} multiply-adds",
-    )
-
-
-def accuracy_against_latency(metrics: Mapping[str, Any]) -> Figure | None:
-    """Draws accuracy in percent against mean milliseconds per image.
-
-    Args:
-        metrics: The content of metrics.json.
-
-    Returns:
-        The figure without the points that were not measured; None if that is
-        all of them.
-    """
-    figure = _trade_off(
-        metrics,
-        exit_costs=[_mean(each, "latency_ms") for each in metrics["exits"]],
-        routed_costs=[each["mean_latency_ms"] for each in metrics["routed"]],
-        unsplit_cost=_mean(metrics, "unsplit_latency_ms"),
-        axis={"title_text": "mean milliseconds per image"},
-        hover="%{x:.3f} ms",
-    )
-    return figure if figure["data"] else None
+from pipeline import figure, page, series, tally, ticks
+from pipeline.figure import Figure
 
 
 def curves(panels: series.Panels) -> dict[str, Figure]:
@@ -71,25 +23,6 @@ def curves(panels: series.Panels) -> dict[str, Figure]:
         Figures, by curve; those without a line are left out.
     """
     return {curve: _panel(lines) for curve, lines in panels.items() if lines}
-
-
-def exit_shares(shares: Sequence[float]) -> Figure:
-    """Draws the share of images that leave at each exit, in percent."""
-    percent = [100 * share for share in shares]
-    bars = go.Bar(
-        x=[f"exit {k}" for k in range(len(shares))],
-        y=percent,
-        marker_color=_BUNDLE,
-        texttemplate="%{y:.1f} %",
-        textposition="outside",
-        cliponaxis=False,
-        hovertemplate="%{x}: %{y:.2f} %<extra></extra>",
-    )
-    return _json(
-        [bars],
-        xaxis={"type": "category", "showgrid": False},
-        yaxis={"title_text": "share of test images", "ticksuffix": " %"},
-    )
 
 
 def class_balance(
@@ -114,7 +47,7 @@ def class_balance(
                 hovertemplate="%{x}: %{y:.2f} %, %{customdata:,} images",
             )
         )
-    return _json(
+    return figure.build(
         traces,
         xaxis={"type": "category", "showgrid": False},
         yaxis={"title_text": "share of the split", "ticksuffix": " %"},
@@ -145,7 +78,7 @@ def image_sides(statistics: Mapping[str, Any]) -> Figure:
         )
         for split, found in statistics.items()
     ]
-    return _json(
+    return figure.build(
         traces,
         xaxis={
             "type": "category",
@@ -156,13 +89,100 @@ def image_sides(statistics: Mapping[str, Any]) -> Figure:
     )
 
 
+def quantization(metrics: Mapping[str, Any]) -> Figure:
+    """Draws the accuracy of every exit: float, with QAT and int8, in percent.
+
+    Args:
+        metrics: The content of metrics.json.
+    """
+    names = [f"exit {each['exit']}" for each in metrics["exits"]]
+    traces = []
+    for kind, title, symbol, size in (
+        ("float", "float", "circle-open", 18),
+        ("qat", "QAT", "diamond-open", 11),
+        ("int8", "int8", "line-ew-open", 26),
+    ):
+        found = [each["accuracy"].get(kind) for each in metrics["exits"]]
+        if None in found:
+            continue
+        traces.append(
+            go.Scatter(
+                name=title,
+                x=names,
+                y=[100 * accuracy for accuracy in found],
+                mode="markers",
+                marker={"symbol": symbol, "size": size, "line": {"width": 3}},
+                hovertemplate=f"%{{x}}, {title}: %{{y:.2f}} %<extra></extra>",
+            )
+        )
+    return figure.build(
+        traces,
+        xaxis={"type": "category", "showgrid": False},
+        yaxis={"title_text": "test accuracy", "ticksuffix": " %"},
+    )
+
+
+def latency(rows: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Draws the spread of milliseconds: median, mean, 90 and 99 in 100 runs.
+
+    Args:
+        rows: Names to {mean, p50, p90, p99}, from top to bottom.
+    """
+    names = [html.escape(name, quote=False) for name in rows]
+    span_x, span_y = [], []
+    for name, found in zip(names, rows.values(), strict=True):
+        span_x += [found["p50"], found["p99"], None]
+        span_y += [name, name, None]
+    traces = [
+        go.Scatter(
+            x=span_x,
+            y=span_y,
+            mode="lines",
+            line={"color": figure.GREY, "width": 2},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    ]
+    for key, title, symbol in (
+        ("p50", "median", "circle"),
+        ("mean", "mean", "x-thin-open"),
+        ("p90", "90 of 100 runs", "line-ns-open"),
+        ("p99", "99 of 100 runs", "circle-open"),
+    ):
+        traces.append(
+            go.Scatter(
+                name=title,
+                x=[found[key] for found in rows.values()],
+                y=names,
+                mode="markers",
+                marker={"symbol": symbol, "size": 9, "line": {"width": 2}},
+                hovertemplate=f"%{{y}}, {title}: %{{x:.4f}} ms<extra></extra>",
+            )
+        )
+    drawn = figure.build(
+        traces,
+        # Where gates skip a segment, its median may be 0.
+        xaxis={
+            "title_text": "milliseconds",
+            "type": "log"
+            if all(found["p50"] for found in rows.values())
+            else "linear",
+            "minor": {"ticks": "outside", "showgrid": True},
+        },
+        yaxis={"type": "category", "autorange": "reversed"},
+    )
+    # It may be tall, and a legend below far away.
+    drawn["layout"]["legend"] |= {"y": 1, "yanchor": "bottom"}
+    return drawn
+
+
 def _panel(lines: Sequence[series.Series]) -> Figure:
     costs = [cost for each in lines for cost in each.madds]
     low, high = min(costs) / 1.15, max(costs) * 1.15
     at = ticks.logarithmic(low, high)
     traces = [_band(each) for each in lines if each.lowest]
     traces += [_curve(each) for each in lines]
-    return _json(
+    return figure.build(
         traces,
         xaxis={
             "type": "log",
@@ -213,95 +233,3 @@ def _band(line):
         opacity=0.2,
         hoverinfo="skip",
     )
-
-
-def _trade_off(
-    metrics, *, exit_costs, routed_costs, unsplit_cost, axis, hover
-) -> Figure:
-    """Draws the exits, the policies, the bundle's and the unsplit model."""
-    accuracies = [each["accuracy"]["int8"] for each in metrics["exits"]]
-    exits, sweeps, bundle = [], {}, []
-    for k, (cost, accuracy) in enumerate(
-        zip(exit_costs, accuracies, strict=True)
-    ):
-        exits.append((cost, accuracy, f"every image to exit {k}"))
-    for cost, each in zip(routed_costs, metrics["routed"], strict=True):
-        point = (cost, each["accuracy"], _hover_name(each))
-        if each.get("bundle"):
-            bundle.append(point)
-        else:
-            sweeps.setdefault(each["policy"], []).append(point)
-    unsplit = [(unsplit_cost, accuracies[-1], "unsplit model")]
-
-    traces = [_line("each exit alone", exits, hover)]
-    traces += [_line(name, points, hover) for name, points in sweeps.items()]
-    traces += [
-        _mark("unsplit model", unsplit, hover, "diamond-open", 15, _UNSPLIT),
-        _mark("the bundle's policy", bundle, hover, "star", 15, _BUNDLE),
-    ]
-    return _json(
-        [trace for trace in traces if trace.x],
-        xaxis={**axis, "rangemode": "tozero"},
-        yaxis={"title_text": "accuracy", "ticksuffix": " %"},
-    )
-
-
-def _mean(measured, key):
-    return (measured.get(key) or {}).get("mean")
-
-
-def _hover_name(routed):
-    """Names a policy and its target; Plotly would take tags as markup."""
-    name = html.escape(routed["policy"], quote=False)
-    if routed["target"] is None:
-        return name
-    return f"{name}, target {html.escape(str(routed['target']), quote=False)}"
-
-
-def _line(name, points, hover):
-    scatter = _scatter(name, points, hover)
-    return scatter.update(mode="lines+markers", marker_size=7)
-
-
-def _mark(name, points, hover, symbol, size, color):
-    scatter = _scatter(name, points, hover)
-    marker = {"symbol": symbol, "size": size, "color": color}
-    # A marker on the last exit must not hide the line below it.
-    marker["line"] = {"width": 2, "color": color}
-    return scatter.update(mode="markers", marker=marker)
-
-
-def _scatter(name, points, hover):
-    """Makes a series of (cost, accuracy, name); None costs are left out."""
-    points = sorted(point for point in points if point[0] is not None)
-    return go.Scatter(
-        name=html.escape(name, quote=False),
-        x=[cost for cost, _, _ in points],
-        y=[100 * accuracy for _, accuracy, _ in points],
-        hovertext=[text for _, _, text in points],
-        hovertemplate=f"%{{hovertext}}<br>%{{y:.2f}} % at {hover}"
-        "<extra></extra>",
-    )
-
-
-def _json(traces, *, xaxis, yaxis, showlegend=None, margin_right=10) -> Figure:
-    axis = {
-        "gridcolor": _GRID,
-        "zeroline": False,
-        "automargin": True,
-        "title_standoff": 8,
-    }
-    layout = go.Layout(
-        template="none",
-        colorway=_SERIES,
-        paper_bgcolor="rgba(0, 0, 0, 0)",
-        plot_bgcolor="rgba(0, 0, 0, 0)",
-        margin={"l": 10, "r": margin_right, "t": 20, "b": 10},
-        legend={"orientation": "h", "y": -0.25, "yanchor": "top"},
-        # On a phone a finger that scrolls the page must not zoom.
-        dragmode=False,
-        xaxis={**axis, **xaxis},
-        yaxis={**axis, **yaxis},
-        showlegend=showlegend,
-    )
-    return json.loads(go.Figure(traces, layout).to_json())

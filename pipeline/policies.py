@@ -32,7 +32,7 @@ def fit(
     config: ml_collections.ConfigDict,
     calibration: Predictions,
     test: Predictions,
-    madds: list[int],
+    madds: list[float],
 ) -> tuple[exits.Policy, list[dict]]:
     """Fits the policy that ships, and the curve of the papers beside it.
 
@@ -42,7 +42,9 @@ def fit(
         config: `config.policy`.
         calibration: Images that neither training nor testing saw.
         test: What the policies are tried on.
-        madds: Cumulative multiply-adds of each exit.
+        madds: Cumulative multiply-adds of each exit. With gates the means of
+            what ran on the calibration images: what an image costs at an exit
+            is taken for the same for all.
 
     Returns:
         The policy of `config.rule`, and the rows of "routed" in metrics.json,

@@ -17,6 +17,7 @@ from pipeline import (
     manifest,
     metrics,
     network,
+    predictions,
     tensorflow_settings,
     terminal,
     workdir,
@@ -82,10 +83,12 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
     deployed = tf_keras.Model(
         quantized.inputs, quantized.outputs[: len(plain.outputs)]
     )
-    accuracies = evaluate.predict(deployed, config, layout, "test").accuracies()
+    said = evaluate.predict(deployed, config, layout, "test")
+    accuracies = said.accuracies()
     evaluate.log_accuracies("qat", accuracies)
     with workdir.published(layout.qat_model) as stage:
         qat.save(deployed, stage)
+        predictions.save(stage / layout.qat_predictions.name, test=said)
     metrics.set_accuracies(found, "qat", accuracies)
     metrics.write(layout.metrics, found)
 

@@ -1,35 +1,51 @@
 """One page that shows what was measured: offline, in a single file."""
 
+import json
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import ml_collections
+import numpy as np
 
+from keras_dynamic import exits
 from pipeline import (
     augmentation,
     dataset,
     experiments,
     manifest,
+    origin,
     page,
     plots,
     predictions,
     published,
+    rerouting,
     samples,
     series,
+    sliders,
+    trade_off,
     workdir,
 )
 from pipeline import metrics as metrics_lib
 from pipeline.experiments import Experiment
 from pipeline.layout import Layout
+from pipeline.predictions import Predictions
 from pipeline.published import Published
 from tflite import bundle as bundles
 
 
-def report(config: ml_collections.ConfigDict, layout: Layout) -> pathlib.Path:
+def report(
+    config: ml_collections.ConfigDict,
+    layout: Layout,
+    others: Sequence[pathlib.Path] = (),
+) -> pathlib.Path:
     """Writes the page about an experiment, from what the stages left.
 
     Args:
         config: The whole configuration.
         layout: With metrics, predictions, bundle and prepared images.
+        others: Working directories to draw beside it, such as those of
+            static models.
 
     Returns:
         The page, `layout.report`.
@@ -42,12 +58,7 @@ def report(config: ml_collections.ConfigDict, layout: Layout) -> pathlib.Path:
     _require(layout.predictions, "convert")
     _require(layout.bundle, "convert")
     _require(layout.data, "prepare")
-    metrics = metrics_lib.read(layout.metrics)
-    if "routed" not in metrics:
-        raise ValueError(
-            f"{layout.metrics} must have the policies, `routed`; run "
-            f"`keras-dynamic convert` again. Received: {list(metrics)}"
-        )
+    metrics = _metrics(layout)
     bundle = bundles.read(str(layout.bundle))
     if len(metrics["exits"]) != bundle.policy.exits:
         raise ValueError(
@@ -55,27 +66,41 @@ def report(config: ml_collections.ConfigDict, layout: Layout) -> pathlib.Path:
             f"of {layout.bundle}; run `keras-dynamic convert` again. "
             f"Received: {len(metrics['exits'])} exits"
         )
+    images, said = _test_split(config, layout)
+    metrics["routed"] += _operating_points(bundle, metrics, said)
     data = manifest.read(layout.data)
     panels, publications = _curves(config, metrics)
-    shipped = next((r for r in metrics["routed"] if r.get("bundle")), None)
+    beside = _others(layout, metrics, others)
+    rows = rerouting.subset(
+        len(said.labels), bundle.policy.exits, len(bundle.labels)
+    )
+    images, said = _rows(images, said, rows)
+    shown = samples.choose(images, said, bundle.policy)
+    taken = bundle.policy.route(said.logits)
     text = page.render(
         "report.html",
         metrics=metrics,
-        shipped=shipped,
-        provenance=bundle.provenance,
-        enabled=bundle.policy.enabled,
-        samples=_samples(config, layout, bundle),
+        shipped=next((r for r in metrics["routed"] if r.get("bundle")), None),
+        bundle=bundle,
         data=data,
+        samples=samples.by_exit(shown, taken, bundle.policy.exits),
+        left=np.bincount(taken, minlength=bundle.policy.exits).tolist(),
+        routing=_routing(metrics, layout, bundle, said, shown),
         balance_figure=plots.class_balance(data["statistics"], data["labels"]),
         sides_figure=plots.image_sides(data["statistics"]),
-        madds_figure=plots.accuracy_against_madds(metrics),
-        latency_figure=plots.accuracy_against_latency(metrics),
+        madds_figure=trade_off.against_madds(metrics, beside),
+        latency_figure=trade_off.against_latency(metrics, beside),
+        others=beside,
+        quantization_figure=plots.quantization(metrics),
+        timed=(timed := _timed(metrics, bundle)),
+        times_figure=timed and plots.latency(timed),
+        gate=_gate(metrics, layout),
         curve_figures=plots.curves(panels),
         curve_titles=series.TITLES,
         curve_legend=series.legend(panels),
         publications=publications,
-        epochs=config.train.epochs,
-        shares_figure=shipped and plots.exit_shares(shipped["exit_shares"]),
+        config=config.to_dict(),
+        origins=_origins(layout),
         plotly_js=page.plotly_js(),
     )
     with workdir.published(layout.report) as stage:
@@ -89,6 +114,163 @@ def _require(path: pathlib.Path, verb: str) -> None:
             f"The report needs {path}, which does not exist. Run "
             f"`keras-dynamic {verb}` with this --config and --workdir first."
         )
+
+
+def _metrics(layout: Layout) -> dict[str, Any]:
+    metrics = metrics_lib.read(layout.metrics)
+    if "routed" not in metrics:
+        raise ValueError(
+            f"{layout.metrics} must have the policies, `routed`; run "
+            f"`keras-dynamic convert` again. Received: {list(metrics)}"
+        )
+    return metrics
+
+
+def _test_split(config, layout) -> tuple[dataset.Images, Predictions]:
+    images = dataset.load(layout.data, "test")
+    said = predictions.load(layout.predictions, "test")
+    if said.labels.tolist() != images.labels.tolist():
+        raise ValueError(
+            f"{layout.predictions} must be about the {len(images.labels)} test "
+            f"images of {layout.data}; run `keras-dynamic convert` again. "
+            f"Received: {len(said.labels)} predictions, or other labels"
+        )
+    # What the model sees of each image, no more.
+    seen = augmentation.center_crop(images.images, config.model.size)
+    return dataset.Images(seen, images.labels, images.keys), said
+
+
+def _rows(images, said, rows) -> tuple[dataset.Images, Predictions]:
+    """Some of the images."""
+    chosen = dataset.Images(
+        images.images[rows],
+        images.labels[rows],
+        tuple(images.keys[i] for i in rows),
+    )
+    return chosen, Predictions(said.labels[rows], said.logits[:, rows])
+
+
+def _operating_points(bundle, metrics, said) -> list[dict[str, Any]]:
+    """Rows of "routed" for the policies that the bundle has by name."""
+    madds = np.array(trade_off.exit_madds(metrics))
+    times = trade_off.exit_milliseconds(metrics)
+    right = exits.correct(said.logits, said.labels, len(madds))
+    found = []
+    for name, policy in bundle.operating_points.items():
+        got = exits.tally(policy.route(said.logits), right, madds)
+        found.append(
+            {
+                "policy": f"operating point {name}",
+                "target": None,
+                "accuracy": got.accuracy,
+                "mean_madds": got.mean_cost,
+                "mean_latency_ms": times
+                and float(np.dot(got.exit_shares, times)),
+                "exit_shares": list(got.exit_shares),
+                "parameters": policy.to_dict(),
+            }
+        )
+    return found
+
+
+def _others(layout, metrics, paths) -> list[trade_off.Other]:
+    """Reads other working directories; their names are all different."""
+    found = []
+    for path in paths:
+        if not (each := Layout(path)).metrics.exists():
+            raise ValueError(
+                "`others` must be working directories with a metrics.json. "
+                f"Received: {path}"
+            )
+        found.append((each, _metrics(each)))
+    names = [metrics["config"], *(each["config"] for _, each in found)]
+    return [
+        trade_off.Other(
+            name
+            if names.count(name := each["config"]) == 1
+            else f"{name} in {other.root.name}",
+            each,
+        )
+        for other, each in found
+    ]
+
+
+def _routing(metrics, layout, bundle, said, shown) -> dict[str, Any] | None:
+    """What the sliders and the images need; see `pipeline.rerouting`."""
+    policy = bundle.policy
+    scores = policy.scores(said.logits)
+    madds = trade_off.exit_madds(metrics)
+    policies = {"bundle": [policy]}
+    if policy.exits > 1:
+        policies["threshold"] = sliders.same_threshold(policy, scores)
+        if calibration := _calibration(layout):
+            policies["budget"] = sliders.within_budget(
+                policy, calibration, madds
+            )
+    common = policy.to_dict()
+    for own in ("thresholds", "enabled", "fitted"):
+        common.pop(own, None)
+    return {
+        **rerouting.pack(said, scores, policies),
+        "names": list(bundle.labels),
+        "madds": madds,
+        "unsplit_madds": metrics["exits"][-1]["madds"],
+        "milliseconds": trade_off.exit_milliseconds(metrics),
+        "common": common,
+        "setting": trade_off.SETTING,
+        "samples": [each.to_dict() for each in shown],
+    }
+
+
+def _calibration(layout) -> Predictions | None:
+    try:
+        return predictions.load(layout.predictions, "calibration")
+    except ValueError:
+        return None
+
+
+def _timed(metrics, bundle) -> dict[str, dict[str, float]]:
+    """What was timed, by name: the segments, then the whole."""
+    names = [facts.file.removesuffix(".tflite") for facts in bundle.segments]
+    found = dict(
+        zip(names, metrics.get("segment_latency_ms") or [], strict=False)
+    )
+    for key, name in (
+        ("routed_latency_ms", "chain, bundle’s policy"),
+        ("chain_latency_ms", "chain, to the last exit"),
+        ("unsplit_latency_ms", "unsplit model"),
+    ):
+        if metrics.get(key):
+            found[name] = metrics[key]
+    return found
+
+
+def _gate(metrics, layout) -> dict[str, Any] | None:
+    """What `check` found; None if it did not run, or failed without words.
+
+    In full if its verdict was kept, of this very model, in the working
+    directory: `check --output=WORKDIR/gate`.
+    """
+    if found := metrics.get("gate"):
+        return found
+    kept = layout.root / "gate" / "gate.json"
+    if kept.exists() and _newer(kept, layout.predictions):
+        return json.loads(kept.read_text(encoding="utf-8"))
+    if (layout.stages / "check.json").exists():
+        return {"passed": True}
+    return None
+
+
+def _newer(path: pathlib.Path, other: pathlib.Path) -> bool:
+    return path.stat().st_mtime >= other.stat().st_mtime
+
+
+def _origins(layout) -> list[dict[str, Any]]:
+    """What ran where: the stages, and this one, which has no mark yet."""
+    stages = [
+        each for each in origin.read(layout.stages) if each["stage"] != "report"
+    ]
+    return [*stages, origin.here("report")]
 
 
 def _curves(config, metrics) -> tuple[series.Panels, list[Published]]:
@@ -107,18 +289,3 @@ def _curves(config, metrics) -> tuple[series.Panels, list[Published]]:
     )
     panels = series.panels(measured, publications, connect_static=False)
     return panels, publications
-
-
-def _samples(config, layout, bundle) -> list[list[samples.Sample]]:
-    images = dataset.load(layout.data, "test")
-    said = predictions.load(layout.predictions, "test")
-    if said.labels.tolist() != images.labels.tolist():
-        raise ValueError(
-            f"{layout.predictions} must be about the {len(images.labels)} test "
-            f"images of {layout.data}; run `keras-dynamic convert` again. "
-            f"Received: {len(said.labels)} predictions, or other labels"
-        )
-    # What the model sees of each image, no more.
-    seen = augmentation.center_crop(images.images, config.model.size)
-    images = dataset.Images(seen, images.labels, images.keys)
-    return samples.by_exit(images, said, bundle.policy, bundle.labels)

@@ -112,7 +112,7 @@ class BundleModelHandler(
         """
         with local(self._bundle) as directory:
             return _Model(
-                BatchHarness(directory, self._batch_size, self._threads)
+                BatchHarness(directory, self._batch_size, threads=self._threads)
             )
 
     def run_inference(

@@ -4,12 +4,13 @@ import dataclasses
 import importlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import ml_collections
 from absl import logging
 
-from pipeline import fingerprint, sources, workdir
+from pipeline import fingerprint, origin, sources, workdir
 from pipeline.layout import Layout
 
 
@@ -48,7 +49,7 @@ def run(
     layout: Layout,
     names: Sequence[str],
     *,
-    beam_args: Sequence[str] = (),
+    arguments: Mapping[str, Mapping[str, Any]] | None = None,
     skip_finished: bool,
 ) -> None:
     """Runs some stages in order.
@@ -57,7 +58,8 @@ def run(
         config: The configuration.
         layout: Where results go.
         names: Stages, in the order of `STAGES`.
-        beam_args: Beam's own options, for `prepare`.
+        arguments: What some stages take beside configuration and layout, by
+            their names: keyword arguments of their functions.
         skip_finished: Leave out a stage that has finished with the same
             configuration, data and results of the stages it needs.
 
@@ -81,13 +83,10 @@ def run(
             (layout.stages / f"{stale}.json").unlink(missing_ok=True)
         logging.info("%s ...", name)
         start = time.monotonic()
-        function = _function(name)
-        extra = {"beam_args": beam_args} if name == "prepare" else {}
-        function(config, layout, **extra)
+        _function(name)(config, layout, **(arguments or {}).get(name, {}))
         seconds = time.monotonic() - start
-        workdir.write_json(
-            mark, {"fingerprint": prints[name], "seconds": seconds}
-        )
+        ran = {"fingerprint": prints[name], "seconds": seconds}
+        workdir.write_json(mark, {**ran, **origin.here(name)})
         logging.info("%s: %.1f s", name, seconds)
 
 
@@ -104,8 +103,8 @@ def _function(name: str) -> Callable:
     module = importlib.import_module(f"pipeline.{name}")
     if name != "prepare":
         return getattr(module, name)
-    return lambda config, layout, beam_args: module.prepare(
-        config, layout.data, beam_args
+    return lambda config, layout, **arguments: module.prepare(
+        config, layout.data, **arguments
     )
 
 

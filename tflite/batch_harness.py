@@ -6,20 +6,21 @@ Lite interpreter, nothing else.
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from keras_dynamic.exits import confidence
 from keras_dynamic.exits import policy as policies
 from tflite import bundle, interpreter, stages
-from tflite.harness import Harness
+from tflite.batches import Batch, Tensors, regrouped
+from tflite.chain import Chain
+from tflite.open_bundle import OpenBundle
 
 # Rows of its first batch that a segment also runs one by one.
 _COMPARED = 4
-
-Tensors = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,8 @@ class BatchHarness:
 
     The results are those of `Harness` for each image, bit for bit. The
     manifest, the labels and all segments are read and checked at once; the
-    directory is not needed afterwards. Not thread-safe.
+    bundle is not needed afterwards. Not thread-safe: `Harness.classify_batch`
+    keeps one for each thread.
 
     A bundle's segments are made for one image. Their inputs are resized to a
     batch, which the interpreter takes for all operators that our converter
@@ -65,37 +67,51 @@ class BatchHarness:
     64, within 10 % either way. What batches save is the work around them:
     1.2 times the images per second of `Harness`, at 64 as at 128; 1.1 at 8.
     Resizing a segment costs less than running it for one image more (median of
-    40), so calls with 64 images are as fast as one call with 2,000. It took
-    110 MB more than loading it at 64, 40 MB at 16: an image of 32 x 32 carries
-    up to 290 kB from segment to segment. Larger images want smaller batches.
+    40), so calls with 64 images are as fast as one call with 2,000. An image of
+    32 x 32 carries up to 290 kB from segment to segment: running 256 images to
+    the last exit took 100 MB more than loading the bundle at 64, 26 MB at 16.
+    Larger images want smaller batches.
+
+    Attributes:
+        bundle: What was opened.
+        batch_size: Images that a segment takes at once.
     """
 
-    def __init__(self, directory: str, batch_size: int = 64, threads: int = 1):
-        """Opens the bundle in `directory`.
+    def __init__(
+        self,
+        path: str | OpenBundle,
+        batch_size: int = 64,
+        **options: Any,
+    ):
+        """Loads a bundle.
 
         Args:
-            directory: As `bundle.write` made it.
+            path: Directory as `bundle.write` made it, or its bundle.zip; or a
+                bundle that is open.
             batch_size: Images that a segment takes at once, if there are as
                 many.
-            threads: Threads that an operator may use.
+            **options: As in `interpreter.Options`; none if the bundle is open.
 
         Raises:
             bundle.InvalidBundle: if the bundle is not what its manifest says.
             flatbuffer.InvalidModel: if a segment is not a sound model.
-            ValueError: if `batch_size` is no integer of 1 or more.
+            ValueError: if `batch_size` is no integer of 1 or more, or an
+                option cannot be had.
         """
         if not isinstance(batch_size, int) or batch_size < 1:
             raise ValueError(
                 "`batch_size` must be an integer of 1 or more. "
                 f"Received: {batch_size!r}"
             )
-        self._batch_size = batch_size
-        self._harness = Harness(directory, threads)
-        self.bundle: bundle.Bundle = self._harness.bundle
-        # Loads and checks every segment, and how each fits those before it.
-        self._harness.logits(np.zeros(self.bundle.input.shape, np.uint8))
+        self.batch_size = batch_size
+        opened = path
+        if not isinstance(path, OpenBundle):
+            opened = OpenBundle(path, interpreter.Options(**options))
+        self.bundle: bundle.Bundle = opened.bundle
+        # Checks every segment, and how each fits those before it.
+        chain = Chain(opened)
         self._segments = [
-            _Segment(self.bundle.model(place), facts, threads)
+            _Segment(facts, chain.stage(place))
             for place, facts in enumerate(self.bundle.segments)
         ]
         self._wanted = _wanted(self.bundle.segments)
@@ -130,7 +146,7 @@ class BatchHarness:
         for place, facts in enumerate(self.bundle.segments):
             stream = map(functools.partial(self._advance, place, found), stream)
             if facts.exit is not None:
-                stream = _regrouped(stream, self._batch_size)
+                stream = regrouped(stream, self.batch_size)
         # The last segment asks those before it for images; none survives it.
         for _ in stream:
             pass
@@ -156,22 +172,20 @@ class BatchHarness:
                 f"Received: {images.shape}"
             )
 
-    def _batches(self, images: np.ndarray) -> Iterator["_Batch"]:
+    def _batches(self, images: np.ndarray) -> Iterator[Batch]:
         """Yields the images as the first segment takes them."""
         facts = self.bundle.input
         (name,) = self.bundle.segments[0].inputs
-        for start in range(0, len(images), self._batch_size):
-            pixels = images[start : start + self._batch_size]
+        for start in range(0, len(images), self.batch_size):
+            pixels = images[start : start + self.batch_size]
             if facts.dtype == "float32":
                 values = np.multiply(pixels, np.float32(facts.scale))
             else:
                 # Flipping the top bit of a byte subtracts 128.
                 values = (pixels ^ 0x80).view(np.int8)
-            yield _Batch(np.arange(start, start + len(pixels)), {name: values})
+            yield Batch(np.arange(start, start + len(pixels)), {name: values})
 
-    def _advance(
-        self, place: int, found: "_Findings", batch: "_Batch"
-    ) -> "_Batch":
+    def _advance(self, place: int, found: "_Findings", batch: Batch) -> Batch:
         """Runs one segment; returns the images that go on, perhaps none."""
         segment, rows = self._segments[place], batch.rows
         facts = segment.facts
@@ -181,15 +195,15 @@ class BatchHarness:
         leaves = np.zeros(len(rows), bool)
         if facts.exit is not None and found.policy.looks_at(facts.exit):
             values = confidence.softmax(
-                self._harness.dequantize(facts.exit, tensors[facts.outputs[0]]),
+                segment.dequantize(tensors[facts.outputs[0]]),
                 found.policy.temperatures[facts.exit],
             )
             leaves = found.take(facts.exit, rows, values)
         wanted = {name: tensors[name] for name in self._wanted[place]}
-        after = _Batch(rows, wanted)
+        after = Batch(rows, wanted)
         return after.take(~leaves) if leaves.any() else after
 
-    def _runs(self, facts: bundle.SegmentFacts, batch: "_Batch") -> np.ndarray:
+    def _runs(self, facts: bundle.SegmentFacts, batch: Batch) -> np.ndarray:
         """Says for which images a segment runs, booleans [B]."""
         if facts.gate is None:
             return np.ones(len(batch.rows), bool)
@@ -242,61 +256,15 @@ def _wanted(segments: Sequence[bundle.SegmentFacts]) -> list[set[str]]:
     return wanted[::-1]
 
 
-@dataclass(frozen=True, eq=False)
-class _Batch:
-    """Some of the images between two segments.
-
-    Attributes:
-        rows: Which they are, [B].
-        tensors: What later segments read, by name, [B, ...] each.
-    """
-
-    rows: np.ndarray
-    tensors: Tensors
-
-    def take(self, chosen: np.ndarray | slice) -> "_Batch":
-        return _Batch(
-            self.rows[chosen],
-            {name: values[chosen] for name, values in self.tensors.items()},
-        )
-
-
-def _regrouped(stream: Iterable[_Batch], size: int) -> Iterator[_Batch]:
-    """Yields the same images, `size` at a time; the last time what is left.
-
-    At a yield, no variable holds on to images that are no longer needed.
-    """
-    waiting, count = [], 0
-    for batch in stream:
-        count += len(batch.rows)
-        waiting.append(batch)
-        del batch
-        if count >= size:
-            count -= size
-            yield _taken(waiting, size)
-    if count:
-        yield _taken(waiting, count)
-
-
-def _taken(waiting: list[_Batch], size: int) -> _Batch:
-    """Removes the first images and returns them as one batch."""
-    rows = np.concatenate([batch.rows for batch in waiting])
-    tensors = {
-        name: np.concatenate([batch.tensors[name] for batch in waiting])
-        for name in waiting[0].tensors
-    }
-    whole = _Batch(rows, tensors)
-    # A copy of the rest, as a view would keep the whole.
-    waiting[:] = [whole.take(np.arange(size, len(rows)))]
-    return whole.take(slice(size))
-
-
 class _Segment:
-    """A segment in an interpreter of its own, resized to what it is given."""
+    """A segment in its interpreter, resized to what it is given."""
 
-    def __init__(self, model: bytes, facts: bundle.SegmentFacts, threads: int):
+    def __init__(self, facts: bundle.SegmentFacts, stage: stages.Stage):
         self.facts = facts
-        self._interpreter = interpreter.load(model, threads)
+        if stage.logits is not None:
+            # Of the arrays it is given: the interpreter's memory will move.
+            self.dequantize = stage.logits.dequantize
+        self._interpreter = stage.interpreter
         runner = self._interpreter.get_signature_runner()
         outputs = runner.get_output_details()
         self._inputs = _indices(runner.get_input_details(), facts.inputs)

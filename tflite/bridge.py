@@ -5,12 +5,15 @@ as a list of layers and calls, each layer is made again in `tf_keras`, called
 along the same connections, and given the same weights.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tf_keras
 
 from keras_dynamic import graph, layers
-from tflite import counterparts, hard_sigmoid
+from tflite import counterparts, hard_sigmoid, parts
 
 # Per layer class: the arguments that mean the same in both. What a class here
 # leaves out (initialisers, regularisers, dtype policies, arguments that only
@@ -61,6 +64,11 @@ SUPPORTED = {
     "UpSampling2D": ("size", "interpolation"),
     "ZeroPadding2D": ("padding",),
 }
+# Those that become several layers, and how.
+IN_PARTS = {
+    layers.BasisCoefficients: parts.coefficients,
+    layers.BasisConv2D: parts.convolution,
+}
 
 
 class UnsupportedLayerError(ValueError):
@@ -72,9 +80,11 @@ def to_tf_keras(model: keras.Model) -> tf_keras.Model:
 
     `GradientScale` is left out: it changes nothing outside of training. So is
     `Progress`, but for its second output where that is one of the model's.
+    Some layers become several (see `tflite.parts`).
 
     Args:
-        model: A functional model whose layers are all in `SUPPORTED`.
+        model: A functional model whose layers are all in `SUPPORTED` or
+            `IN_PARTS`.
 
     Returns:
         A `tf_keras.Model` with the same layer names, weights, inputs and
@@ -84,24 +94,53 @@ def to_tf_keras(model: keras.Model) -> tf_keras.Model:
         UnsupportedLayerError: If the graph has another kind of layer, or one
             with an argument that the legacy layer cannot express.
     """
-    legacy = {}
+    made: dict[str, parts.Part] = {}
 
-    def call(layer, inputs):
-        if isinstance(layer, layers.GradientScale):
-            return inputs
-        if isinstance(layer, layers.Progress):
-            return [inputs, counterparts.Progress(name=layer.name)(inputs)]
-        if layer.name not in legacy:
-            legacy[layer.name] = _legacy_layer(layer)
-        return legacy[layer.name](inputs)
+    def find(part):
+        return made.setdefault(part.layer.name, part).layer
 
     inputs = legacy_inputs(model)
-    outputs = graph.follow(model, inputs, call)
-    for name, layer in legacy.items():
-        ours = model.get_layer(name)
-        layer.set_weights([np.asarray(w, np.float32) for w in ours.weights])
-        layer.trainable = ours.trainable
+    outputs = follow(model, inputs, find)
+    for part in made.values():
+        part.layer.set_weights(part.weights)
+        part.layer.trainable = part.trainable
     return tf_keras.Model(inputs, outputs, name=model.name)
+
+
+def follow(
+    model: keras.Model,
+    inputs: Sequence[Any],
+    find: parts.Find,
+    scale: Callable[[layers.GradientScale, Any], Any] | None = None,
+) -> list:
+    """Calls what stands for the layers of a Keras 3 model.
+
+    Args:
+        model: The model, as of `to_tf_keras`.
+        inputs: What stands for its inputs.
+        find: Gives what is called for a legacy layer.
+        scale: What stands for the call of a `GradientScale`, if not nothing.
+
+    Returns:
+        What that gives for each of its outputs.
+
+    Raises:
+        UnsupportedLayerError: As `to_tf_keras`.
+    """
+
+    def call(layer, given):
+        if isinstance(layer, layers.GradientScale):
+            return scale(layer, given) if scale else given
+        if isinstance(layer, layers.Progress):
+            part = parts.Part(counterparts.Progress(name=layer.name))
+            return [given, find(part)(given)]
+        if type(layer) in IN_PARTS:
+            return IN_PARTS[type(layer)](layer, given, find)
+        weights = [np.asarray(each, np.float32) for each in layer.weights]
+        made = _legacy_layer(layer)
+        return find(parts.Part(made, weights, layer.trainable))(given)
+
+    return graph.follow(model, inputs, call)
 
 
 def legacy_inputs(model: keras.Model) -> list:
@@ -116,8 +155,19 @@ def legacy_inputs(model: keras.Model) -> list:
     ]
 
 
+def _names(kinds):
+    return [kind.__name__ for kind in kinds]
+
+
 def _legacy_layer(layer):
     kind = type(layer).__name__
+    if isinstance(layer, layers.BasisDepthwiseConv2D):
+        raise UnsupportedLayerError(
+            "`model` must not combine the kernels of depthwise convolutions, "
+            "for which no form runs in XNNPACK; in `basisnet`, `static` must "
+            f"name a part of theirs. Received: layer {layer.name!r} of class "
+            f"{kind}"
+        )
     ours = kind in SUPPORTED and type(layer) in (
         getattr(keras.layers, kind, None),
         getattr(layers, kind, None),
@@ -125,7 +175,7 @@ def _legacy_layer(layer):
     if not ours:
         raise UnsupportedLayerError(
             "`model` may hold only layers that can be quantized: "
-            f"{', '.join(sorted(SUPPORTED))}. "
+            f"{', '.join(sorted({*SUPPORTED, *_names(IN_PARTS)}))}. "
             f"Received: layer {layer.name!r} of class {kind}"
         )
     config = layer.get_config()

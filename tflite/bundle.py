@@ -4,10 +4,12 @@
 """
 
 import dataclasses
+import errno
 import hashlib
 import os
+import stat
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 from keras_dynamic.exits import policy as policies
 from tflite import archive
@@ -17,9 +19,16 @@ MANIFEST = manifests.FILE
 LABELS = "labels.txt"
 ARCHIVE = "bundle.zip"
 
+# Of the manifest and of the labels, each: fifty times what they take for a
+# thousand classes, ten exits and a learned policy.
+_MAX_TEXT_BYTES = 2**23
+
 InvalidBundle = manifests.InvalidBundle
 InputFacts = manifests.InputFacts
 SegmentFacts = manifests.SegmentFacts
+
+# What stays where the bundle was made.
+CALIBRATION = "calibration.npy"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,13 +59,16 @@ class Bundle:
     """A bundle whose manifest and labels were read and found sound.
 
     Attributes:
-        directory: Where it lies.
+        directory: Where it lies: a directory, or a bundle.zip.
         name: The model's name.
         labels: One per class, in the order of the logits.
         input: How an image enters.
         segments: In the order in which they run, shallow to deep.
-        policy: When to stop.
+        policy: When to stop, unless another operating point is asked for.
         provenance: Where it comes from; free-form JSON.
+        operating_points: Further policies of the same exits, by name.
+        calibration: The file that policies can be fitted to again. None if
+            there never was one; it may be absent all the same.
     """
 
     directory: str
@@ -66,6 +78,10 @@ class Bundle:
     segments: tuple[SegmentFacts, ...]
     policy: policies.Policy
     provenance: Mapping[str, Any]
+    operating_points: Mapping[str, policies.Policy] = dataclasses.field(
+        default_factory=dict
+    )
+    calibration: manifests.FileFacts | None = None
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -82,21 +98,37 @@ class Bundle:
         return any(facts.gate is not None for facts in self.segments)
 
     def model(self, place: int) -> bytes:
-        """Reads a segment's file and compares it with the manifest.
+        """Reads the file of a segment; see `content`."""
+        return self.content(self.segments[place])
+
+    def content(self, facts: manifests.FileFacts) -> bytes:
+        """Reads a file and compares it with the manifest.
 
         Raises:
             InvalidBundle: if it is missing or not the file that was written.
         """
-        facts = self.segments[place]
         # One byte more than expected shows that there is more.
         data = _read(self.directory, facts.file, facts.bytes + 1)
-        sha256 = hashlib.sha256(data).hexdigest()
-        if (len(data), sha256) != (facts.bytes, facts.sha256):
-            raise InvalidBundle(
-                f"`{facts.file}` must have {facts.bytes} bytes with SHA-256 "
-                f"{facts.sha256}. Received: {len(data)} bytes with {sha256}"
-            )
+        _check_content(data, facts)
         return data
+
+    def open_model(self, place: int) -> tuple[BinaryIO, bytes]:
+        """Returns a segment's file, open, and what is in it, as in `model`.
+
+        For whoever maps the file: its name may mean another one by then.
+
+        Raises:
+            InvalidBundle: as `model`; or if the bundle is a bundle.zip.
+        """
+        facts = self.segments[place]
+        file = _open(self.directory, facts.file)
+        try:
+            data = _start(file, facts.bytes + 1)
+            _check_content(data, facts)
+        except InvalidBundle:
+            file.close()
+            raise
+        return file, data
 
 
 def write(
@@ -108,6 +140,8 @@ def write(
     input: InputFacts,
     policy: policies.Policy,
     provenance: Mapping[str, Any],
+    operating_points: Mapping[str, policies.Policy] | None = None,
+    calibration: bytes | None = None,
 ) -> Bundle:
     """Writes a bundle; the same arguments always give the same bytes.
 
@@ -121,8 +155,11 @@ def write(
         segments: In the order in which they run, shallow to deep.
         labels: One per class; a line of text each.
         input: How an image enters.
-        policy: When to stop.
+        policy: When to stop, unless another operating point is asked for.
         provenance: Where the model comes from; JSON values.
+        operating_points: Further policies of the same exits, by name.
+        calibration: From `tflite.calibration.encode`. It becomes a file of the
+            directory, and not of the archive, which is what ships.
 
     Returns:
         The bundle as `read` finds it.
@@ -151,9 +188,7 @@ def write(
         files[file] = part.model
         facts.append(
             SegmentFacts(
-                file=file,
-                sha256=hashlib.sha256(part.model).hexdigest(),
-                bytes=len(part.model),
+                **_facts(file, part.model),
                 inputs=tuple(part.inputs),
                 outputs=tuple(part.outputs),
                 exit=part.exit,
@@ -169,13 +204,77 @@ def write(
         segments=tuple(facts),
         policy=policy,
         provenance=provenance,
+        operating_points=operating_points or {},
+        calibration=(
+            None
+            if calibration is None
+            else manifests.FileFacts(**_facts(CALIBRATION, calibration))
+        ),
     )
     files = {MANIFEST: manifests.encode(manifest)} | files
+    archive.write(os.path.join(directory, ARCHIVE), files)
+    if calibration is not None:
+        files[CALIBRATION] = calibration
     for file, data in files.items():
         with open(os.path.join(directory, file), "wb") as target:
             target.write(data)
-    archive.write(os.path.join(directory, ARCHIVE), files)
     return read(directory)
+
+
+def rewrite(
+    opened: Bundle,
+    directory: str,
+    *,
+    policy: policies.Policy,
+    operating_points: Mapping[str, policies.Policy],
+) -> Bundle:
+    """Writes a bundle again with other policies, all else byte for byte.
+
+    Args:
+        opened: The bundle. Every file of it is checked.
+        directory: Another one, as for `write`.
+        policy: As for `write`.
+        operating_points: Likewise.
+
+    Returns:
+        The new bundle.
+
+    Raises:
+        InvalidBundle: if a file is missing or not what the manifest says.
+        ValueError: if an argument breaks a rule of `write`.
+    """
+    return write(
+        directory,
+        name=opened.name,
+        segments=[
+            Part(
+                opened.model(place),
+                facts.inputs,
+                facts.outputs,
+                facts.exit,
+                madds=facts.madds,
+                params=facts.params,
+                gate=facts.gate,
+            )
+            for place, facts in enumerate(opened.segments)
+        ],
+        labels=opened.labels,
+        input=opened.input,
+        policy=policy,
+        provenance=opened.provenance,
+        operating_points=operating_points,
+        calibration=(
+            None
+            if opened.calibration is None
+            else opened.content(opened.calibration)
+        ),
+    )
+
+
+def _facts(file: str, data: bytes) -> dict[str, Any]:
+    """The fields of `manifest.FileFacts`."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    return {"file": file, "sha256": sha256, "bytes": len(data)}
 
 
 def read(directory: str) -> Bundle:
@@ -183,31 +282,49 @@ def read(directory: str) -> Bundle:
 
     The models are checked as they are read, by `Bundle.model`.
 
+    Args:
+        directory: Where the files are, or a bundle.zip with them.
+
     Raises:
         InvalidBundle: if a file is missing, or the manifest has an unknown
             version, lacks a key, has an unknown one, or a value is not what
             `write` would have written.
     """
-    manifest = manifests.decode(_read(directory, MANIFEST))
+    manifest = manifests.decode(_text(directory, MANIFEST))
     bundle = Bundle(
         directory=directory,
         name=manifest.name,
-        labels=_labels(_read(directory, manifest.labels)),
+        labels=_labels(_text(directory, manifest.labels)),
         input=manifest.input,
         segments=manifest.segments,
         policy=manifest.policy,
         provenance=manifest.provenance,
+        operating_points=manifest.operating_points,
+        calibration=manifest.calibration,
     )
-    _check_scheduler(bundle)
+    _check_scheduler("policy", bundle.policy, bundle.labels)
+    for name, point in bundle.operating_points.items():
+        _check_scheduler(f"operating_points.{name}", point, bundle.labels)
     return bundle
 
 
-def _check_scheduler(bundle: Bundle) -> None:
-    scheduler, labels = bundle.policy.scheduler, len(bundle.labels)
-    if scheduler and scheduler.classes != labels:
+def _check_content(data: bytes, facts: manifests.FileFacts) -> None:
+    sha256 = hashlib.sha256(data).hexdigest()
+    if (len(data), sha256) != (facts.bytes, facts.sha256):
         raise InvalidBundle(
-            f"`policy.scheduler` must be of {labels} classes, as the labels "
-            f"are. Received: {scheduler.classes}"
+            f"`{facts.file}` must have {facts.bytes} bytes with SHA-256 "
+            f"{facts.sha256}. Received: {len(data)} bytes with {sha256}"
+        )
+
+
+def _check_scheduler(
+    where: str, policy: policies.Policy, labels: Sequence[str]
+) -> None:
+    scheduler = policy.scheduler
+    if scheduler and scheduler.classes != len(labels):
+        raise InvalidBundle(
+            f"`{where}.scheduler` must be of {len(labels)} classes, as the "
+            f"labels are. Received: {scheduler.classes}"
         )
 
 
@@ -226,12 +343,44 @@ def _labels(data: bytes) -> tuple[str, ...]:
     return labels[:-1]
 
 
-def _read(directory: str, file: str, size: int = -1) -> bytes:
+def _text(directory: str, file: str) -> bytes:
+    data = _read(directory, file, _MAX_TEXT_BYTES + 1)
+    if len(data) > _MAX_TEXT_BYTES:
+        raise InvalidBundle(
+            f"`{file}` must have at most {_MAX_TEXT_BYTES} bytes. "
+            "Received: more"
+        )
+    return data
+
+
+def _read(directory: str, file: str, most: int) -> bytes:
+    """Reads a file; of one with more than `most` bytes these, or none."""
+    if not os.path.isfile(directory):
+        with _open(directory, file) as source:
+            return _start(source, most)
     try:
-        with open(os.path.join(directory, file), "rb") as source:
-            return source.read(size)
+        return archive.read(directory, file, most)
+    except (OSError, archive.InvalidArchive) as error:
+        raise InvalidBundle(
+            "`directory` must be a bundle or a bundle.zip. "
+            f"Received: {directory} ({error})"
+        ) from error
+
+
+def _open(directory: str, file: str) -> BinaryIO:
+    path = os.path.join(directory, file)
+    try:
+        # Opening anything else may never end.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise OSError(errno.EINVAL, "not a file")
+        return open(path, "rb")
     except OSError as error:
         raise InvalidBundle(
             f"`directory` must be a bundle with a file {file}. "
             f"Received: {directory} ({error.strerror})"
         ) from error
+
+
+def _start(source: BinaryIO, most: int) -> bytes:
+    # `read` takes memory for all that it is asked for.
+    return source.read(min(os.fstat(source.fileno()).st_size, most))

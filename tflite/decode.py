@@ -12,8 +12,8 @@ IDENTIFIER = b"TFL3"
 
 # The part of the TensorFlow Lite schema (schema.fbs) that a stateless network
 # of one subgraph uses: table -> slot -> (field, type). A type is a `struct`
-# code, "string", "bytes" (decoded to its length), a table, "[...]" of these,
-# "options" (a union, see `_OPTIONS`), or "refused".
+# code, "string", "bytes" (decoded to a view of them), a table, "[...]" of
+# these, "options" (a union, see `_OPTIONS`), or "refused".
 _TABLES = {
     "Model": {
         1: ("operator_codes", "[OperatorCode]"),
@@ -81,15 +81,87 @@ _TABLES = {
     "TensorMap": {0: ("name", "string"), 1: ("tensor", "I")},
 }
 
-# The members of the BuiltinOptions union that hold more than numbers.
+# Members of the BuiltinOptions union: those that `tflite.operators` looks at,
+# and all that hold more than numbers. A third item is what an absent number
+# means, where that is not 0.
+_STRIDES = {
+    0: ("padding", "b"),
+    1: ("stride_w", "i"),
+    2: ("stride_h", "i"),
+}
+_ACTIVATION = {0: ("activation", "b")}
 _OPTIONS = {
+    # Conv2D
+    1: _STRIDES
+    | {
+        3: ("activation", "b"),
+        4: ("dilation_w", "i", 1),
+        5: ("dilation_h", "i", 1),
+    },
+    # DepthwiseConv2D
+    2: _STRIDES
+    | {
+        3: ("multiplier", "i"),
+        4: ("activation", "b"),
+        5: ("dilation_w", "i", 1),
+        6: ("dilation_h", "i", 1),
+    },
     3: {1: ("num_columns", "[i]"), 2: ("embedding_dim", "[i]")},
-    8: {5: ("quant_spec", "bytes")},  # FullyConnected
+    # Pool2D
+    5: _STRIDES
+    | {
+        3: ("filter_width", "i"),
+        4: ("filter_height", "i"),
+        5: ("activation", "b"),
+    },
+    # FullyConnected
+    8: _ACTIVATION
+    | {
+        1: ("weights_format", "b"),
+        2: ("keep_num_dims", "?"),
+        5: ("quant_spec", "bytes"),
+    },
+    9: {0: ("beta", "f")},  # Softmax
+    10: {0: ("axis", "i"), 1: ("activation", "b")},  # Concatenation
+    11: _ACTIVATION,  # Add
     17: {0: ("new_shape", "[i]")},  # Reshape
+    21: _ACTIVATION,  # Mul
+    27: {0: ("keep_dims", "?")},  # Reducer
+    28: _ACTIVATION,  # Sub
+    29: _ACTIVATION,  # Div
     30: {0: ("squeeze_dims", "[i]")},  # Squeeze
+    # StridedSlice
+    32: {
+        0: ("begin_mask", "i"),
+        1: ("end_mask", "i"),
+        2: ("ellipsis_mask", "i"),
+        3: ("new_axis_mask", "i"),
+        4: ("shrink_axis_mask", "i"),
+        5: ("offset", "?"),
+    },
+    35: {0: ("count", "i")},  # Split
+    49: _STRIDES | {3: ("activation", "b")},  # TransposeConv
+    59: {0: ("count", "i"), 1: ("axis", "i")},  # Pack
+    64: {0: ("count", "i"), 1: ("axis", "i")},  # Unpack
+    75: {0: ("alpha", "f")},  # LeakyRelu
+    77: {0: ("mode", "b")},  # MirrorPad
+    101: {0: ("adjoint_x", "?"), 1: ("adjoint_y", "?")},  # BatchMatMul
     111: {0: ("container", "string"), 1: ("shared_name", "string")},
     115: {0: ("boundaries", "[f]")},  # Bucketize
 }
+
+
+_NUMBERS = {code: struct.Struct("<" + code) for code in "bBHiIqQf?"}
+_KINDS = {row[1] for table in _TABLES.values() for row in table.values()}
+_KINDS |= {row[1] for table in _OPTIONS.values() for row in table.values()}
+# What a value takes in its table or vector, in bytes; and what it means that
+# there is none.
+_WIDTHS = dict.fromkeys([*_KINDS, *_TABLES], 4)
+_WIDTHS |= {code: number.size for code, number in _NUMBERS.items()}
+_ABSENT = {
+    kind: () if kind.startswith("[") else None for kind in _KINDS
+} | dict.fromkeys(_NUMBERS, 0)
+_ABSENT |= {"string": "", "bytes": memoryview(b"")}
 
 
 class InvalidModel(ValueError):
@@ -99,8 +171,8 @@ class InvalidModel(ValueError):
 def decode(data: bytes) -> SimpleNamespace:
     """Returns the model in `data` as a tree of `SimpleNamespace`.
 
-    Absent numbers are 0, absent strings and vectors empty, absent tables None;
-    the contents of buffers are replaced by their lengths.
+    Absent numbers are what the schema says, mostly 0; absent strings and
+    vectors empty, absent tables None. Buffers are views of `data`.
 
     Raises:
         InvalidModel: if it is no .tflite file, if something lies outside of
@@ -122,20 +194,22 @@ class _Decoder:
         # Offsets that meet in one place would let a small file expand without
         # end; an honest file is read about once.
         self._budget = 8 * len(data)
+        self._layouts: dict[int, tuple[int, tuple[int, ...]]] = {}
 
     def model(self) -> SimpleNamespace:
         return self._table(_TABLES["Model"], self._number("I", 0))
 
     def _number(self, code: str, at: int):
-        self._bound(at, struct.calcsize("<" + code))
-        return struct.unpack_from("<" + code, self._data, at)[0]
+        number = _NUMBERS[code]
+        if 0 <= at <= len(self._data) - number.size:
+            return number.unpack_from(self._data, at)[0]
+        raise self._outside(at, number.size)
 
-    def _bound(self, at: int, size: int) -> None:
-        if at < 0 or at + size > len(self._data):
-            raise InvalidModel(
-                f"{size} bytes at {at} are outside of the file's "
-                f"{len(self._data)} bytes"
-            )
+    def _outside(self, at: int, size: int) -> InvalidModel:
+        return InvalidModel(
+            f"{size} bytes at {at} are outside of the file's "
+            f"{len(self._data)} bytes"
+        )
 
     def _spend(self, size: int) -> None:
         self._budget -= size
@@ -143,51 +217,58 @@ class _Decoder:
             raise InvalidModel("its tables refer to more than the file holds")
 
     def _table(self, fields: dict, at: int) -> SimpleNamespace:
-        vtable = at - self._number("i", at)
-        vtable_size = self._number("H", vtable)
-        size = self._number("H", vtable + 2)
-        if vtable_size < 4 or vtable_size % 2:
-            raise InvalidModel(f"the table at {at} has no valid layout")
-        self._spend(4 + vtable_size)
-        self._bound(vtable, vtable_size)
-        self._bound(at, size)
-        offsets = {
-            slot: self._number("H", vtable + 4 + 2 * slot)
-            for slot in range((vtable_size - 4) // 2)
-        }
+        layout = at - self._number("i", at)
+        # Tables that look alike share one.
+        if layout not in self._layouts:
+            self._layouts[layout] = self._layout(layout)
+        size, offsets = self._layouts[layout]
+        self._spend(8 + 2 * len(offsets))
+        if at + size > len(self._data):
+            raise self._outside(at, size)
         found = {}
-        for slot, (field, kind) in fields.items():
-            offset = offsets.pop(slot, 0)
-            if offset and offset + _width(kind) > size:
+        for slot, (field, kind, *default) in fields.items():
+            offset = offsets[slot] if slot < len(offsets) else 0
+            if not offset:
+                found[field] = default[0] if default else _ABSENT[kind]
+                continue
+            if offset + _WIDTHS[kind] > size:
                 raise InvalidModel(f"`{field}` at {at} is outside of its table")
-            if kind == "options" and offset:
+            if kind == "options":
                 kind = _OPTIONS.get(found["options_type"], {})
-            found[field] = (
-                self._value(kind, at + offset, field)
-                if offset
-                else _absent(kind)
-            )
-        if any(offset >= size for offset in offsets.values() if offset):
-            raise InvalidModel(f"a field at {at} is outside of its table")
+            found[field] = self._value(kind, at + offset, field)
         return SimpleNamespace(**found)
+
+    def _layout(self, at: int) -> tuple[int, tuple[int, ...]]:
+        """Reads a table's size, and the offsets of its fields by slot."""
+        layout_size, size = self._number("H", at), self._number("H", at + 2)
+        if layout_size < 4 or layout_size % 2:
+            raise InvalidModel(f"the table layout at {at} is not valid")
+        if at + layout_size > len(self._data):
+            raise self._outside(at, layout_size)
+        slots = layout_size // 2 - 2
+        offsets = struct.unpack_from(f"<{slots}H", self._data, at + 4)
+        if any(offset >= size for offset in offsets if offset):
+            raise InvalidModel(f"the table layout at {at} leads out of it")
+        return size, offsets
 
     def _value(self, kind: str | dict, at: int, field: str):
         if kind == "refused":
             raise InvalidModel(f"`{field}` is not supported")
-        if isinstance(kind, dict):
-            return self._table(kind, at + self._number("I", at))
-        if kind in _TABLES:
-            return self._table(_TABLES[kind], at + self._number("I", at))
-        if len(kind) == 1:
+        if isinstance(kind, str) and kind in _NUMBERS:
             return self._number(kind, at)
-        item = "B" if kind in ("string", "bytes") else kind[1:-1]
         start = at + self._number("I", at)
-        length = self._number("I", start)
+        if isinstance(kind, dict):
+            return self._table(kind, start)
+        if kind in _TABLES:
+            return self._table(_TABLES[kind], start)
+        item = "B" if kind in ("string", "bytes") else kind[1:-1]
+        length, width = self._number("I", start), _WIDTHS[item]
         start += 4
-        self._bound(start, length * _width(item))
+        if start + length * width > len(self._data):
+            raise self._outside(start, length * width)
         if kind == "bytes":
-            return length
-        self._spend(length * _width(item))
+            return memoryview(self._data)[start : start + length]
+        self._spend(length * width)
         if kind == "string":
             try:
                 return str(self._data[start : start + length], "utf-8")
@@ -197,17 +278,3 @@ class _Decoder:
             places = range(start, start + 4 * length, 4)
             return [self._value(item, place, field) for place in places]
         return struct.unpack_from(f"<{length}{item}", self._data, start)
-
-
-def _width(kind: str) -> int:
-    """Returns the bytes a value takes in its table or vector."""
-    return struct.calcsize("<" + kind) if len(kind) == 1 else 4
-
-
-def _absent(kind: str):
-    """Returns what a field that is not in the file means."""
-    if kind == "string":
-        return ""
-    if kind == "bytes" or len(kind) == 1:
-        return 0
-    return () if kind.startswith("[") else None

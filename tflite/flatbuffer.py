@@ -3,7 +3,7 @@
 A runtime trusts the file it is handed. `verify` looks at it first, in plain
 Python, so that a damaged file is an `InvalidModel` and not a crash of the
 process. It needs the standard library only; `read` and `write` need the
-schema classes that come with ai-edge-litert.
+schema classes that come with ai-edge-litert. tests/fuzz/ tries what passes.
 """
 
 import copy
@@ -11,11 +11,18 @@ import math
 import struct
 from types import SimpleNamespace
 
-from tflite import decode
+from tflite import decode, operators, shapes
 
 InvalidModel = decode.InvalidModel
 
 MAX_TENSOR_BYTES = 2**30
+
+# Of all tensors that are computed, were none to lie where another was, with the
+# constants that each operator reads, which it may pack anew; and of how often
+# all innermost loops run. The unsplit RANet "model1" for CIFAR-10 has 5 MB and
+# 63 million; images of 224 x 224 have 49 times the pixels.
+MAX_MEMORY_BYTES = 2**28
+MAX_STEPS = 2**36
 
 # TensorType -> bits of one element. STRING, RESOURCE and VARIANT have no fixed
 # size and are refused.
@@ -38,44 +45,38 @@ def verify(data: bytes, name: str = "model") -> None:
 
     Every offset, length and index is followed and must stay in bounds, every
     constant must have exactly the bytes of its shape and type, and every
-    operator's inputs must be there before it runs. Refused as well: more than
-    one subgraph (control flow), variables and resources, strings, sparse or
-    blockwise quantized weights, StableHLO operators, data outside the file.
-    Bytes after the flatbuffer (a metadata zip) are not looked at.
+    operator's inputs must be there before it runs. Each operator must be one
+    that `tflite.operators` knows, get the types, scales and options that its
+    kernel takes for granted, and give results of the shapes that the file says;
+    together they must need no more than `MAX_MEMORY_BYTES` and `MAX_STEPS`.
 
-    What no reader of the file can know: whether an operator accepts its
-    shapes and options. That is the runtime's to say, when it allocates.
+    Refused as well: more than one subgraph (control flow), variables and
+    resources, strings, sparse or blockwise quantized weights, StableHLO
+    operators, data outside the file. Bytes after the flatbuffer (a metadata
+    zip) are not looked at.
 
     Raises:
         InvalidModel: if one of these does not hold.
     """
-    if not isinstance(data, bytes):
-        raise InvalidModel(
-            f"`{name}` must be bytes. Received: {type(data).__name__}"
-        )
-    try:
-        _check_model(decode.decode(data))
-    except InvalidModel as error:
-        raise InvalidModel(
-            f"`{name}` is not a usable .tflite model: {error}"
-        ) from None
+    _check(data, name, run=True)
 
 
 def read(data: bytes, name: str = "model"):
-    """Unpacks a verified file into the object API's `ModelT`.
+    """Unpacks a file into the object API's `ModelT`.
 
-    The arrays of the result are views of `data`.
+    The arrays of the result are views of `data`. What `verify` says of
+    operators need not hold: a file can be read, and cut, that cannot be run.
 
     Raises:
-        InvalidModel: as `verify`.
+        InvalidModel: as `verify`, but for that.
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    verify(data, name)
+    _check(data, name, run=False)
     try:
         return schema.ModelT.InitFromPackedBuf(data, 0)
     except (struct.error, IndexError, TypeError, ValueError) as error:
-        # An operator's options, of which `verify` knows the outline only.
+        # The options of an operator of which `decode` knows the outline only.
         raise InvalidModel(f"`{name}` cannot be read: {error}") from error
 
 
@@ -118,6 +119,22 @@ def operator_name(code) -> str:
     return names.get(number, f"operator {number}")
 
 
+def _check(data: bytes, name: str, run: bool) -> None:
+    if not isinstance(data, bytes):
+        raise InvalidModel(
+            f"`{name}` must be bytes. Received: {type(data).__name__}"
+        )
+    try:
+        model = decode.decode(data)
+        _check_model(model)
+        if run:
+            _check_operators(model)
+    except InvalidModel as error:
+        raise InvalidModel(
+            f"`{name}` is not a usable .tflite model: {error}"
+        ) from None
+
+
 def _check_model(model: SimpleNamespace) -> None:
     if len(model.subgraphs) != 1:
         raise InvalidModel(
@@ -153,7 +170,7 @@ def _check_tensor(name: str, tensor: SimpleNamespace, buffers: list) -> None:
     if tensor.is_variable or tensor.external_buffer:
         raise InvalidModel(f"{name} is a variable or outside of the file")
     shape, signature = tensor.shape, tensor.shape_signature
-    size = (math.prod(shape) * _BITS[tensor.type] + 7) // 8
+    size = _bytes(tensor)
     if any(extent < 0 for extent in shape) or size > MAX_TENSOR_BYTES:
         raise InvalidModel(
             f"{name} must have extents >= 0 and at most {MAX_TENSOR_BYTES} "
@@ -165,7 +182,7 @@ def _check_tensor(name: str, tensor: SimpleNamespace, buffers: list) -> None:
     ):
         raise InvalidModel(f"{name} has shape {shape}, signature {signature}")
     _check_index(name, [tensor.buffer], len(buffers))
-    stored = buffers[tensor.buffer].data
+    stored = len(buffers[tensor.buffer].data)
     if stored and stored != size:
         raise InvalidModel(
             f"{name} must be {size} bytes for its shape {shape}. "
@@ -173,6 +190,10 @@ def _check_tensor(name: str, tensor: SimpleNamespace, buffers: list) -> None:
         )
     if tensor.quantization is not None:
         _check_quantization(name, tensor, tensor.quantization)
+
+
+def _bytes(tensor: SimpleNamespace) -> int:
+    return (math.prod(tensor.shape) * _BITS[tensor.type] + 7) // 8
 
 
 def _check_quantization(
@@ -216,8 +237,7 @@ def _check_graph(graph: SimpleNamespace, model: SimpleNamespace) -> None:
         if operator.large_custom_options_size:
             raise InvalidModel(f"{name} keeps its options elsewhere")
         _check_index(name, operator.outputs, count)
-        code = model.operator_codes[operator.opcode]
-        required = _OPTIONAL_FROM.get(max(code.code, code.deprecated_code))
+        required = _OPTIONAL_FROM.get(_code(operator, model))
         _check_index(name, operator.inputs[:required], count)
         given = [i for i in operator.inputs if i != -1]
         _check_index(name, given, count)
@@ -231,6 +251,49 @@ def _check_graph(graph: SimpleNamespace, model: SimpleNamespace) -> None:
         ready |= written
     if not ready.issuperset(graph.outputs):
         raise InvalidModel("an output is computed by no operator")
+
+
+def _code(operator: SimpleNamespace, model: SimpleNamespace) -> int:
+    code = model.operator_codes[operator.opcode]
+    # Codes from 127 on do not fit into the deprecated field.
+    return max(code.code, code.deprecated_code)
+
+
+def _check_operators(model: SimpleNamespace) -> None:
+    graph = model.subgraphs[0]
+    contents = [
+        model.buffers[tensor.buffer].data or None for tensor in graph.tensors
+    ]
+    memory = sum(
+        _bytes(tensor)
+        for tensor, content in zip(graph.tensors, contents, strict=True)
+        if content is None
+    )
+    steps = 0
+    for index, operator in enumerate(graph.operators):
+        custom = model.operator_codes[operator.opcode].custom_code
+        if custom:
+            raise InvalidModel(f"operator {index}, {custom!r}, is not known")
+        given = [None if i == -1 else i for i in operator.inputs]
+        constants = [None if i is None else contents[i] for i in given]
+        memory += sum(len(each) for each in constants if each is not None)
+        node = shapes.Node(
+            operator.options,
+            [None if i is None else graph.tensors[i] for i in given],
+            constants,
+            [graph.tensors[i] for i in operator.outputs],
+        )
+        try:
+            steps += operators.check(
+                _code(operator, model), operator.options_type, node
+            )
+        except InvalidModel as error:
+            raise InvalidModel(f"operator {index}, {error}") from None
+    if memory > MAX_MEMORY_BYTES or steps > MAX_STEPS:
+        raise InvalidModel(
+            f"it must need at most {MAX_MEMORY_BYTES} bytes and {MAX_STEPS} "
+            f"steps. Received: {memory} bytes, {steps} steps"
+        )
 
 
 def _check_index(name: str, indices, count: int) -> None:

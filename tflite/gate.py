@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from tflite import int8
+from tflite import flatbuffer, int8
 from tflite.harness import Harness
 from tflite.unsplit import Unsplit
 
@@ -32,6 +32,11 @@ def accuracy_losses(exits: Sequence[Mapping], max_points: float) -> list[str]:
     return causes
 
 
+def operators(model: bytes) -> int:
+    """Counts the operators of a .tflite model."""
+    return len(flatbuffer.read(model).subgraphs[0].operators)
+
+
 def float_operators(model: bytes) -> list[str]:
     """Names the operators of a .tflite model that are not int8."""
     return int8.exceptions(model)
@@ -44,10 +49,12 @@ class Comparison:
     Attributes:
         mismatches: Logits, of any exit and image, that differ.
         madds: Multiply-adds that the chain ran up to each exit, int64 [N, K].
+        logits: Of the chain, as its segments give them, [N, K, C].
     """
 
     mismatches: int
     madds: np.ndarray
+    logits: np.ndarray
 
 
 def compare(
@@ -60,10 +67,15 @@ def compare(
         unsplit: The model it was cut from.
         images: uint8 [H, W, C] each.
     """
-    mismatches, madds = 0, []
+    mismatches, madds, logits = 0, [], []
     for image in images:
         found = list(harness.exits(image))
         for ours, theirs in zip(found, unsplit.logits(image), strict=True):
             mismatches += int(np.sum(ours.logits != theirs))
         madds.append([reached.madds for reached in found])
-    return Comparison(mismatches, np.cumsum(madds, axis=-1, dtype=np.int64))
+        logits.append([reached.logits for reached in found])
+    return Comparison(
+        mismatches,
+        np.cumsum(madds, axis=-1, dtype=np.int64),
+        np.array(logits),
+    )

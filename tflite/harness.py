@@ -3,16 +3,23 @@
 Needs numpy and a TensorFlow Lite interpreter, nothing else.
 """
 
+import functools
+import math
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from numbers import Real
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_dynamic.exits import confidence
 from keras_dynamic.exits import policy as policies
-from tflite import bundle, stages
+from tflite import bundle, interpreter, pace
+from tflite.batch_harness import BatchHarness, Results
+from tflite.chain import Chain
+from tflite.open_bundle import OpenBundle
 
 
 @dataclass(frozen=True)
@@ -25,11 +32,13 @@ class Result:
         probabilities: Of every class, float64 [C], at the exit's temperature.
         exit: Where the image stopped, from 0.
         segment_ms: Milliseconds spent in each segment up to the exit's:
-            copying its inputs, running it, and reading its logits; 0.0 if a
-            gate skipped it. Loading a segment, at its first use, is not
-            counted.
+            copying its inputs and running it; 0.0 if a gate skipped it.
+            Loading a segment, at its first use, is not counted.
         ran: Whether each of these segments ran.
         madds: Multiply-adds of those that did.
+        stopped_by_budget: Whether the image stopped because the next exit
+            could not be expected within its milliseconds, and not because the
+            policy let it.
     """
 
     index: int
@@ -39,6 +48,7 @@ class Result:
     segment_ms: tuple[float, ...]
     ran: tuple[bool, ...]
     madds: int
+    stopped_by_budget: bool = False
 
 
 class Reached(NamedTuple):
@@ -58,51 +68,151 @@ class Reached(NamedTuple):
 
 
 class Harness:
-    """Runs the segments of a bundle, one image at a time.
+    """Runs the segments of a bundle on one image, a batch, or a stream.
 
     A segment with a gate runs only where the gate is not 0; else whatever
     reads its outputs gets zeros.
 
     The manifest, the labels and the first segment are read and checked at
-    once; a later segment when an image first gets there. Use as a context
-    manager, or drop the object, to free the interpreters. Not thread-safe:
-    give each thread its own.
+    once; a later segment when an image first gets there, or by `warm_up`.
+
+    Threads may share a harness. Models are read and checked once; each thread
+    that comes gets interpreters of its own, which go when it ends. An iterator
+    that a method returns belongs to one thread.
+
+    `close`, or leaving its `with` block, frees models and interpreters.
     """
 
-    def __init__(self, directory: str, threads: int = 1):
-        """Opens the bundle in `directory`.
+    def __init__(
+        self,
+        path: str,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+        **options: Any,
+    ):
+        """Opens a bundle.
 
         Args:
-            directory: As `bundle.write` made it.
-            threads: Threads that an operator may use.
+            path: Directory as `bundle.write` made it, or its bundle.zip.
+            clock: Tells the time in seconds.
+            **options: `threads`, `xnnpack`, `delegate`, `delegate_options`,
+                `memory_mapped`: see `interpreter.Options`.
 
         Raises:
             bundle.InvalidBundle: if the bundle, or the segment now needed,
                 is not what its manifest says.
             flatbuffer.InvalidModel: if a segment is not a sound model.
+            ValueError: if an option cannot be had.
         """
-        self.bundle = bundle.read(directory)
+        self._opened = OpenBundle(path, interpreter.Options(**options))
+        self.bundle: bundle.Bundle = self._opened.bundle
         self._to_the_end = policies.last_exit(self.bundle.policy.temperatures)
-        self._threads = threads
-        self._stages: list[stages.Stage] = []
-        self._ends = self.bundle.ends
-        facts = self.bundle.input
-        # The image as the first segment takes it, written over by each one.
-        self._image = np.zeros((1, *facts.shape), facts.dtype)
-        self._stage(0)
+        self._clock = clock
+        self._own: _Own | None = _Own(self._opened, clock)
 
     def __enter__(self) -> "Harness":
         return self
 
     def __exit__(self, *_) -> None:
-        self._stages.clear()
+        self.close()
 
-    def classify(self, image: np.ndarray) -> Result:
-        """Classifies an image under the bundle's own policy; see `run`."""
-        return self.run(image, self.bundle.policy)
+    def close(self) -> None:
+        """Frees models and interpreters; again, it does nothing.
+
+        What a thread is running comes to its end; anything else is then a
+        ValueError.
+        """
+        self._own = None
+        self._opened.close()
+
+    def warm_up(self) -> None:
+        """Loads all segments for this thread, and runs each of them twice.
+
+        The first images are then as fast as later ones.
+
+        Raises:
+            bundle.InvalidBundle: as on opening, for any segment.
+            flatbuffer.InvalidModel: likewise.
+        """
+        self._mine().chain.warm_up()
+
+    def classify(
+        self,
+        image: np.ndarray,
+        point: str | None = None,
+        budget_ms: float | None = None,
+    ) -> Result:
+        """Classifies an image under one of the bundle's own policies.
+
+        Args:
+            image: As for `run`.
+            point: Name of an operating point; the bundle's policy without.
+            budget_ms: As for `run`.
+
+        Raises:
+            ValueError: as `run`; or if the bundle has no such point.
+        """
+        return self.run(image, self._policy(point), budget_ms)
+
+    def classify_batch(
+        self,
+        images: np.ndarray,
+        point: str | None = None,
+        batch_size: int = 64,
+    ) -> Results:
+        """Classifies many images; the results are those of one by one.
+
+        See `BatchHarness`, which also takes a policy. It loads interpreters
+        of its own at the first call, or for another `batch_size`.
+
+        Args:
+            images: uint8 [N, H, W, C].
+            point: As for `classify`.
+            batch_size: Images that a segment takes at once.
+
+        Raises:
+            ValueError: if `images` has another shape or type, or the bundle
+                has no such point.
+        """
+        policy, mine = self._policy(point), self._mine()
+        if mine.batches is None or mine.batches.batch_size != batch_size:
+            mine.batches = BatchHarness(self._opened, batch_size)
+        return mine.batches.run(images, policy)
+
+    def stream(
+        self,
+        images: Iterable[np.ndarray],
+        point: str | None = None,
+        budget_ms: float | None = None,
+    ) -> Iterator[Result]:
+        """Classifies images as they come, one for each result asked for.
+
+        An image that is refused is a ValueError from `next`; the stream can be
+        asked for the next one all the same.
+
+        Args:
+            images: As for `run`; taken one at a time, none ahead.
+            point: As for `classify`.
+            budget_ms: As for `run`, for each image, from when it is there. All
+                segments are loaded beforehand.
+
+        Raises:
+            ValueError: if the bundle has no such point, or `budget_ms` is not
+                positive.
+        """
+        policy = self._policy(point)
+        if budget_ms is not None:
+            _check_budget(budget_ms)
+            self._warm()
+        run = functools.partial(self.run, policy=policy, budget_ms=budget_ms)
+        # A generator would end with the first image that is refused.
+        return map(run, images)
 
     def run(
-        self, image: np.ndarray, policy: policies.Policy | None = None
+        self,
+        image: np.ndarray,
+        policy: policies.Policy | None = None,
+        budget_ms: float | None = None,
     ) -> Result:
         """Runs segments until `policy` lets the image stop.
 
@@ -110,31 +220,41 @@ class Harness:
             image: uint8 [H, W, C], as in the bundle's input facts.
             policy: When to stop. Without one the image goes to the last exit
                 and takes its probabilities at the bundle's temperature.
+            budget_ms: Milliseconds that this may take. After each exit, also
+                one that the policy does not stop at, the image goes on only
+                if the next one can be expected within the budget, by running
+                means of the times so far. A promise it is not: the first exit
+                always runs, and a segment is not interrupted. All segments
+                are loaded and run before the first image with a budget.
 
         Raises:
-            ValueError: if `image` has another shape or type, or `policy` a
-                different number of exits.
+            ValueError: if `image` has another shape or type, `policy` a
+                different number of exits, `budget_ms` is not positive, or the
+                harness was closed.
         """
         policy = policy or self._to_the_end
-        if policy.exits != len(self._ends):
+        exits = self._to_the_end.exits
+        if policy.exits != exits:
             raise ValueError(
-                f"`policy` must have {len(self._ends)} exits, as the bundle "
-                f"has. Received: {policy.exits}"
+                f"`policy` must have {exits} exits, as the bundle has. "
+                f"Received: {policy.exits}"
             )
-        spent, ran, madds = [], [], 0
+        chain = self._mine().chain
+        watch = None
+        if budget_ms is not None:
+            _check_budget(budget_ms)
+            self._warm()
+            watch = pace.Watch(chain.pace, self._clock, budget_ms)
         state = policy.begin()
-        for exit, reached in enumerate(self.exits(image)):
-            spent += reached.segment_ms
-            ran += reached.ran
-            madds += reached.madds
-            if not policy.looks_at(exit):
+        for exit, logits in enumerate(chain.run(image)):
+            late = watch is not None and watch.out_of_time(exit)
+            if not late and not policy.looks_at(exit):
                 continue
             probabilities = confidence.softmax(
-                self.dequantize(exit, reached.logits),
-                policy.temperatures[exit],
+                logits.numbers(), policy.temperatures[exit]
             )
             leaves, state = policy.step(exit, probabilities, state)
-            if leaves:
+            if leaves or late:
                 break
         index = int(probabilities.argmax())
         return Result(
@@ -142,9 +262,10 @@ class Harness:
             label=self.bundle.labels[index],
             probabilities=probabilities,
             exit=exit,
-            segment_ms=tuple(spent),
-            ran=tuple(ran),
-            madds=madds,
+            segment_ms=tuple(chain.segment_ms),
+            ran=tuple(chain.ran[1:]),
+            madds=chain.madds,
+            stopped_by_budget=not leaves,
         )
 
     def logits(self, image: np.ndarray) -> list[np.ndarray]:
@@ -165,11 +286,8 @@ class Harness:
         Returns:
             float64 [..., C].
         """
-        details = self._stage(self._ends[exit]).logits.details
-        scale, zero_point = details["quantization"]
-        if not scale:  # A float model.
-            return logits.astype(np.float64)
-        return scale * (logits.astype(np.float64) - zero_point)
+        stage = self._mine().chain.stage(self.bundle.ends[exit])
+        return stage.logits.dequantize(logits)
 
     def exits(self, image: np.ndarray) -> Iterator[Reached]:
         """Yields one exit after another, running its segments only then.
@@ -180,80 +298,52 @@ class Harness:
             image: uint8 [H, W, C], as in the bundle's input facts.
 
         Raises:
-            ValueError: if `image` has another shape or type.
+            ValueError: if `image` has another shape or type, or this thread
+                began another image in between.
         """
-        self._put(image)
-        loaded = self._stages
-        ran, spent = [True], []  # The image is there.
-        madds = first = 0
-        for place in range(len(self.bundle.segments)):
-            stage = loaded[place] if place < len(loaded) else self._stage(place)
-            gate = stage.gate
-            if gate is not None and not (
-                ran[gate.origin] and gate.memory.item() != gate.zero
-            ):
-                ran.append(False)
-                spent.append(0.0)
-                continue
-            start = time.perf_counter()
-            for memory, view, source in stage.feeds:
-                if ran[source.origin]:
-                    view[:] = source.view
-                else:
-                    memory.fill(source.zero)
-            stage.run()
-            madds += stage.madds
-            ran.append(True)
-            if stage.logits is None:
-                spent.append(1e3 * (time.perf_counter() - start))
-                continue
-            logits = stage.logits.memory[0].copy()
-            spent.append(1e3 * (time.perf_counter() - start))
+        chain = self._mine().chain
+        first = madds = 0
+        for logits in chain.run(image):
             yield Reached(
-                logits,
-                tuple(spent[first:]),
-                tuple(ran[first + 1 :]),
-                madds,
+                logits.copy(),
+                tuple(chain.segment_ms[first:]),
+                tuple(chain.ran[first + 1 :]),
+                chain.madds - madds,
             )
-            madds, first = 0, place + 1
+            first, madds = len(chain.segment_ms), chain.madds
 
-    def _put(self, image: np.ndarray) -> None:
-        facts = self.bundle.input
-        if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
-            received = getattr(image, "dtype", type(image).__name__)
+    def _policy(self, point: str | None) -> policies.Policy:
+        if point is None:
+            return self.bundle.policy
+        points = self.bundle.operating_points
+        if point not in points:
             raise ValueError(
-                "`image` must be a numpy array of uint8 pixels. "
-                f"Received: {received}"
+                f"`point` must be one of {sorted(points)}. Received: {point!r}"
             )
-        if image.shape != facts.shape:
-            raise ValueError(
-                f"`image` must have the shape {facts.shape}, that is (height, "
-                f"width, channels). Received: {image.shape}"
-            )
-        if facts.dtype == "float32":
-            np.multiply(image, np.float32(facts.scale), out=self._image[0])
-        else:
-            # Flipping the top bit of a byte subtracts 128.
-            np.bitwise_xor(image, 0x80, out=self._image[0].view(np.uint8))
+        return points[point]
 
-    def _stage(self, place: int) -> stages.Stage:
-        """Loads the segments up to one, if they are not; returns the last."""
-        while len(self._stages) <= place:
-            self._stages.append(
-                stages.load(
-                    self.bundle,
-                    len(self._stages),
-                    self._sources(),
-                    threads=self._threads,
-                )
-            )
-        return self._stages[place]
+    def _warm(self) -> None:
+        chain = self._mine().chain
+        if not chain.warm:
+            chain.warm_up()
 
-    def _sources(self) -> dict[str, stages.Source]:
-        """What the next segment may read: the image, and the outputs so far."""
-        [name] = self.bundle.segments[0].inputs
-        facts = self.bundle.input
-        sources = {name: stages.image_source(self._image, facts)}
-        for stage in self._stages:
-            sources |= stage.outputs
-        return sources
+    def _mine(self) -> "_Own":
+        if self._own is None:
+            raise ValueError("`harness` must be open. Received: a closed one")
+        return self._own
+
+
+class _Own(threading.local):
+    """What a thread has of its own; made in each when it first asks."""
+
+    def __init__(self, opened: OpenBundle, clock: Callable[[], float]):
+        self.chain = Chain(opened, clock)
+        self.batches: BatchHarness | None = None
+
+
+def _check_budget(budget_ms: float) -> None:
+    if not isinstance(budget_ms, Real) or not 0 < budget_ms < math.inf:
+        raise ValueError(
+            "`budget_ms` must be a positive number of milliseconds. "
+            f"Received: {budget_ms!r}"
+        )

@@ -1,13 +1,17 @@
 """Finds a TensorFlow Lite interpreter and loads a model into it."""
 
+import ctypes
 import importlib
 import operator
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-# Package, module, class; the smallest first.
+# Package, module, the place in it of the class, and of what belongs to it
+# (`OpResolverType`, `load_delegate`); the smallest first.
 _PROVIDERS = (
-    ("ai-edge-litert", "ai_edge_litert.interpreter", "Interpreter"),
-    ("tflite-runtime", "tflite_runtime.interpreter", "Interpreter"),
-    ("tensorflow", "tensorflow", "lite.Interpreter"),
+    ("ai-edge-litert", "ai_edge_litert.interpreter", "Interpreter", None),
+    ("tflite-runtime", "tflite_runtime.interpreter", "Interpreter", None),
+    ("tensorflow", "tensorflow", "lite.Interpreter", "lite.experimental"),
 )
 
 
@@ -15,32 +19,86 @@ class Refused(ValueError):
     """A model that the interpreter does not take."""
 
 
-def load(model: bytes, threads: int = 1):
+@dataclass(frozen=True)
+class Options:
+    """How models are run: what Android's `Interpreter.Options` has, too.
+
+    Attributes:
+        threads: CPU threads that an operator may use; 1 or more.
+        xnnpack: Whether XNNPACK, the fast CPU kernels, runs what it can. Off,
+            the runtime's own kernels do: another rounding of int8, so other
+            logits by a step or two.
+        delegate: Path of a shared library with an external delegate, which
+            takes what it can before XNNPACK; None for none.
+        delegate_options: What the delegate is told, by name.
+        memory_mapped: Whether model files are mapped instead of read: pages
+            that the system can drop, and shares with other processes. What
+            was verified is what is mapped, as long as nobody writes into the
+            file: replace a bundle by renaming a new one into its place.
+
+    Raises:
+        ValueError: if `threads` is no integer of 1 or more, or there are
+            `delegate_options` without a `delegate`.
+    """
+
+    threads: int = 1
+    xnnpack: bool = True
+    delegate: str | None = None
+    delegate_options: Mapping[str, str] = field(default_factory=dict)
+    memory_mapped: bool = False
+
+    def __post_init__(self):
+        """Checks what there is to check."""
+        # True is an int to Python, and an error here.
+        if type(self.threads) is not int or self.threads < 1:
+            raise ValueError(
+                "`threads` must be an integer of 1 or more. "
+                f"Received: {self.threads!r}"
+            )
+        if self.delegate_options and self.delegate is None:
+            raise ValueError(
+                "`delegate_options` must come with a `delegate`. "
+                f"Received: {dict(self.delegate_options)}"
+            )
+
+
+def load(model: bytes | str, options: Options | None = None):
     """Returns an interpreter that holds `model`, with its tensors allocated.
 
     Args:
-        model: The .tflite file. Untrusted bytes belong through
-            `flatbuffer.verify` first.
-        threads: Threads that an operator may use.
+        model: The .tflite file: its bytes, which the interpreter keeps and
+            does not copy, or its path, at which it maps the file. Untrusted
+            ones belong through `flatbuffer.verify` first.
+        options: How to run it; one thread and XNNPACK if there are none.
 
     Raises:
         ImportError: if no interpreter is installed.
-        TypeError: if `model` is not `bytes`.
+        TypeError: if `model` is neither; a view of bytes, or an mmap, is what
+            no interpreter takes.
         Refused: if the interpreter does not take `model`: an operator that it
             does not know, or shapes or options that an operator rejects.
-        ValueError: if `threads` is no integer of 1 or more.
+        ValueError: if the delegate cannot be loaded.
     """
-    if not isinstance(model, bytes):
+    options = options or Options()
+    if isinstance(model, str):
+        arguments = {"model_path": model}
+    elif isinstance(model, bytes):
+        arguments = {"model_content": model}
+    else:
         raise TypeError(
-            f"`model` must be bytes. Received: {type(model).__name__}"
+            f"`model` must be bytes or a path. Received: {type(model).__name__}"
         )
-    if not isinstance(threads, int) or threads < 1:
-        raise ValueError(
-            f"`threads` must be an integer of 1 or more. Received: {threads!r}"
+    interpreter, extras = _provider()
+    if not options.xnnpack:
+        arguments["experimental_op_resolver_type"] = (
+            extras.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         )
-    interpreter = _interpreter_class()
+    if options.delegate is not None:
+        arguments["experimental_delegates"] = [
+            _delegate(extras.load_delegate, options)
+        ]
     try:
-        loaded = interpreter(model_content=model, num_threads=threads)
+        loaded = interpreter(num_threads=options.threads, **arguments)
         loaded.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise Refused(
@@ -49,15 +107,36 @@ def load(model: bytes, threads: int = 1):
     return loaded
 
 
-def _interpreter_class() -> type:
+def _delegate(load_delegate, options: Options):
+    try:
+        # Of what is no delegate `load_delegate` leaves half an object, which
+        # complains on stderr when it goes.
+        library = ctypes.CDLL(options.delegate)
+        for end in ("create", "destroy"):
+            getattr(library, f"tflite_plugin_{end}_delegate")
+        return load_delegate(options.delegate, dict(options.delegate_options))
+    except (OSError, ValueError, AttributeError) as error:
+        raise ValueError(
+            "`delegate` must be a shared library with an external delegate "
+            "that takes `delegate_options`. "
+            f"Received: {options.delegate} ({error})"
+        ) from error
+
+
+def _provider() -> tuple:
+    """Returns the class, and where its `_PROVIDERS` row says the rest is."""
     reasons = []
-    for _, module, name in _PROVIDERS:
+    for _, module, name, beside in _PROVIDERS:
         try:
-            return operator.attrgetter(name)(importlib.import_module(module))
+            found = importlib.import_module(module)
+            interpreter = operator.attrgetter(name)(found)
+            extras = operator.attrgetter(beside)(found) if beside else found
         except (ImportError, AttributeError) as error:
             reasons.append(str(error))
+        else:
+            return interpreter, extras
     raise ImportError(
         "No TensorFlow Lite interpreter was found. Install one of "
-        f"{', '.join(package for package, _, _ in _PROVIDERS)}. "
+        f"{', '.join(package for package, *_ in _PROVIDERS)}. "
         f"Tried: {'; '.join(reasons)}"
     )

@@ -54,12 +54,7 @@ def measure(
         ValueError: If `runs` is not positive, `warmup` is negative, or there
             are no images.
     """
-    if runs < 1 or warmup < 0 or not len(images):
-        raise ValueError(
-            "`runs` and the number of `images` must be positive, `warmup` not "
-            f"negative. Received: runs={runs}, warmup={warmup}, "
-            f"{len(images)} images"
-        )
+    _check_rounds(images, warmup, runs)
     indices = np.arange(runs) % len(images)
     segments, chain, whole, routed = [], [], [], []
     spent = {}
@@ -94,6 +89,40 @@ def measure(
         np.array(whole),
         np.array(routed),
     )
+
+
+def exit_times(
+    harness: Harness, images: np.ndarray, *, warmup: int, runs: int
+) -> np.ndarray:
+    """Times the chain alone, up to each exit.
+
+    Args:
+        harness: The chain.
+        images: uint8 [N, H, W, C]; gone through again and again.
+        warmup: Rounds that are not counted.
+        runs: Rounds that are.
+
+    Returns:
+        Milliseconds, [runs, K].
+
+    Raises:
+        ValueError: As `measure`.
+    """
+    _check_rounds(images, warmup, runs)
+    spent = [
+        [sum(reached.segment_ms) for reached in harness.exits(image)]
+        for image in (images[i % len(images)] for i in range(-warmup, runs))
+    ]
+    return np.cumsum(spent[warmup:], axis=1)
+
+
+def _check_rounds(images: np.ndarray, warmup: int, runs: int) -> None:
+    if runs < 1 or warmup < 0 or not len(images):
+        raise ValueError(
+            "`runs` and the number of `images` must be positive, `warmup` not "
+            f"negative. Received: runs={runs}, warmup={warmup}, "
+            f"{len(images)} images"
+        )
 
 
 def summary(values: np.ndarray) -> dict[str, float]:

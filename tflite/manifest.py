@@ -16,6 +16,7 @@ FILE = "manifest.json"
 ZERO_POINTS = {"int8": -128, "float32": 0}
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+_POINT_NAME = re.compile(r"[a-z0-9_-]+")
 
 
 class InvalidBundle(ValueError):
@@ -44,13 +45,25 @@ class InputFacts:
 
 
 @dataclasses.dataclass(frozen=True)
-class SegmentFacts:
-    """One model of the chain.
+class FileFacts:
+    """A file beside the manifest.
 
     Attributes:
         file: Its name in the directory.
-        sha256: Of the file, in hexadecimal.
-        bytes: Size of the file.
+        sha256: Of its content, in hexadecimal.
+        bytes: Its size.
+    """
+
+    file: str
+    sha256: str
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentFacts(FileFacts):
+    """One model of the chain.
+
+    Attributes:
         inputs: Tensor names: the image, or outputs of earlier segments.
         outputs: Tensor names, the exit's logits first.
         exit: The exit that it ends, from 0; None if it ends none.
@@ -61,9 +74,6 @@ class SegmentFacts:
             and no key in the manifest, if it always runs.
     """
 
-    file: str
-    sha256: str
-    bytes: int
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     exit: int | None
@@ -81,8 +91,12 @@ class Manifest:
         labels: File with one class per line.
         input: How an image enters.
         segments: In the order in which they run.
-        policy: When to stop.
+        policy: When to stop, unless another operating point is asked for.
         provenance: Where the model comes from; free-form JSON.
+        operating_points: Further policies of the same exits, by name.
+        calibration: What policies can be fitted to again; None if there is no
+            such file. It stays where the bundle was made: a device needs none,
+            and the file may be absent.
     """
 
     name: str
@@ -91,14 +105,18 @@ class Manifest:
     segments: tuple[SegmentFacts, ...]
     policy: policies.Policy
     provenance: Mapping[str, Any]
+    operating_points: Mapping[str, policies.Policy] = dataclasses.field(
+        default_factory=dict
+    )
+    calibration: FileFacts | None = None
 
 
 def encode(manifest: Manifest) -> bytes:
     """Returns the file's content, always the same for the same facts.
 
-    A bundle without gates is what it was before there were gates. One with
-    gates has the same `format_version`: a reader that does not know them
-    refuses the key, and a segment that ends no exit.
+    A bundle without gates is what it was before there were gates, and so with
+    operating points and calibration. One with them has the same
+    `format_version`: a reader that does not know a key refuses it.
     """
     segments = [dataclasses.asdict(each) for each in manifest.segments]
     for each in segments:
@@ -113,6 +131,13 @@ def encode(manifest: Manifest) -> bytes:
         "policy": manifest.policy.to_dict(),
         "provenance": dict(manifest.provenance),
     }
+    if manifest.operating_points:
+        values["operating_points"] = {
+            name: point.to_dict()
+            for name, point in sorted(manifest.operating_points.items())
+        }
+    if manifest.calibration is not None:
+        values["calibration"] = dataclasses.asdict(manifest.calibration)
     return (json.dumps(values, indent=2, allow_nan=False) + "\n").encode()
 
 
@@ -135,14 +160,13 @@ def decode(data: bytes) -> Manifest:
         raise InvalidBundle(
             f"`format_version` must be {FORMAT_VERSION}. Received: {version!r}"
         )
-    _expect_keys("manifest", values, _MANIFEST)
+    _expect_keys("manifest", values, _MANIFEST, _MANIFEST_OPTIONS)
     _expect_keys("input", values["input"], _INPUT)
     for index, each in enumerate(values["segments"]):
         _expect_keys(f"segments[{index}]", each, _SEGMENT, _SEGMENT_OPTIONS)
-    try:
-        policy = policies.Policy.from_dict(values["policy"])
-    except ValueError as error:
-        raise InvalidBundle(f"`policy` is not valid: {error}") from error
+    calibration = values.get("calibration")
+    if calibration is not None:
+        _expect_keys("calibration", calibration, _CONTENT)
     found = Manifest(
         name=values["name"],
         labels=values["labels"],
@@ -150,13 +174,45 @@ def decode(data: bytes) -> Manifest:
         segments=tuple(
             SegmentFacts(**_frozen(each)) for each in values["segments"]
         ),
-        policy=policy,
+        policy=_policy("policy", values["policy"]),
         provenance=values["provenance"],
+        operating_points=_points(values.get("operating_points", {})),
+        calibration=calibration and FileFacts(**calibration),
     )
     _check_input(found.input)
     _check_exits(found)
+    _check_points(found)
     _check_chain(found.segments)
     return found
+
+
+def check_point_name(name: str) -> None:
+    """Checks the name of an operating point.
+
+    Raises:
+        InvalidBundle: if it has other characters than a-z, 0-9, _ and -.
+    """
+    if not _POINT_NAME.fullmatch(name):
+        raise InvalidBundle(
+            "An operating point's `name` must be of a-z, 0-9, _ and -. "
+            f"Received: {name!r}"
+        )
+
+
+def _points(values: Mapping[str, Any]) -> dict[str, policies.Policy]:
+    for name in values:
+        check_point_name(name)
+    return {
+        name: _policy(f"operating_points.{name}", each)
+        for name, each in values.items()
+    }
+
+
+def _policy(where: str, values: Any) -> policies.Policy:
+    try:
+        return policies.Policy.from_dict(values)
+    except ValueError as error:
+        raise InvalidBundle(f"`{where}` is not valid: {error}") from error
 
 
 def _is_names(value: Any) -> bool:
@@ -186,19 +242,26 @@ _MANIFEST = {
     "policy": ("an object", lambda v: type(v) is dict),
     "provenance": ("an object", lambda v: type(v) is dict),
 }
+_MANIFEST_OPTIONS = {
+    "operating_points": ("an object", lambda v: type(v) is dict),
+    "calibration": ("an object", lambda v: type(v) is dict),
+}
 _INPUT = {
     "shape": ("[height, width, channels]", _is_shape),
     "dtype": (f"one of {list(ZERO_POINTS)}", lambda v: v in list(ZERO_POINTS)),
     "scale": ("a number", lambda v: type(v) is float),
     "zero_point": ("an integer", lambda v: type(v) is int),
 }
-_SEGMENT = {
+_CONTENT = {
     "file": ("a plain file name", _is_file),
     "sha256": (
         "64 hexadecimal digits",
         lambda v: type(v) is str and re.fullmatch("[0-9a-f]{64}", v),
     ),
     "bytes": ("a count", _is_count),
+}
+_SEGMENT = {
+    **_CONTENT,
     "inputs": ("a list of names", _is_names),
     "outputs": ("a list of names", _is_names),
     "exit": ("a count or null", lambda v: v is None or _is_count(v)),
@@ -255,6 +318,16 @@ def _check_exits(manifest: Manifest) -> None:
             f"0 to {manifest.policy.exits - 1}, the last one at the end. "
             f"Received: {ends}"
         )
+
+
+def _check_points(manifest: Manifest) -> None:
+    exits = manifest.policy.exits
+    for name, point in manifest.operating_points.items():
+        if point.exits != exits:
+            raise InvalidBundle(
+                f"`operating_points.{name}` must have {exits} exits, as "
+                f"`policy` has. Received: {point.exits}"
+            )
 
 
 def _check_chain(segments: tuple[SegmentFacts, ...]) -> None:

@@ -1,19 +1,22 @@
 """Attaches tflite-support metadata, so that Android tooling reads a segment.
 
-Always the last write to a .tflite: the label file is a zip behind the
+Always the last write to a .tflite: labels and policy are a zip behind the
 flatbuffer, which packing the model again would drop.
 """
 
 import ctypes
 import io
+import json
 import zipfile
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from keras_dynamic.exits import policy as policies
 from tflite import archive, flatbuffer
 
 LABELS = "labels.txt"
+POLICY = "policy.json"
 _ENTRY = "TFLITE_METADATA"
 _INT8 = 9  # TensorType.INT8
 _COLOR_SPACES = {1: 2, 3: 1}  # Channels -> ColorSpaceType GRAYSCALE, RGB.
@@ -29,6 +32,7 @@ def attach(
     labels: Sequence[str],
     logits_name: str | None,
     image_name: str,
+    policy: policies.Policy | None = None,
     version: str = "",
     author: str = "",
 ) -> bytes:
@@ -45,6 +49,9 @@ def attach(
             Pixels go in as p / 255, quantized by the tensor's own scale; its
             statistics are the range of the stored values. Any other input or
             output is described as a tensor between segments.
+        policy: Of the whole chain; it becomes the file `policy.json`, as in
+            the manifest of a bundle. It is the one that the model was made
+            with: a bundle may get others, and then its manifest decides.
         version: Of the model.
         author: Who made it.
 
@@ -86,6 +93,17 @@ def attach(
     files = {}
     if logits_name is not None:
         files[LABELS] = "".join(f"{label}\n" for label in labels).encode()
+    if policy is not None:
+        files[POLICY] = f"{json.dumps(policy.to_dict(), indent=2)}\n".encode()
+        root.associatedFiles = [
+            _file(
+                schema,
+                POLICY,
+                "The exit policy that this model was made with: temperatures "
+                "and thresholds of all exits. A bundle's manifest may have "
+                "newer ones, and decides.",
+            )
+        ]
     facts = _checked(metadata, model, root, files)
     return _with_files(_with_entry(whole, facts), files)
 
@@ -147,11 +165,16 @@ def _image(schema, tensor):
 
 def _logits(schema, tensor):
     facts = _tensor(schema, tensor, "Logits; softmax gives probabilities.")
-    file = schema.AssociatedFileT()
-    file.name, file.description = LABELS, "The classes, one per line."
+    file = _file(schema, LABELS, "The classes, one per line.")
     file.type = schema.AssociatedFileType.TENSOR_AXIS_LABELS
     facts.associatedFiles = [file]
     return facts
+
+
+def _file(schema, name: str, description: str):
+    file = schema.AssociatedFileT()
+    file.name, file.description = name, description
+    return file
 
 
 def _checked(metadata, model: bytes, root, files: Files) -> bytes:

@@ -25,21 +25,28 @@ from tensorflow_model_optimization.python.core.quantization.keras.default_8bit i
     default_8bit_quantize_registry as registry,
 )
 
-from keras_dynamic import graph
-from keras_dynamic.layers import GradientScale, Progress
+from keras_dynamic.layers import GradientScale
 from keras_dynamic.objectives import Objective
-from tflite import bridge, counterparts, fixed_range, hard_sigmoid, scheme
+from tflite import (
+    bridge,
+    counterparts,
+    fixed_range,
+    hard_sigmoid,
+    ranges,
+    scheme,
+    symmetric_range,
+)
 
 _WRAPPER = "quant_"  # what tfmot puts before a layer's name
-# Width of an activation range at least. What a gate closes for all images is 0
-# and has none, and XNNPACK takes no sums of scales that are far apart.
-_LEAST_RANGE = 2.0**-4
 # Layers unknown to tfmot of which the output is quantized, and nothing else.
 _BY_OUTPUT = (
     tf_keras.layers.Multiply,
     counterparts.Bias,
     counterparts.Multiple,
+    counterparts.Product,
 )
+# The one range that TFLite's softmax and sigmoid have in int8.
+_COEFFICIENT = 255 / 256
 # What may give a gate's score.
 _SCORING = (
     tf_keras.layers.Add,
@@ -73,12 +80,18 @@ def quantize(model: tf_keras.Model) -> tf_keras.Model:
 
     ours = (
         counterparts.Bias,
+        counterparts.Coefficients,
+        counterparts.CombinedKernel,
         counterparts.Gate,
         counterparts.Multiple,
+        counterparts.Product,
         counterparts.Progress,
+        counterparts.Slice,
+        counterparts.Taps,
         fixed_range.FixedRangeQuantizeConfig,
         hard_sigmoid.HardSigmoid,
         hard_sigmoid.HardSigmoidQuantizeConfig,
+        symmetric_range.SymmetricRangeQuantizeConfig,
     )
     with tfmot.quantization.keras.quantize_scope(
         {each.__name__: each for each in ours}
@@ -94,8 +107,17 @@ def quantize(model: tf_keras.Model) -> tf_keras.Model:
 def _config(layer):
     """How tfmot is to quantize a layer, if not as it would by itself."""
     match layer:
-        case tf_keras.layers.Resizing() | counterparts.Progress():
+        case (
+            tf_keras.layers.Resizing()
+            | counterparts.Progress()
+            | counterparts.Slice()
+            | counterparts.Taps()
+        ):
             return configs.NoOpQuantizeConfig()
+        case counterparts.Coefficients():
+            return fixed_range.FixedRangeQuantizeConfig(_COEFFICIENT)
+        case counterparts.CombinedKernel():
+            return symmetric_range.SymmetricRangeQuantizeConfig()
         case hard_sigmoid.HardSigmoid():
             return hard_sigmoid.HardSigmoidQuantizeConfig()
         case counterparts.Gate():
@@ -146,15 +168,13 @@ def initialise_ranges(
         model: The float model, in the same layers.
         batches: float32 [batch, height, width, channels] in [0, 1].
     """
-    ranges = _activation_ranges(quantized)
+    found = ranges.of(quantized, _WRAPPER)
     for layer in quantized.layers:
         # The input's own quantizer, which tfmot puts behind it. [0, 1] gives
         # scale 1/255, zero point -128.
         if isinstance(layer, quantize_layer.QuantizeLayer):
-            pixels = ranges.pop(layer.name)
-            pixels["min"].assign(0.0)
-            pixels["max"].assign(1.0)
-    names = sorted(ranges)
+            found.pop(layer.name).set(0.0, 1.0)
+    names = sorted(found)
     probe = tf_keras.Model(
         model.inputs, [model.get_layer(name).output for name in names]
     )
@@ -168,30 +188,7 @@ def initialise_ranges(
     if not len(seen):
         raise ValueError("`batches` must not be empty.")
     for name, (low, high) in zip(names, seen.mean(axis=0), strict=True):
-        # Zero must be a value of the range: it pads.
-        ranges[name]["min"].assign(min(low, 0.0))
-        ranges[name]["max"].assign(max(high, 0.0))
-    _widen(ranges)
-
-
-def _widen(ranges):
-    """Gives every range, of some layers, the least width."""
-    for each in ranges.values():
-        each["max"].assign(tf.maximum(each["max"], each["min"] + _LEAST_RANGE))
-
-
-def _activation_ranges(quantized):
-    """The variables of each activation range, by the float layer's name."""
-    ranges = {}
-    for layer in quantized.layers:
-        name = layer.name.removeprefix(_WRAPPER)
-        for variable in layer.non_trainable_variables:
-            kind = variable.name.rsplit("/", 1)[-1].split(":")[0]
-            for end in ("min", "max"):
-                # Those of kernels are the weights' own.
-                if kind.endswith(f"_{end}") and "kernel" not in kind:
-                    ranges.setdefault(name, {})[end] = variable
-    return ranges
+        found[name].set(low, high)
 
 
 def with_gradients(
@@ -220,15 +217,15 @@ def with_gradients(
         if isinstance(layer, quantize_layer.QuantizeLayer)
     ]
 
-    # Not before quantization: tfmot treats a layer by those around it.
-    def call(layer, inputs):
-        if not isinstance(layer, GradientScale):
-            output = quantized.get_layer(_WRAPPER + layer.name)(inputs)
-            return [inputs, output] if isinstance(layer, Progress) else output
-        scale = functools.partial(layer.call, training=True)
-        return tf_keras.layers.Lambda(scale, name=layer.name)(inputs)
+    def find(part):
+        return quantized.get_layer(_WRAPPER + part.layer.name)
 
-    outputs = graph.follow(model, [entrance(x) for x in inputs], call)
+    # Not before quantization: tfmot treats a layer by those around it.
+    def scale(layer, inputs):
+        call = functools.partial(layer.call, training=True)
+        return tf_keras.layers.Lambda(call, name=layer.name)(inputs)
+
+    outputs = bridge.follow(model, [entrance(x) for x in inputs], find, scale)
     return tf_keras.Model(inputs, outputs)
 
 
@@ -294,7 +291,8 @@ def fine_tune(
                 f"Received: loss={loss}, learning_rate={learning_rate}"
             )
         yield loss
-    _widen(_activation_ranges(quantized))
+    for each in ranges.of(quantized, _WRAPPER).values():
+        each.set(float(each.low), float(each.high))
 
 
 def settle_weight_ranges(

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tflite import bundle, flatbuffer, interpreter
+from tflite import bundle
+from tflite.logits import Logits
+from tflite.open_bundle import OpenBundle
 
 
 class Source(NamedTuple):
@@ -41,7 +43,7 @@ class Stage:
         feeds: For each input its memory, the same as bytes, and what goes
             there.
         outputs: Each output, by name.
-        logits: The exit's output, if it ends one; [1, C].
+        logits: The exit's, if it ends one.
         madds: Multiply-adds of the segment.
     """
 
@@ -50,7 +52,7 @@ class Stage:
     gate: Source | None
     feeds: tuple[tuple[np.ndarray, memoryview, Source], ...]
     outputs: Mapping[str, Source]
-    logits: Source | None
+    logits: Logits | None
     madds: int
 
 
@@ -68,11 +70,7 @@ def image_source(image: np.ndarray, facts: bundle.InputFacts) -> Source:
 
 
 def load(
-    opened: bundle.Bundle,
-    place: int,
-    sources: Mapping[str, Source],
-    *,
-    threads: int,
+    opened: OpenBundle, place: int, sources: Mapping[str, Source]
 ) -> Stage:
     """Reads, checks and loads a segment.
 
@@ -80,20 +78,14 @@ def load(
         opened: The bundle.
         place: Of the segment in the chain.
         sources: The image and the outputs of all segments before, by name.
-        threads: Threads that an operator may use.
 
     Raises:
         bundle.InvalidBundle: if it is not what the manifest says, or does not
             fit what feeds it.
         flatbuffer.InvalidModel: if it is not a sound model.
     """
-    facts = opened.segments[place]
-    model = opened.model(place)
-    flatbuffer.verify(model, facts.file)
-    try:
-        loaded = interpreter.load(model, threads)
-    except interpreter.Refused as error:
-        raise bundle.InvalidBundle(f"`{facts.file}`: {error}") from error
+    facts = opened.bundle.segments[place]
+    loaded = opened.load(place)
     if len(loaded.get_signature_list()) != 1:
         raise bundle.InvalidBundle(
             f"`{facts.file}` must have one signature. "
@@ -122,8 +114,9 @@ def load(
         gate = sources[facts.gate]
         _check_gate(facts, gate.details)
     if facts.exit is not None:
-        logits = found[facts.outputs[0]]
-        _check_logits(facts.file, logits.details, len(opened.labels))
+        output = found[facts.outputs[0]]
+        _check_logits(facts.file, output.details, len(opened.bundle.labels))
+        logits = Logits(output.memory, output.details)
     return Stage(
         interpreter=loaded,
         run=loaded.invoke,

@@ -16,14 +16,28 @@ class Unsplit:
         threads: Threads that an operator may use.
 
     Raises:
-        ValueError: If the model is damaged, or its outputs have other names.
+        ValueError: If the model is damaged, or it has other inputs or outputs.
     """
 
     def __init__(self, model: bytes, threads: int = 1):
         flatbuffer.verify(model)
-        self._interpreter = interpreter.load(model, threads)
+        self._interpreter = interpreter.load(
+            model, interpreter.Options(threads=threads)
+        )
+        signatures = self._interpreter.get_signature_list()
+        if [list(each["inputs"]) for each in signatures.values()] != [[IMAGE]]:
+            raise ValueError(
+                f"`model` must have one signature with one input, {IMAGE}. "
+                f"Received: {signatures}"
+            )
         runner = self._interpreter.get_signature_runner()
-        self._input = runner.get_input_details()[IMAGE]["index"]
+        image = runner.get_input_details()[IMAGE]
+        if image["dtype"] != np.int8 or len(image["shape"]) != 4:
+            raise ValueError(
+                f"`model` must take {IMAGE} as int8 [1, H, W, C]. "
+                f"Received: {image['dtype'].__name__} {image['shape']}"
+            )
+        self._input = image["index"]
         outputs = runner.get_output_details()
         names = [f"exit_{k}" for k in range(len(outputs))]
         if set(names) != set(outputs):

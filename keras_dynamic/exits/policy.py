@@ -258,8 +258,15 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
+def _is_finite(value: Any) -> bool:
+    try:
+        return _is_number(value) and math.isfinite(value)
+    except OverflowError:  # An integer that no float can hold; JSON has them.
+        return False
+
+
 def _temperature(value: Any) -> float | None:
-    return float(value) if _is_number(value) and 0 < value < math.inf else None
+    return float(value) if _is_finite(value) and value > 0 else None
 
 
 def _threshold(value: Any) -> float | None:
@@ -273,10 +280,7 @@ def _flag(value: Any) -> bool | None:
 def _facts(values: Any) -> dict[str, str | bool | float]:
     if not isinstance(values, Mapping) or not all(
         isinstance(name, str)
-        and (
-            isinstance(value, str | bool)
-            or (_is_number(value) and math.isfinite(value))
-        )
+        and (isinstance(value, str | bool) or _is_finite(value))
         for name, value in values.items()
     ):
         raise ValueError(

@@ -159,10 +159,11 @@ def _numbers(values: Any) -> tuple[float, ...] | None:
     if not isinstance(values, list | tuple):
         return None
     if not all(
-        isinstance(each, Real)
-        and not isinstance(each, bool)
-        and math.isfinite(each)
-        for each in values
+        isinstance(each, Real) and not isinstance(each, bool) for each in values
     ):
         return None
-    return tuple(map(float, values))
+    try:
+        numbers = tuple(map(float, values))
+    except OverflowError:  # An integer that no float can hold.
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None

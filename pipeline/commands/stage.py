@@ -9,8 +9,10 @@ from pipeline import allocation, processes, stages
 from pipeline.layout import Layout
 
 
-def run(verb: str, flags, beam_args: Sequence[str]) -> None:
-    """Runs one stage, or all of them.
+def run(
+    verb: str, flags, beam_args: Sequence[str], positional: Sequence[str] = ()
+) -> None:
+    """Runs one stage, or all of them; `report` takes working directories.
 
     Raises:
         ValueError: If what it needs is not there, or it fails.
@@ -37,7 +39,7 @@ def run(verb: str, flags, beam_args: Sequence[str]) -> None:
         flags.config,
         layout,
         tuple(stages.STAGES) if verb == "run" else (verb,),
-        beam_args=beam_args,
+        arguments=_arguments(verb, flags, beam_args, positional),
         skip_finished=verb == "run",
     )
     if verb in ("run", "report"):
@@ -45,6 +47,41 @@ def run(verb: str, flags, beam_args: Sequence[str]) -> None:
 
         print(summary.text(metrics.read(layout.metrics)))
         print(f"report      {layout.report}")
+
+
+def _arguments(verb, flags, beam_args, positional):
+    """What the command line says to single stages."""
+    arguments = {"prepare": {"beam_args": beam_args}}
+    if verb == "check":
+        arguments["check"] = {"request": _request(flags)}
+    if verb == "report":
+        others = [pathlib.Path(each).absolute() for each in positional]
+        arguments["report"] = {"others": others}
+    return arguments
+
+
+def _request(flags):
+    """What `check` is to compare with, if anything.
+
+    Raises:
+        ValueError: If there are flags that need --reference.
+    """
+    if not flags.reference:
+        for name in ("update", "reference_model"):
+            if getattr(flags, name):
+                raise ValueError(f"--{name} needs --reference")
+        return None
+    from pipeline.gate import judge
+
+    def path(value: str | None) -> pathlib.Path | None:
+        return pathlib.Path(value) if value else None
+
+    return judge.Request(
+        reference=path(flags.reference),
+        update=flags.update,
+        output=path(flags.output),
+        reference_model=path(flags.reference_model),
+    )
 
 
 def _train_together(flags, member: processes.Member) -> None:

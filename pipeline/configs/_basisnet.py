@@ -2,7 +2,8 @@
 
 The paper's settings could not be read (keras_dynamic/models/basisnet.py): the
 backbones and sizes here are chosen so that the preview costs a tenth to a fifth
-of the specialist.
+of the specialist, and the sigmoid because on a device it stays in XNNPACK,
+unlike the softmax.
 """
 
 import ml_collections
@@ -39,7 +40,12 @@ def _cifar(classes, **arguments):
         classes,
         family="basisnet",
         # Some five epochs of blending.
-        arguments={"preview_size": 24, "blend_steps": 3000, **arguments},
+        arguments={
+            "preview_size": 24,
+            "activation": "sigmoid",
+            "blend_steps": 3000,
+            **arguments,
+        },
         name=name,
     )
 
@@ -70,6 +76,11 @@ def _imagenet(**arguments):
     return _datasets.imagenet(
         family="basisnet",
         # Some five epochs of blending.
-        arguments={"preview_size": 128, "blend_steps": 100_000, **arguments},
+        arguments={
+            "preview_size": 128,
+            "activation": "sigmoid",
+            "blend_steps": 100_000,
+            **arguments,
+        },
         name=name,
     )

@@ -29,6 +29,8 @@ def get_config():
                     "widths": (8, 16, 32),
                 },
                 "bases": 4,
+                # In one XNNPACK partition, unlike the softmax.
+                "activation": "sigmoid",
                 "blend_steps": 100,
             }
         )

@@ -49,15 +49,7 @@ def test_saved_model_gives_the_same_logits(family, tmp_path):
         np.testing.assert_array_equal(before, after)
 
 
-def test_legacy_model_gives_the_same_logits(family, request):
-    if family == "basisnet":
-        request.applymarker(
-            pytest.mark.xfail(
-                raises=bridge.UnsupportedLayerError,
-                reason="kernels combined for each image have no counterpart",
-                strict=True,
-            )
-        )
+def test_legacy_model_gives_the_same_logits(family):
     legacy = bridge.to_tf_keras(small(family))
     batch = images(family, 4)
     ours, theirs = logits(small(family)(batch)), logits(legacy(batch))

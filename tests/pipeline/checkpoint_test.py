@@ -14,12 +14,13 @@ PROGRESS = checkpoint.Progress(
 
 
 def training(seed: int, width: int = 5) -> keras.Model:
-    """A compiled model with moving statistics, momentum and a schedule."""
+    """Compiled, with moving statistics, dropout, momentum and a schedule."""
     keras.utils.set_random_seed(seed)
     features = keras.Input((4,))
     hidden = keras.layers.BatchNormalization()(
         keras.layers.Dense(width)(features)
     )
+    hidden = keras.layers.Dropout(0.5)(hidden)
     model = keras.Model(features, keras.layers.Dense(3)(hidden))
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
         [3], [0.1, 0.01]

@@ -83,6 +83,11 @@ def two_exits(tmp_path, monkeypatch) -> pathlib.Path:
             ["prepare, run, score, sweep only", "--runner=Flink"],
         ),
         (["classify", "photo.png"], ["classify needs --bundle"]),
+        (["inspect"], ["takes one bundle. Received: none"]),
+        (["inspect", "nowhere"], ["must be a bundle", "nowhere"]),
+        (["policy", "nowhere"], ["needs one of --max_drop", "Received: none"]),
+        (["policy", "nowhere", "--max-drop=x"], ["--max_drop=x"]),
+        (["policy", "nowhere", "--budget-madds=1"], ["bundle", "nowhere"]),
         (["split", "model.tflite"], ["split needs --output"]),
         (["split", "--output=x"], ["takes one .tflite file"]),
         (["compare", "a"], ["compare needs --workdir"]),
@@ -148,6 +153,14 @@ def test_help_names_every_verb():
         for verb, text in cli.VERBS.items():
             assert verb in done.stdout
             assert text in done.stdout
+
+
+def test_help_of_a_verb_names_its_flags_and_what_they_are_by_default():
+    said = " ".join(run("policy", "--help").stdout.split())
+    for flag in ("max_drop", "budget_ms", "budget_madds", "exit_ms", "name"):
+        assert f"--{flag}: " in said
+    assert "(default: for --budget_ms measured here;" in said
+    assert "(default: the bundle's default policy is replaced)" in said
 
 
 def test_stages_are_those_that_run_runs():

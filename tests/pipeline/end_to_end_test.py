@@ -3,9 +3,8 @@
 import json
 import pathlib
 import shutil
-import subprocess
-import sys
 
+import command_line
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,25 +14,8 @@ _CONFIG = pathlib.Path(__file__).parent / "tiny_config.py"
 pytestmark = pytest.mark.slow
 
 
-def _run(*arguments, fails=False):
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from pipeline import cli; cli.main()",
-            *map(str, arguments),
-        ],
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode != 0) == fails, done.stderr[-2000:]
-    if fails:
-        assert "Traceback" not in done.stderr
-    return done
-
-
 def _stage(verb, workdir, *flags, **options):
-    return _run(
+    return command_line.run(
         verb, f"--config={_CONFIG}", f"--workdir={workdir}", *flags, **options
     )
 
@@ -55,6 +37,7 @@ def test_every_result_is_there(finished):
         "tflite/model.tflite",
         "bundle/manifest.json",
         "bundle/bundle.zip",
+        "bundle/calibration.npy",
         "bundle/exit_0.tflite",
         "bundle/exit_1.tflite",
         "metrics.json",
@@ -113,7 +96,7 @@ def test_compare_with_itself(finished, tmp_path):
     settings = json.loads((workdir / "config.json").read_text())
     settings["seed"] += 1
     (workdir / "config.json").write_text(json.dumps(settings))
-    _run(
+    command_line.run(
         "compare", f"--workdir={tmp_path}", "--kind=int8", finished[0], workdir
     )
     page = (tmp_path / "comparison" / "index.html").read_text()
@@ -155,7 +138,7 @@ def test_classify_reads_what_it_can(finished, tmp_path):
     Image.fromarray(digit).save(good)
     Image.fromarray(digit).resize((64, 40)).convert("RGB").save(big)
     text.write_text("not an image")
-    done = _run(
+    done = command_line.run(
         "classify",
         f"--bundle={finished[0] / 'bundle'}",
         "--json",

@@ -23,7 +23,7 @@ def epoch(number, accuracy):
 
 
 def test_a_log_gets_a_line_with_everything(caplog):
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="absl"):
         epochs.say(epoch(3, 0.5), first=True)
     [record] = caplog.records
     assert " ".join(record.getMessage().split()) == (

@@ -9,11 +9,11 @@ import prepared
 import pytest
 
 from keras_dynamic import cost
-from pipeline import benchmark, check, config, convert
+from pipeline import benchmark, check, config, convert, refit
 from pipeline import metrics as metrics_lib
 from pipeline.commands import split
 from pipeline.layout import Layout
-from tflite import bundle
+from tflite import bundle, calibration
 from tflite.batch_harness import BatchHarness
 from tflite.harness import Harness
 
@@ -143,6 +143,26 @@ def test_what_policies_cost_is_what_the_harness_counts(finished):
     assert row["mean_madds"] == np.mean([each.madds for each in results])
     many = BatchHarness(str(layout.bundle), 16).run(pixels)
     assert many.madds.tolist() == [each.madds for each in results]
+
+
+def test_policies_are_fitted_to_what_ran(finished):
+    layout, _ = finished
+    opened = bundle.read(str(layout.bundle))
+    recorded = calibration.read(opened)
+    pixels, labels = images(40, 2)
+    with Harness(str(layout.bundle)) as harness:
+        runs = [list(harness.exits(image)) for image in pixels]
+    expected = [
+        (label, *np.cumsum([each.madds for each in run]), *run[1].logits)
+        for label, run in zip(labels, runs, strict=True)
+    ]
+    found = zip(
+        recorded.labels, *recorded.madds.T, *recorded.logits[1].T, strict=True
+    )
+    assert sorted(found) == sorted(expected)
+    mean = recorded.madds[:, 1].mean()
+    assert refit.refit(opened, max_drop=1.0).last.mean_madds == mean
+    assert mean < sum(each.madds for each in opened.segments)
 
 
 def test_times_are_of_exits_and_of_segments(finished):

@@ -6,13 +6,17 @@ import re
 
 
 class Page(html.parser.HTMLParser):
-    """What a reader finds: text, tables, figures, images by section."""
+    """What a reader finds: text, tables, figures, images by section.
+
+    Tables are also in `named`, by their id.
+    """
 
     def __init__(self, text):
         super().__init__()
         self.loaded, self.tags, self.tables = [], [], []
         self.figures, self.images, self.text = {}, {}, ""
-        self._sections, self._figure = [], None
+        self.named = {}
+        self._sections, self._figure, self._tile = [], None, None
         # Where text goes besides `text`: a container and a key.
         self._element = None
         self._hidden = False
@@ -22,7 +26,9 @@ class Page(html.parser.HTMLParser):
         attrs = dict(attrs)
         self.tags.append(tag)
         self._hidden = tag in ("script", "style")
-        self.loaded += [attrs[a] for a in ("src", "href") if a in attrs]
+        addresses = [attrs[a] for a in ("src", "href") if a in attrs]
+        # The others are places of the page.
+        self.loaded += [each for each in addresses if each[0] != "#"]
         if tag == "section":
             self._sections.append(attrs["id"])
             self.images[attrs["id"]] = []
@@ -31,15 +37,16 @@ class Page(html.parser.HTMLParser):
         elif "data-figure" in attrs:
             figure = json.loads(attrs["data-figure"])
             self.figures[self._figure["id"]] = figure
-        elif tag == "img":
-            attrs["wrong"] = self._figure.get("class") == "wrong"
+        elif tag == "button":
+            self._tile = attrs if "data-sample" in attrs else None
+        elif tag == "img" and self._tile:
+            attrs["wrong"] = self._tile.get("class") == "wrong"
+            attrs["caption"] = ""
             self.images[self._sections[-1]].append(attrs)
-        elif tag == "figcaption" and "id" not in self._figure:
-            image = self.images[self._sections[-1]][-1]
-            self._element = image, "caption"
-            image["caption"] = ""
+            self._element = attrs, "caption"
         elif tag == "table":
             self.tables.append([])
+            self.named[attrs.get("id")] = self.tables[-1]
         elif tag == "tr":
             self.tables[-1].append([])
         elif tag in ("td", "th"):
@@ -51,7 +58,7 @@ class Page(html.parser.HTMLParser):
         self._hidden = False
         if tag == "section":
             self._sections.pop()
-        elif tag in ("td", "th", "figcaption"):
+        elif tag in ("td", "th", "button"):
             self._element = None
 
     def handle_data(self, data):

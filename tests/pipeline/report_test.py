@@ -1,102 +1,33 @@
 import base64
-import copy
+import dataclasses
 import io
 import json
+import os
 import re
 import shutil
 
 import measured
 import numpy as np
 import pytest
+import reported
 from html_page import Page
 from PIL import Image
+from reported import CLASSES, POLICY, change_metrics
 
-from keras_dynamic.exits import Policy, softmax
+from keras_dynamic.exits import Policy, outcome, softmax
 from pipeline import (
     assessment,
     dataset,
     manifest,
+    origin,
     predictions,
-    prepare,
     report,
-    samples,
+    stages,
+    trade_off,
 )
 from pipeline import config as config_lib
 from pipeline import metrics as metrics_lib
 from pipeline.layout import Layout
-from tflite import bundle
-
-CLASSES = ["<b>zero</b>", 'o"ne', "tw'o", *"345678", "{{ nine }}"]
-POLICY = Policy(
-    temperatures=(1.5, 1.0, 0.8),
-    thresholds=(0.9, 1.0, 0.0),
-    enabled=(True, False, True),
-)
-METRICS = {
-    "format_version": 1,
-    "config": "ranet_digits",
-    "model": "ranet & co",
-    "dataset": {
-        "train": 12345,
-        "validation": 91,
-        "calibration": 352,
-        "test": 364,
-        "rejected": 0,
-    },
-    "exits": [
-        {
-            "exit": k,
-            "madds": madds,
-            "params": params,
-            "accuracy": {"float": top, "qat": top - 0.001, "int8": top - 0.01},
-            "latency_ms": {
-                "mean": 1.1 * ms,
-                "p50": ms,
-                "p90": 1.5 * ms,
-                "p99": 2 * ms,
-            },
-        }
-        for k, madds, params, top, ms in [
-            (0, 876_543, 9_999, 0.90125, 0.0721),
-            (1, 1_234_567, 123_456, 0.95, 0.1234),
-            (2, 2_000_000_000, 999_999, 0.99, 0.3751),
-        ]
-    ],
-    "routed": [
-        {
-            "policy": "accuracy_drop",
-            "target": 0.5,
-            "accuracy": 0.9751,
-            "mean_madds": 1_111_111.5,
-            "mean_latency_ms": 0.0987,
-            "exit_shares": [0.75, 0.0, 0.25],
-            "bundle": True,
-        },
-        {
-            "policy": "budgeted_batch",
-            "target": 0.7,
-            "accuracy": 0.98,
-            "mean_madds": 1_500_000.0,
-            "mean_latency_ms": 0.2,
-            "exit_shares": [0.5, 0.3, 0.2],
-        },
-        {
-            "policy": "budgeted_batch",
-            "target": 0.1,
-            "accuracy": 0.96,
-            "mean_madds": 1_000_000.0,
-            "mean_latency_ms": None,
-            "exit_shares": [0.9, 0.1, 0.0],
-        },
-    ],
-    "unsplit_latency_ms": {
-        "mean": 0.36,
-        "p50": 0.351,
-        "p90": 0.4,
-        "p99": 0.5,
-    },
-    "chain": {"samples": 364, "mismatches": 0, "overhead": 1.0687},
-}
 
 
 @pytest.fixture(scope="module")
@@ -104,47 +35,10 @@ def config():
     return config_lib.load("ranet_digits")
 
 
-def write_bundle(layout, segments, policy):
-    bundle.write(
-        str(layout.bundle),
-        name="digits",
-        segments=[
-            bundle.Part(*each, exit=exit, madds=exit + 1, params=exit + 1)
-            for exit, each in enumerate(segments)
-        ],
-        labels=CLASSES,
-        input=bundle.InputFacts((16, 16, 1)),
-        policy=policy,
-        provenance={
-            "config": "ranet_digits",
-            "model": "ranet",
-            "versions": {"keras": "3.15.<0>"},
-        },
-    )
-
-
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, config):
+def finished(tmp_path_factory):
     """A working directory as the stages before the report leave it."""
-    layout = Layout(tmp_path_factory.mktemp("runs") / "digits")
-    prepare.prepare(config, layout.data)
-    labels = dataset.load(layout.data, "test").labels
-    rng = np.random.default_rng(0)
-    logits = rng.normal(size=(3, len(labels), 10)).astype(np.float32)
-    logits[:, np.arange(len(labels)), labels] += [[7.0], [3.0], [3.0]]
-    said = predictions.Predictions(labels, logits)
-    predictions.save(layout.predictions, test=said)
-    write_bundle(
-        layout,
-        [
-            (b"0", ["image"], ["logits_0", "cut"]),
-            (b"1", ["cut"], ["logits_1"]),
-            (b"2", ["cut"], ["logits_2"]),
-        ],
-        POLICY,
-    )
-    layout.metrics.write_text(json.dumps(METRICS))
-    return layout
+    return reported.write(tmp_path_factory.mktemp("runs") / "digits")
 
 
 @pytest.fixture
@@ -153,12 +47,6 @@ def layout(finished, tmp_path):
     ignore = shutil.ignore_patterns("report")
     shutil.copytree(finished.root, tmp_path / "run", ignore=ignore)
     return Layout(tmp_path / "run")
-
-
-def change_metrics(layout, change):
-    metrics = copy.deepcopy(METRICS)
-    change(metrics)
-    layout.metrics.write_text(json.dumps(metrics))
 
 
 @pytest.fixture(scope="module")
@@ -184,20 +72,20 @@ def test_one_file_that_loads_nothing(source, page, finished):
 
 
 def test_the_exits_are_those_of_the_metrics(page):
-    assert page.tables[1][2:] == [
-        ["0", "877 k", "10 k", "90.12 %", "90.03 %", "89.12 %"]
+    assert page.named["exits-table"][2:] == [
+        ["0", "877 k", "10 k", "90.12 %", "90.03 %", "89.12 %", "−1.00"]
         + ["0.072", "0.108", "0.144", "75.00 %"],
-        ["1", "1.23 M", "123 k", "95.00 %", "94.90 %", "94.00 %"]
+        ["1", "1.23 M", "123 k", "95.00 %", "94.90 %", "94.00 %", "−1.00"]
         + ["0.123", "0.185", "0.247", "0.00 %"],
-        ["2", "2 G", "1 M", "99.00 %", "98.90 %", "98.00 %"]
+        ["2", "2 G", "1 M", "99.00 %", "98.90 %", "98.00 %", "−1.00"]
         + ["0.375", "0.563", "0.750", "25.00 %"],
-        ["unsplit", "2 G", "1 M", "99.00 %", "98.90 %", "98.00 %"]
+        ["unsplit", "2 G", "1 M", "99.00 %", "98.90 %", "98.00 %", "−1.00"]
         + ["0.351", "0.400", "0.500", ""],
     ]
 
 
 def test_the_policies_are_those_of_the_metrics(page):
-    assert page.tables[2][1:] == [
+    assert page.named["policies"][1:] == [
         ["accuracy_drop (bundle)", "0.5", "97.51 %", "1.11 M", "0.099"],
         ["budgeted_batch", "0.7", "98.00 %", "1.5 M", "0.200"],
         ["budgeted_batch", "0.1", "96.00 %", "1 M", "not measured"],
@@ -226,9 +114,9 @@ def test_the_images_are_described(page, finished):
     for trace in page.figures["image-sides"]["data"]:
         assert trace["x"] == ["1 to 15"]
         assert trace["y"] == [sum(statistics[trace["name"]]["classes"])]
-    assert [row[0] for row in page.tables[0][1:]] == list(statistics)
-    mean = statistics["train"]["channel_mean"][0]
-    assert page.tables[0][1][1].strip() == f"{mean:.4f}"
+    assert [row[0] for row in page.named["channels"][1:]] == list(statistics)
+    mean = statistics["test"]["channel_mean"][0]
+    assert page.named["channels"][2][1].strip() == f"{mean:.4f}"
 
 
 def series(figure):
@@ -252,7 +140,10 @@ def test_accuracy_against_madds(page):
         "budgeted_batch": (
             [1_000_000.0, 1_500_000.0],
             [96.0, 98.0],
-            ["budgeted_batch, target 0.1", "budgeted_batch, target 0.7"],
+            [
+                "budgeted_batch, target 0.1<br>thresholds 0.75, unused",
+                "budgeted_batch, target 0.7",
+            ],
         ),
         "unsplit model": ([2_000_000_000], [98.0], ["unsplit model"]),
         "the bundle's policy": (
@@ -260,6 +151,8 @@ def test_accuracy_against_madds(page):
             [97.51],
             ["accuracy_drop, target 0.5"],
         ),
+        # The page says where it is.
+        trade_off.SETTING: ([], [], []),
     }
 
 
@@ -274,11 +167,6 @@ def test_accuracy_against_milliseconds(page):
     assert found["budgeted_batch"][:2] == ([0.2], [98.0])
 
 
-def test_the_bars_are_the_shares(page):
-    (bars,) = page.figures["exit-shares"]["data"]
-    assert bars["y"] == [75.0, 0.0, 25.0]
-
-
 def test_images_are_those_that_the_policy_stops_there(page, finished):
     images = dataset.load(finished.data, "test")
     said = predictions.load(finished.predictions, "test")
@@ -289,13 +177,8 @@ def test_images_are_those_that_the_policy_stops_there(page, finished):
         confidence = probabilities.max(-1)
         shown = page.images[f"exit-{k}"]
         indices = [images.keys.index(image["alt"]) for image in shown]
-        assert len(set(indices)) == 12
+        assert len(set(indices)) == len(indices) > 5
         assert set(taken[indices]) == {k}
-        others = np.setdiff1d(np.flatnonzero(taken == k), indices)
-        if k == 0:
-            assert min(confidence[indices]) >= max(confidence[others])
-        else:
-            assert max(confidence[indices]) <= min(confidence[others])
         for i, image in zip(indices, shown, strict=True):
             data = base64.b64decode(image["src"].partition("base64,")[2])
             np.testing.assert_array_equal(
@@ -303,16 +186,17 @@ def test_images_are_those_that_the_policy_stops_there(page, finished):
             )
             predicted = said.logits[k, i].argmax()
             assert image["wrong"] == (predicted != images.labels[i])
-            assert ("(wrong)" in image["caption"]) == image["wrong"]
-            assert CLASSES[images.labels[i]] in image["caption"]
-            assert f"predicted {CLASSES[predicted]}" in image["caption"]
+            caption = CLASSES[images.labels[i]]
+            if image["wrong"]:
+                caption += f", not {CLASSES[predicted]}"
+            assert image["caption"].split("\n")[1] == caption
             assert f"{100 * confidence[i]:.1f} %" in image["caption"]
     assert any(image["wrong"] for image in page.images["exit-2"])
 
 
 def test_an_exit_that_is_not_used_says_so(page):
     assert page.images["exit-1"] == []
-    assert "The bundle’s policy does not use this exit." in page.text
+    assert "The policy does not use this exit." in page.text
 
 
 def test_names_are_not_markup(source, page):
@@ -330,11 +214,11 @@ def test_policy_names_are_not_markup_for_plotly(layout, config):
 
     change_metrics(layout, rename)
     page = Page(report.report(config, layout).read_text())
-    assert "a" not in page.tags
+    assert "x" not in page.loaded
     traces = page.figures["accuracy-madds"]["data"]
     shown = [t["name"] + "".join(t["hovertext"]) for t in traces]
-    assert not any("<" in text for text in shown)
-    assert "&lt;a href='x'&gt;'&lt;/a&gt;, target &lt;i&gt;" in shown[-1]
+    assert not any("<" in text.replace("<br>", "") for text in shown)
+    assert "&lt;a href='x'&gt;'&lt;/a&gt;, target &lt;i&gt;" in shown[-2]
 
 
 def test_what_was_not_measured_says_so(layout, config):
@@ -349,13 +233,15 @@ def test_what_was_not_measured_says_so(layout, config):
     change_metrics(layout, forget)
     page = Page(report.report(config, layout).read_text())
     missing = "not measured"
-    assert page.tables[1][2] == (
-        ["0", "877 k", "10 k", "90.12 %", missing, "89.12 %"] + 4 * [missing]
+    assert page.named["exits-table"][2] == (
+        ["0", "877 k", "10 k", "90.12 %", missing, "89.12 %", "−1.00"]
+        + 4 * [missing]
     )
     assert set(page.figures) == {
         "class-balance",
         "image-sides",
         "accuracy-madds",
+        "quantization",
     }
     assert "None" not in page.text
     assert "Undefined" not in page.text
@@ -416,10 +302,8 @@ def test_a_model_with_one_exit(layout, config):
     said = predictions.Predictions(said.labels, said.logits[:1])
     predictions.save(layout.predictions, test=said)
     shutil.rmtree(layout.bundle)
-    write_bundle(
-        layout,
-        [(b"0", ["image"], ["logits_0"])],
-        Policy(temperatures=(1.0,), thresholds=(0.0,), enabled=(True,)),
+    reported.write_bundle(
+        layout, Policy(temperatures=(1.0,), thresholds=(0.0,), enabled=(True,))
     )
     page = Page(report.report(config, layout).read_text())
     for figure in ("anytime", "budgeted-batch"):
@@ -429,6 +313,109 @@ def test_a_model_with_one_exit(layout, config):
             "int8 model",
         ]
         assert [each["x"] for each in traces] == [[876_543]] * 2
+
+
+def test_operating_points_of_the_bundle_are_policies(layout, config):
+    point = dataclasses.replace(POLICY, thresholds=(0.3, 1.0, 0.0))
+    shutil.rmtree(layout.bundle)
+    reported.write_bundle(layout, POLICY, operating_points={"fast": point})
+    page = Page(report.report(config, layout).read_text())
+    said = predictions.load(layout.predictions, "test")
+    madds = [row["madds"] for row in reported.METRICS["exits"]]
+    got = outcome(point.route(said.logits), said.logits, said.labels, madds)
+    [row] = [row for row in page.named["policies"] if "fast" in row[0]]
+    assert row[0] == "operating point fast"
+    assert row[2] == f"{100 * got.accuracy:.2f} %"
+    trace = series(page.figures["accuracy-madds"])["operating point fast"]
+    assert trace[0] == [got.mean_cost]
+
+
+def test_other_working_directories_are_drawn_beside_it(
+    layout, config, tmp_path
+):
+    others = [reported.write(tmp_path / name).root for name in ("a", "b")]
+
+    def static(metrics):
+        del metrics["exits"][1:], metrics["routed"][1:]
+        metrics["config"] = "resnet_small"
+
+    change_metrics(Layout(others[1]), static)
+    page = Page(report.report(config, layout, others).read_text())
+    found = series(page.figures["accuracy-madds"])
+    own = reported.METRICS["routed"]
+    assert found["ranet_digits in a"][:2] == (
+        [own[2]["mean_madds"], own[1]["mean_madds"]],
+        [96.0, 98.0],
+    )
+    assert found["the bundle's policy, ranet_digits in a"][0] == [
+        own[0]["mean_madds"]
+    ]
+    assert found["static: resnet_small"][:2] == ([876_543], [89.125])
+    assert "Drawn beside it: ranet_digits in a, resnet_small." in page.text
+
+
+def test_the_stage_takes_them_and_notes_what_ran(layout, config, tmp_path):
+    other = reported.write(tmp_path / "other").root
+    arguments = {"report": {"others": [other]}}
+    stages.run(
+        config, layout, ["report"], arguments=arguments, skip_finished=False
+    )
+    page = Page(layout.report.read_text())
+    assert "Drawn beside it: ranet_digits in other." in page.text
+    [mark] = origin.read(layout.stages)
+    assert mark["stage"] == "report"
+    assert mark["seconds"] > 0
+    assert {"command", "processor", "finished", "fingerprint"} <= set(mark)
+
+
+def test_another_directory_without_metrics(layout, config, tmp_path):
+    with pytest.raises(ValueError, match=r"`others` .*metrics.*Received: /"):
+        report.report(config, layout, [tmp_path / "nothing"])
+
+
+def test_a_verdict_of_the_gate_is_shown_in_full(layout, config):
+    verdict = {
+        "passed": False,
+        "sentence": "check failed: 1 of 9 metrics on 120 test images",
+        "findings": [
+            {
+                "metric": "int8_accuracy.1",
+                "status": "regression",
+                "text": "too low",
+                "reference": 0.95,
+                "measured": 0.9,
+            },
+            {"metric": "limits", "status": "passed", "text": ""},
+        ],
+        "where": ["layer stem: own error 31.0 %"],
+    }
+    path = layout.root / "gate" / "gate.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(verdict))
+    page = Page(report.report(config, layout).read_text())
+    assert page.named["findings"][1:] == [
+        ["int8_accuracy.1", "regression", "0.95", "0.9"]
+    ]
+    for text in (verdict["sentence"], *verdict["where"]):
+        assert text in page.text
+    # What it said of another model is not repeated.
+    os.utime(path, (0, 0))
+    page = Page(report.report(config, layout).read_text())
+    assert "findings" not in page.named
+
+
+def test_what_ran_where(layout, config):
+    layout.stages.mkdir()
+    train = {"seconds": 12.34, **origin.here("train")}
+    (layout.stages / "train.json").write_text(json.dumps(train))
+    (layout.stages / "prepare.json").write_text('{"seconds": 5}')
+    (layout.stages / "report.json").write_text('{"seconds": 1}')
+    page = Page(report.report(config, layout).read_text())
+    rows = page.named["origins"][1:]
+    assert [row[0] for row in rows] == ["prepare", "train", "report"]
+    assert rows[0][1:] == ["not recorded", "5.0"] + 2 * ["not recorded"]
+    assert rows[1][1:4] == [train["finished"], "12.3", train["command"]]
+    assert train["processor"] in rows[1][4]
 
 
 @pytest.mark.parametrize(
@@ -473,26 +460,3 @@ def test_predictions_of_other_images(layout, config):
     predictions.save(layout.predictions, test=said)
     with pytest.raises(ValueError, match="`keras-dynamic convert` again"):
         report.report(config, layout)
-
-
-@pytest.mark.parametrize("exits", [1, 20])
-def test_large_images_still_fit_into_the_page(exits):
-    rng = np.random.default_rng(0)
-    count = 20 * exits
-    images = dataset.Images(
-        rng.integers(0, 256, (count, 100, 100, 3), np.uint8),
-        np.zeros(count, np.int32),
-        tuple(map(str, range(count))),
-    )
-    logits = np.zeros((exits, count, 2), np.float32)
-    logits[np.arange(count) % exits, np.arange(count)] = (9.0, 0.0)
-    policy = Policy(
-        temperatures=(1.0,) * exits,
-        thresholds=(0.9,) * (exits - 1) + (0.0,),
-        enabled=(True,) * exits,
-    )
-    said = predictions.Predictions(images.labels, logits)
-    rows = samples.by_exit(images, said, policy, ["a", "b"])
-    assert [len(row) for row in rows] == [12] * exits
-    sizes = [len(sample.image) for row in rows for sample in row]
-    assert sum(sizes) < 1_000_000

@@ -2,9 +2,8 @@
 
 import json
 import pathlib
-import subprocess
-import sys
 
+import command_line
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,18 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 def _run(*arguments):
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from pipeline import cli; cli.main()",
-            *map(str, arguments),
-        ],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    return command_line.run(*arguments).stdout
 
 
 @pytest.fixture(scope="module", name="finished")

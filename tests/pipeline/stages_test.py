@@ -222,7 +222,8 @@ def test_a_failed_check_stops_before_the_report(layout, ran):
 
 
 def test_beam_options_go_to_prepare(layout, ran):
-    run(layout, beam_args=["--runner=FlinkRunner"])
+    options = {"beam_args": ["--runner=FlinkRunner"]}
+    run(layout, arguments={"prepare": options})
     assert ran.beam_args == ["--runner=FlinkRunner"]
 
 

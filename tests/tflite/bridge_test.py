@@ -153,6 +153,7 @@ def test_an_unsupported_layer_is_named_with_those_that_are():
     with pytest.raises(bridge.UnsupportedLayerError) as caught:
         bridge.to_tf_keras(keras.Model(inputs, outputs))
     assert "'odd_one' of class LayerNormalization" in str(caught.value)
+    assert "BasisConv2D, BatchNormalization" in str(caught.value)
     assert "BilinearResize" in str(caught.value)
 
 

@@ -1,11 +1,18 @@
 import json
+import mmap
+import os
+import pathlib
 import struct
+import subprocess
+import sys
 import zipfile
 
+import numpy as np
 import pytest
+import small_bundle
 
 from keras_dynamic.exits import policy
-from tflite import bundle, split
+from tflite import bundle, harness, interpreter, split
 
 
 def parts(count: int = 2) -> list[split.Segment]:
@@ -99,22 +106,88 @@ def test_bytes_are_deterministic(tmp_path, write_bundle):
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
-def test_archive_holds_the_same_stored_and_aligned(directory):
-    path = directory / "bundle.zip"
-    data = path.read_bytes()
-    with zipfile.ZipFile(path) as archive:
+def test_another_process_writes_the_same_bytes(tmp_path):
+    points = {"fast": plain(0.2, 0.1, 0.0), "slow": plain(0.9, 0.8, 0.0)}
+    small_bundle.write(tmp_path / "a", operating_points=points)
+    code = (
+        "import sys, small_bundle, bundle_test; "
+        "points = {'slow': bundle_test.plain(0.9, 0.8, 0.0), "
+        "'fast': bundle_test.plain(0.2, 0.1, 0.0)}; "
+        "small_bundle.write(sys.argv[1], operating_points=points)"
+    )
+    here = pathlib.Path(__file__).parent
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "b")],
+        # Another order of sets, and another time zone.
+        env=os.environ
+        | {
+            "PYTHONHASHSEED": "7",
+            "TZ": "Asia/Tokyo",
+            "PYTHONPATH": f"{here}{os.pathsep}{here.parents[1]}",
+        },
+        check=True,
+    )
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert len(names) == 7
+    assert names == sorted(path.name for path in (tmp_path / "b").iterdir())
+    for name in names:
+        first, second = (tmp_path / each / name for each in ("a", "b"))
+        assert first.read_bytes() == second.read_bytes()
+
+
+def places(data) -> dict[str, slice]:
+    """Where the content of each file of a zip lies."""
+    with zipfile.ZipFile(data) as archive:
         assert archive.testzip() is None
         entries = archive.infolist()
-    others = {each.name for each in directory.iterdir()} - {"bundle.zip"}
-    assert {entry.filename for entry in entries} == others
+    found = {}
     for entry in entries:
         assert entry.compress_type == zipfile.ZIP_STORED
         assert entry.date_time == (1980, 1, 1, 0, 0, 0)
-        name, extra = struct.unpack_from("<HH", data, entry.header_offset + 26)
+        data.seek(entry.header_offset + 26)
+        name, extra = struct.unpack("<HH", data.read(4))
         start = entry.header_offset + 30 + name + extra
-        assert start % 16 == 0
-        expected = (directory / entry.filename).read_bytes()
-        assert data[start : start + entry.file_size] == expected
+        found[entry.filename] = slice(start, start + entry.file_size)
+    return found
+
+
+def test_archive_holds_the_same_stored_and_aligned(directory):
+    path = directory / "bundle.zip"
+    data = path.read_bytes()
+    with open(path, "rb") as file:
+        found = places(file)
+    others = {each.name for each in directory.iterdir()} - {"bundle.zip"}
+    assert set(found) == others
+    for name, place in found.items():
+        assert place.start % 16 == 0
+        assert data[place] == (directory / name).read_bytes()
+
+
+def test_a_mapped_archive_runs_from_slices(tmp_path):
+    opened = small_bundle.write(tmp_path)
+    image = np.arange(16, dtype=np.uint8).reshape(small_bundle.SHAPE) * 8
+    with (
+        open(tmp_path / "bundle.zip", "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+    ):
+        found = places(file)
+        base = np.frombuffer(mapped, np.uint8)
+        known = {"image": (image ^ 0x80).view(np.int8)[None]}
+        logits = []
+        for facts in opened.segments:
+            place = found[facts.file]
+            # Where the mapping has it, tensors are where kernels want them.
+            assert base[place].ctypes.data % 16 == 0
+            runner = interpreter.load(
+                mapped[place.start : place.stop]
+            ).get_signature_runner()
+            known |= runner(**{name: known[name] for name in facts.inputs})
+            logits.append(known[facts.outputs[0]][0])
+        del base
+    with harness.Harness(str(tmp_path)) as runs:
+        expected = runs.logits(image)
+    np.testing.assert_array_equal(logits, expected)
+    assert len({each.tobytes() for each in expected}) == 3
 
 
 @pytest.mark.parametrize(
@@ -252,6 +325,66 @@ def test_policy_must_have_as_many_exits(directory):
         bundle.read(str(directory))
 
 
+def plain(*thresholds):
+    return policy.Policy(
+        temperatures=(1.0,) * len(thresholds),
+        thresholds=thresholds,
+        enabled=(True,) * len(thresholds),
+    )
+
+
+POINTS = {"fast": plain(0.2, 0.1, 0.0), "a-1_b": plain(0.9, 0.8, 0.0)}
+
+
+def test_operating_points_are_kept_beside_the_policy(tmp_path, write_bundle):
+    written = write_bundle(tmp_path, parts(3), operating_points=POINTS)
+    again = bundle.read(str(tmp_path))
+    assert again == written
+    assert again.operating_points == POINTS
+    assert again.policy == plain(0.3, 0.3, 0.0)
+    values = json.loads((tmp_path / "manifest.json").read_text())
+    assert list(values)[-1] == "operating_points"
+    assert values["operating_points"]["fast"] == POINTS["fast"].to_dict()
+
+
+def test_the_order_of_operating_points_changes_no_byte(tmp_path, write_bundle):
+    turned = dict(reversed(POINTS.items()))
+    for name, points in (("a", POINTS), ("b", turned)):
+        write_bundle(tmp_path / name, parts(3), operating_points=points)
+    first, second = (
+        (tmp_path / name / "bundle.zip").read_bytes() for name in ("a", "b")
+    )
+    assert first == second
+
+
+def test_without_operating_points_there_is_no_key(tmp_path, write_bundle):
+    write_bundle(tmp_path, parts(3), operating_points={})
+    assert "operating_points" not in (tmp_path / "manifest.json").read_text()
+    assert bundle.read(str(tmp_path)).operating_points == {}
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        ([], "operating_points` must be an object"),
+        ({"Fast": plain(0.5, 0.0).to_dict()}, "`name` must be of a-z"),
+        ({"": plain(0.5, 0.0).to_dict()}, "`name` must be of a-z"),
+        ({"../x": plain(0.5, 0.0).to_dict()}, "`name` must be of a-z"),
+        ({"fast\n": plain(0.5, 0.0).to_dict()}, "`name` must be of a-z"),
+        ({"fast": None}, "`operating_points.fast` is not valid"),
+        ({"fast": {"kind": "margin"}}, "`operating_points.fast` is not valid"),
+        (
+            {"fast": plain(0.5, 0.5, 0.0).to_dict()},
+            "`operating_points.fast` must have 2 exits.*Received: 3",
+        ),
+    ],
+)
+def test_bad_operating_points_are_refused(directory, points, message):
+    edit(directory, operating_points=points)
+    with pytest.raises(bundle.InvalidBundle, match=message):
+        bundle.read(str(directory))
+
+
 def learned(classes):
     weights = [[1 / 3] * (classes + 2 + k) for k in range(3)]
     return policy.Policy(
@@ -274,6 +407,11 @@ def test_a_learned_policy_and_where_it_comes_from_are_kept(
 def test_a_scheduler_must_be_of_as_many_classes(tmp_path, write_bundle):
     with pytest.raises(bundle.InvalidBundle, match=r"of 5 classes.*: 4"):
         write_bundle(tmp_path, parts(3), policy=learned(4))
+
+
+def test_so_must_that_of_an_operating_point(tmp_path, write_bundle):
+    with pytest.raises(bundle.InvalidBundle, match=r"`operating_points.f.sch"):
+        write_bundle(tmp_path, parts(3), operating_points={"f": learned(4)})
 
 
 def test_damaged_models_are_found(directory):

@@ -182,7 +182,7 @@ def test_a_skipped_segment_is_not_invoked(directories, monkeypatch):
             chain.run(POOL[0])
             places = {
                 id(stage.interpreter): place
-                for place, stage in enumerate(chain._stages)
+                for place, stage in enumerate(chain._own.chain._stages)
             }
             for image in POOL:
                 invoked.clear()

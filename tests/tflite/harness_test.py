@@ -7,10 +7,12 @@ import sys
 
 import numpy as np
 import pytest
+import tiny_chain
 from tiny_graph import TinyGraph
 
 from keras_dynamic.exits import KINDS, Scheduler, max_probability, policy
 from tflite import bundle, flatbuffer, harness, interpreter, split
+from tflite.logits import Logits
 
 
 def images(count: int, size: int = 16) -> np.ndarray:
@@ -264,11 +266,9 @@ def test_both_sides_of_a_cut_must_agree(directory, segments):
 
 def test_what_the_interpreter_refuses_is_named(directory, segments):
     model = flatbuffer.read(segments[1].model)
-    code = model.operatorCodes[0]
-    code.deprecatedBuiltinCode = code.builtinCode = 32
-    code.customCode = "NoSuchOperator"
+    model.operatorCodes[0].version = 99
     forge(directory, 1, flatbuffer.write(model))
-    with pytest.raises(bundle.InvalidBundle, match=r"`exit_1\.tflite`.*NoSuch"):
+    with pytest.raises(bundle.InvalidBundle, match=r"`exit_1\.tflite`.*'99'"):
         harness.Harness(str(directory)).logits(images(1)[0])
 
 
@@ -293,6 +293,172 @@ def test_labels_must_match_the_logits(tmp_path, write_bundle, segments):
 def test_a_directory_without_bundle_is_refused(tmp_path):
     with pytest.raises(bundle.InvalidBundle, match=r"manifest\.json"):
         harness.Harness(str(tmp_path))
+
+
+def test_closed_is_closed(directory):
+    image = images(1)[0]
+    opened = harness.Harness(str(directory))
+    with opened:
+        assert opened.classify(image).label
+    opened.close()
+    opened.close()
+    for method in (opened.classify, opened.run, opened.logits, opened.stream):
+        with pytest.raises(ValueError, match="`harness` must be open"):
+            list(method(image[None] if method == opened.stream else image))
+    with pytest.raises(ValueError, match="`harness` must be open"):
+        opened.warm_up()
+    with pytest.raises(ValueError, match="`harness` must be open"):
+        opened.classify_batch(image[None])
+
+
+def test_what_was_begun_before_the_next_image_is_given_up(opened):
+    first, second = images(2)
+    running = opened.exits(first)
+    next(running)
+    expected = opened.logits(second)
+    with pytest.raises(ValueError, match="`image` must be done, or given up"):
+        next(running)
+    np.testing.assert_array_equal(opened.logits(second), expected)
+    running = opened.exits(first)
+    next(running)
+    opened.warm_up()
+    with pytest.raises(ValueError, match="`image` must be done, or given up"):
+        next(running)
+
+
+def test_warm_up_loads_all_and_changes_nothing(opened):
+    image = images(1)[0]
+    expected = opened.run(image).probabilities
+    opened.warm_up()
+    assert len(opened._own.chain._stages) == 3
+    np.testing.assert_array_equal(opened.run(image).probabilities, expected)
+
+
+def test_a_batch_gives_what_its_images_give(opened):
+    batch = images(7)
+    many = opened.classify_batch(batch, batch_size=3)
+    for i, image in enumerate(batch):
+        one = opened.classify(image)
+        assert (many.classes[i], many.exits[i]) == (one.index, one.exit)
+        np.testing.assert_array_equal(many.probabilities[i], one.probabilities)
+    with pytest.raises(ValueError, match="`batch_size` must be"):
+        opened.classify_batch(batch, batch_size=0)
+
+
+def test_options_reach_the_interpreters(directory):
+    image = images(1)[0]
+    with harness.Harness(str(directory), xnnpack=False) as plain:
+        names = [
+            each["op_name"]
+            for stage in [plain._own.chain.stage(place) for place in range(3)]
+            for each in stage.interpreter._get_ops_details()
+        ]
+        assert "CONV_2D" in names and "DELEGATE" not in names
+        assert plain.classify(image).label
+    for change in ({"threads": 0}, {"delegate": "no/such/file.so"}):
+        with pytest.raises(ValueError, match=f"`{next(iter(change))}` must"):
+            harness.Harness(str(directory), **change)
+
+
+class Counted:
+    """Stands for an input's memory, and counts what is written into it."""
+
+    def __init__(self, view):
+        self.view = view
+        self.bytes = 0
+
+    def __setitem__(self, where, source):
+        self.view[where] = source
+        self.bytes += len(source)
+
+
+@pytest.fixture
+def counting(tmp_path, write_bundle):
+    """Opens a bundle of small segments; returns it and its inputs."""
+
+    def count(segments):
+        write_bundle(tmp_path, segments, input=tiny_chain.INPUT)
+        opened = harness.Harness(str(tmp_path))
+        opened.warm_up()
+        loaded, counts = opened._own.chain._stages, []
+        for place, stage in enumerate(loaded):
+            fed = [
+                (m, Counted(view), source) for m, view, source in stage.feeds
+            ]
+            loaded[place] = dataclasses.replace(stage, feeds=tuple(fed))
+            counts.append([view for _, view, _ in fed])
+        return opened, counts
+
+    return count
+
+
+def sums(counts) -> list[int]:
+    return [sum(each.bytes for each in views) for views in counts]
+
+
+def test_each_tensor_moves_once_for_whoever_reads_it(counting):
+    opened, counts = counting(tiny_chain.segments(3))
+    wide = 4 * 48  # Bytes between two segments.
+    image = tiny_chain.images(1)[0]
+    assert opened.run(image, exits([0.0, 0.0, 0.0])).exit == 0
+    # Nobody needed what the first segment has for the second one.
+    assert sums(counts) == [0, 0, 0]
+    assert opened.run(image, exits([1.0, 0.0, 0.0])).exit == 1
+    assert sums(counts) == [0, wide, 0]
+    opened.run(image)
+    assert sums(counts) == [0, 2 * wide, wide]
+
+
+def test_the_image_is_written_where_the_first_segment_has_it(counting):
+    opened, counts = counting(tiny_chain.segments(3))
+    image = tiny_chain.images(1)[0]
+    opened.run(image)
+    memory = opened._own.chain._pixels
+    np.testing.assert_array_equal(memory, image * np.float32(1 / 255))
+    assert counts[0] == []
+
+
+def test_an_image_that_two_segments_read(counting, run_chain):
+    segments = tiny_chain.segments(3, rereads=True)
+    assert "image" in segments[2].inputs
+    opened, counts = counting(segments)
+    for image in tiny_chain.images(5):
+        pixels = image[np.newaxis] * np.float32(1 / 255)
+        expected = run_chain(segments, {"image": pixels})
+        for segment, logits in zip(segments, opened.logits(image), strict=True):
+            np.testing.assert_array_equal(logits, expected[segment.output][0])
+    assert [len(views) for views in counts] == [1, 1, 2]
+
+
+def test_logits_that_nobody_asks_for_are_not_read(counting, monkeypatch):
+    opened, _ = counting(tiny_chain.segments(3))
+    read = []
+    numbers = Logits.numbers
+    monkeypatch.setattr(
+        Logits, "numbers", lambda each: read.append(each) or numbers(each)
+    )
+    opened.run(tiny_chain.images(1)[0])
+    assert read == [opened._own.chain._stages[2].logits]
+
+
+def test_a_manifest_cannot_ask_for_much_memory(directory):
+    path = directory / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for size in (2**62, 2**80):
+        manifest["segments"][0]["bytes"] = size
+        path.write_text(json.dumps(manifest))
+        with pytest.raises(bundle.InvalidBundle, match=f"{size} bytes"):
+            harness.Harness(str(directory))
+    path.write_bytes(b" " * (2**23 + 1))
+    with pytest.raises(bundle.InvalidBundle, match="at most 8388608 bytes"):
+        harness.Harness(str(directory))
+
+
+def test_what_is_no_file_is_refused(directory):
+    (directory / "exit_0.tflite").unlink()
+    os.mkfifo(directory / "exit_0.tflite")  # To open it would take for ever.
+    with pytest.raises(bundle.InvalidBundle, match=r"exit_0.*not a file"):
+        harness.Harness(str(directory))
 
 
 PEAK = """

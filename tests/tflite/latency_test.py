@@ -75,6 +75,16 @@ def test_bad_arguments(changes, message):
         measure(Calls(), **changes)
 
 
+@pytest.mark.parametrize("warmup", [0, 2, 20])
+def test_the_chain_alone(warmup):
+    calls = Calls()
+    times = latency.exit_times(calls, IMAGES, warmup=warmup, runs=7)
+    np.testing.assert_array_equal(times, [[0.25, 0.75]] * 7)
+    assert len(calls.made) == 7 + warmup
+    with pytest.raises(ValueError, match="runs=0"):
+        latency.exit_times(calls, IMAGES, warmup=0, runs=0)
+
+
 def test_summary():
     found = latency.summary(np.arange(101.0)[::-1] ** 2)
     assert found == {

@@ -1,13 +1,25 @@
+import hashlib
 import json
+import os
+import pathlib
+import subprocess
 import sys
 
 import numpy as np
 import pytest
+import small_bundle
 from tiny_graph import TinyGraph
 
+from keras_dynamic.exits import policy
 from tflite import flatbuffer, metadata
 
 LABELS = ["zero", "one", "zwei", "drei", "vier"]
+POLICY = policy.Policy(
+    temperatures=(1.5, 1.0, 0.5),
+    thresholds=(0.75, 0.5, 0.0),
+    enabled=(True, True, True),
+    fitted={"rule": "accuracy_drop", "max_drop": 0.005},
+)
 
 
 def attach(segment, **changes) -> bytes:
@@ -88,6 +100,45 @@ def test_every_segment_is_described_and_computes_the_same(
         for name in segment.outputs:
             np.testing.assert_array_equal(before[name], after[name])
         known |= before
+
+
+def test_the_policy_is_a_file_of_the_model(segments, displayer):
+    facts, shown = displayer(attach(segments[1], policy=POLICY))
+    [file] = facts["associated_files"]
+    assert file["name"] == "policy.json"
+    assert "manifest" in file["description"]
+    names = shown.get_packed_associated_file_list()
+    assert sorted(names) == ["labels.txt", "policy.json"]
+    text = shown.get_associated_file_buffer("policy.json")
+    assert policy.Policy.from_dict(json.loads(text)) == POLICY
+    without, _ = displayer(attach(segments[1]))
+    assert "associated_files" not in without
+
+
+@pytest.mark.slow
+def test_another_process_writes_the_same_bytes():
+    code = (
+        "import hashlib, metadata_test as test, small_bundle; "
+        "[segment, *_] = small_bundle.segments(); "
+        "written = test.attach(segment, policy=test.POLICY); "
+        "print(hashlib.sha256(written).hexdigest())"
+    )
+    here = pathlib.Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        # Another order of sets, and another time zone.
+        env=os.environ
+        | {
+            "PYTHONHASHSEED": "7",
+            "TZ": "Asia/Tokyo",
+            "PYTHONPATH": f"{here}{os.pathsep}{here.parents[1]}",
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    written = attach(small_bundle.segments()[0], policy=POLICY)
+    assert done.stdout.split() == [hashlib.sha256(written).hexdigest()]
 
 
 def test_bytes_are_deterministic_and_keep_the_rest(segments):

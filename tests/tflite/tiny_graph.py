@@ -28,6 +28,34 @@ OPTIONS = {
     "TANH": None,
     "LOGISTIC": None,
     "DEQUANTIZE": schema.DequantizeOptionsT,
+    "QUANTIZE": schema.QuantizeOptionsT,
+    "CAST": schema.CastOptionsT,
+    "CONV_2D": schema.Conv2DOptionsT,
+    "DEPTHWISE_CONV_2D": schema.DepthwiseConv2DOptionsT,
+    "MAX_POOL_2D": schema.Pool2DOptionsT,
+    "RESIZE_BILINEAR": schema.ResizeBilinearOptionsT,
+    "RESIZE_NEAREST_NEIGHBOR": schema.ResizeNearestNeighborOptionsT,
+    "CONCATENATION": schema.ConcatenationOptionsT,
+    "PACK": schema.PackOptionsT,
+    "UNPACK": schema.UnpackOptionsT,
+    "SLICE": schema.SliceOptionsT,
+    "STRIDED_SLICE": schema.StridedSliceOptionsT,
+    "SQUEEZE": schema.SqueezeOptionsT,
+    "EXPAND_DIMS": schema.ExpandDimsOptionsT,
+    "TRANSPOSE": schema.TransposeOptionsT,
+    "PAD": schema.PadOptionsT,
+    "PADV2": schema.PadV2OptionsT,
+    "MIRROR_PAD": schema.MirrorPadOptionsT,
+    "SUB": schema.SubOptionsT,
+    "DIV": schema.DivOptionsT,
+    "LEAKY_RELU": schema.LeakyReluOptionsT,
+    "GELU": schema.GeluOptionsT,
+    "SUM": schema.ReducerOptionsT,
+    "HARD_SWISH": schema.HardSwishOptionsT,
+    "EXP": schema.ExpOptionsT,
+    "PRELU": None,
+    "SQRT": None,
+    "RELU6": None,
 }
 
 
@@ -115,7 +143,8 @@ class TinyGraph:
             version=3,
             operatorCodes=[
                 schema.OperatorCodeT(
-                    deprecatedBuiltinCode=number, builtinCode=number
+                    deprecatedBuiltinCode=min(number, 127),
+                    builtinCode=number,
                 )
                 for number in numbers
             ],

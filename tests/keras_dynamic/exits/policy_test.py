@@ -224,6 +224,8 @@ def test_fields_are_plain_values_that_cannot_be_changed():
         ({"kind": None}, "`kind` must be one of .* Received: None"),
         ({"temperatures": [1.0, 0.0, 1.0]}, "`temperatures` .* positive"),
         ({"temperatures": [1.0, float("inf"), 1.0]}, "`temperatures` must"),
+        ({"temperatures": [1.0, 10**400, 1.0]}, "`temperatures` must"),
+        ({"fitted": {"bound": 10**400}}, "`fitted` .* finite numbers"),
         ({"temperatures": [1.0, float("nan"), 1.0]}, "`temperatures` must"),
         ({"temperatures": [1.0, "1", 1.0]}, "`temperatures` must"),
         ({"temperatures": 1.0}, "`temperatures` must be a list or tuple"),

@@ -78,6 +78,7 @@ def test_json_keeps_every_bit():
         ({"weights": 3}, r"lengths \[\]"),
         ({"biases": []}, "`biases` must be .* Received: \\[\\]"),
         ({"biases": [0.0, np.inf]}, "`biases` must be"),
+        ({"biases": [0.0, 10**400]}, "`biases` must be"),
         ({"biases": [True, False]}, "`biases` must be"),
         ({"biases": None}, "`biases` must be .* Received: None"),
         ({"kind": "scheduler"}, "keys weights and biases. Received: .*'kind'"),

@@ -1,0 +1,1 @@
+"""Compares what an experiment reached with a reference: see docs/gate.md."""

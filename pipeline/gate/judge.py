@@ -1,0 +1,147 @@
+"""The gate: holds an experiment against a reference, and reports."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Sequence
+
+import ml_collections
+
+from pipeline import workdir
+from pipeline.gate import (
+    comparison,
+    junit,
+    markdown,
+    reference,
+    suspects,
+    table,
+    where,
+)
+from pipeline.gate.finding import Finding
+from pipeline.gate.measured import Measured
+from pipeline.gate.reference import Reference
+from pipeline.gate.verdict import Verdict
+from pipeline.layout import Layout
+from tflite import bundle, difference
+from tflite.layer_error import LayerError
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What `keras-dynamic check` was asked for.
+
+    Attributes:
+        reference: The reference file.
+        update: Write it instead of failing.
+        output: Directory for the verdict as JSON, JUnit XML and Markdown.
+        reference_model: An int8 model to compare the new one with.
+    """
+
+    reference: pathlib.Path
+    update: bool = False
+    output: pathlib.Path | None = None
+    reference_model: pathlib.Path | None = None
+
+
+def previous(request: Request) -> Reference | None:
+    """The reference to compare with; None if it is yet to be written.
+
+    Raises:
+        ValueError: If it cannot be used.
+    """
+    if request.update and not request.reference.exists():
+        return None
+    return reference.read(request.reference)
+
+
+def judge(
+    request: Request,
+    old: Reference | None,
+    config: ml_collections.ConfigDict,
+    layout: Layout,
+    measured: Measured,
+    shipped: bundle.Bundle,
+    limits: Sequence[str],
+) -> Verdict:
+    """Compares, explains, writes what was asked for, and prints a table.
+
+    Args:
+        request: What to do.
+        old: From `previous`.
+        config: The configuration.
+        layout: Where the experiment lies.
+        measured: What it reached.
+        shipped: Its bundle.
+        limits: Rules without a reference that it broke. With any, the
+            reference is not updated.
+
+    Raises:
+        ValueError: If the reference is of other images, or the reference model
+            is damaged.
+        OSError: If there is no reference model.
+    """
+    findings = [Finding("limits", "limit", each) for each in limits]
+    findings = findings or [Finding("limits", "passed")]
+    if request.update and (old is None or old.sha256 != measured.sha256):
+        findings += comparison.new(measured)
+    else:
+        findings += comparison.compare(old, measured)
+    layers: list[LayerError] = []
+    causes: list[str] = []
+    update = request.update and not limits
+    failed = {each.metric for each in findings if each.failed}
+    if update or where.in_the_layers(failed):
+        try:
+            layers = _layer_errors(config, layout)
+        except (ValueError, OSError) as error:
+            causes.append(f"the layers could not be compared: {error}")
+    if update:
+        own = suspects.own_errors(layers)
+        reference.write(
+            request.reference, reference.updated(old, measured, own)
+        )
+    elif failed:
+        model = layout.tflite_model.read_bytes()
+        before = request.reference_model
+        causes += where.in_the_data(failed, measured)
+        if before is not None:
+            causes += difference.differences(before.read_bytes(), model)
+        if layers:
+            causes += suspects.suspects(layers, old.layer_errors if old else {})
+        causes += where.in_the_bundle(failed, model, shipped)
+        causes += where.in_the_policies(
+            failed, measured, old.policies if old else {}
+        )
+    verdict = Verdict(
+        config.name,
+        old.level if old else reference.LEVEL,
+        len(measured.keys),
+        tuple(findings),
+        tuple(causes),
+        tuple(layers),
+        update,
+    )
+    if request.output is not None:
+        _publish(request.output, verdict)
+    print(table.text(verdict))
+    return verdict
+
+
+def _layer_errors(
+    config: ml_collections.ConfigDict, layout: Layout
+) -> list[LayerError]:
+    # Keras takes seconds to import, and a gate that is open needs it not.
+    from pipeline.gate import layers
+
+    return layers.errors(config, layout)
+
+
+def _publish(directory: pathlib.Path, verdict: Verdict) -> None:
+    text = json.dumps(verdict.to_dict(), indent=2, allow_nan=False)
+    for name, data in (
+        ("gate.json", f"{text}\n".encode()),
+        ("junit.xml", junit.xml(verdict)),
+        ("gate.md", markdown.text(verdict).encode()),
+    ):
+        with workdir.published(directory / name) as stage:
+            stage.write_bytes(data)

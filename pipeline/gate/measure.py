@@ -1,0 +1,92 @@
+"""Takes the gate's numbers from a working directory."""
+
+import os
+
+import ml_collections
+import numpy as np
+
+from pipeline import metrics as metrics_lib
+from pipeline import predictions
+from pipeline.dataset import Images
+from pipeline.gate import measured, metric
+from pipeline.gate.measured import Measured
+from pipeline.layout import Layout
+from tflite import bundle, delegation, gate
+from tflite.gate import Comparison
+
+
+def measure(
+    config: ml_collections.ConfigDict,
+    layout: Layout,
+    test: Images,
+    chain: Comparison,
+    logits: np.ndarray,
+    shipped: bundle.Bundle,
+) -> Measured:
+    """Measures an experiment of which the chain has run on the test images.
+
+    Args:
+        config: The configuration.
+        layout: Where the other results lie.
+        test: The test images.
+        chain: What the chain did with them.
+        logits: Of the chain, dequantized, [K, N, C].
+        shipped: The bundle that ran.
+
+    Raises:
+        ValueError: If the float predictions are not of these images.
+        FileNotFoundError: If there are none.
+    """
+    found = metrics_lib.read(layout.metrics)
+    truth = test.labels
+    before = _logits(layout.float_predictions, "evaluate", truth)
+    answers = {"float": before.argmax(-1), "int8": logits.argmax(-1)}
+    if layout.qat_predictions.exists():
+        trained = _logits(layout.qat_predictions, "quantize", truth)
+        answers["qat"] = trained.argmax(-1)
+    qat = [row["accuracy"]["qat"] for row in found["exits"]]
+    policies = {"default": shipped.policy, **shipped.operating_points}
+    return Measured(
+        config=config.name,
+        keys=test.keys,
+        labels=shipped.labels,
+        policies=policies,
+        metrics={
+            **measured.of_exits(truth, answers, qat),
+            **measured.of_logits(before, logits),
+            **measured.of_policies(policies, truth, logits, chain.madds),
+            **_of_files(layout, shipped),
+            "chain.mismatches": metric.count(chain.mismatches, "lower"),
+        },
+        truth=truth,
+        answers=answers,
+    )
+
+
+def _logits(path, stage, truth):
+    """What every exit said of the test images, [K, N, C]."""
+    said = predictions.load(path, "test").logits
+    if said.shape[1] != len(truth):
+        raise ValueError(
+            f"{path} must be of the {len(truth)} test images; run "
+            f"`keras-dynamic {stage}` again. Received: {said.shape[1]} images"
+        )
+    return said
+
+
+def _of_files(layout, shipped):
+    """Operators, delegated partitions and sizes."""
+    model = layout.tflite_model.read_bytes()
+    floats = len(gate.float_operators(model))
+    total = gate.operators(model)
+    found = {
+        "operators.int8": metric.count(total - floats, ""),
+        "operators.float": metric.count(floats, "lower"),
+    }
+    for place, facts in enumerate(shipped.segments):
+        taken = delegation.delegation(shipped.model(place))
+        name = os.path.splitext(facts.file)[0]
+        found[f"{name}.partitions"] = metric.count(taken.partitions, "")
+        found[f"{name}.not_delegated"] = metric.count(len(taken.left), "lower")
+    size = (layout.bundle / bundle.ARCHIVE).stat().st_size
+    return found | {"bundle.bytes": metric.cost(size)}

@@ -1,0 +1,125 @@
+"""What the gate knows about an experiment."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from keras_dynamic import exits
+from pipeline.gate import metric
+from pipeline.gate.metric import Metric
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Measured:
+    """An experiment as it is now.
+
+    Attributes:
+        config: Name of its configuration.
+        keys: Names of the N test images.
+        labels: The bundle's.
+        policies: Those of the bundle, by name; "default" unless asked for
+            another one.
+        metrics: By name.
+        truth: int [N], the classes of the test images.
+        answers: {"float", "int8"}: int [K, N], what each exit said.
+    """
+
+    config: str
+    keys: Sequence[str]
+    labels: Sequence[str]
+    policies: Mapping[str, exits.Policy]
+    metrics: Mapping[str, Metric]
+    truth: np.ndarray
+    answers: Mapping[str, np.ndarray]
+
+    @property
+    def sha256(self) -> str:
+        """Tells the test images, by their names, whatever their order."""
+        names = "\n".join(sorted(self.keys))
+        return hashlib.sha256(names.encode()).hexdigest()
+
+    def in_order(self, right: np.ndarray) -> np.ndarray:
+        """Sorts what is said of each image by the images' names."""
+        return right[sorted(range(len(self.keys)), key=self.keys.__getitem__)]
+
+
+def of_exits(
+    truth: np.ndarray,
+    answers: Mapping[str, np.ndarray],
+    qat_accuracies: Sequence[float],
+) -> dict[str, Metric]:
+    """The accuracy of every exit, and how far int8 decides as float does.
+
+    Args:
+        truth: int [N].
+        answers: {"float", "int8"} and, if they were kept, "qat": int [K, N].
+        qat_accuracies: Per exit; what is known if they were not.
+
+    Returns:
+        `exit_{k}.{float,qat,int8}_accuracy` and `exit_{k}.agreement`.
+    """
+    found = {}
+    for k, before in enumerate(answers["float"]):
+        after = answers["int8"][k]
+        name = f"exit_{k}"
+        found[f"{name}.float_accuracy"] = metric.share(before == truth)
+        found[f"{name}.qat_accuracy"] = (
+            metric.share(answers["qat"][k] == truth)
+            if "qat" in answers
+            else Metric(qat_accuracies[k], "higher", 0.005)
+        )
+        found[f"{name}.int8_accuracy"] = metric.share(after == truth)
+        found[f"{name}.agreement"] = metric.share(after == before)
+    return found
+
+
+def of_logits(before: np.ndarray, after: np.ndarray) -> dict[str, Metric]:
+    """How far the int8 model's logits are from the float model's.
+
+    They move long before a decision does.
+
+    Args:
+        before: Of the float model, [K, N, C].
+        after: Of the int8 model, dequantized, [K, N, C].
+
+    Returns:
+        `exit_{k}.logit_error`: the root of the mean square of the differences,
+        as a share of that of the float logits.
+    """
+    found = {}
+    for k, (floats, int8) in enumerate(zip(before, after, strict=True)):
+        floats = floats.astype(np.float64)
+        signal = float(np.linalg.norm(floats)) or 1.0
+        error = float(np.linalg.norm(int8 - floats)) / signal
+        found[f"exit_{k}.logit_error"] = metric.distance(error)
+    return found
+
+
+def of_policies(
+    policies: Mapping[str, exits.Policy],
+    truth: np.ndarray,
+    logits: np.ndarray,
+    madds: np.ndarray,
+) -> dict[str, Metric]:
+    """What images get that stop where policies let them.
+
+    Args:
+        policies: By name.
+        truth: int [N].
+        logits: Of the int8 model, dequantized, [K, N, C].
+        madds: What the chain ran up to each exit, [N, K].
+
+    Returns:
+        `policy_{name}.accuracy` and `policy_{name}.mean_madds`.
+    """
+    found, rows = {}, np.arange(len(truth))
+    right = logits.argmax(-1) == truth
+    for name, policy in policies.items():
+        taken = policy.route(logits)
+        found[f"policy_{name}.accuracy"] = metric.share(right[taken, rows])
+        found[f"policy_{name}.mean_madds"] = metric.cost(
+            float(madds[rows, taken].mean())
+        )
+    return found

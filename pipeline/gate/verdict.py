@@ -1,0 +1,64 @@
+"""What the gate says of an experiment."""
+
+import dataclasses
+from typing import Any
+
+from pipeline.gate.finding import Finding
+from tflite.layer_error import LayerError
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """The findings, and what is behind those that failed.
+
+    Attributes:
+        config: Name of the configuration.
+        level: As in the reference.
+        images: Test images.
+        findings: The limits first, then one per metric.
+        where: Sentences that name what went wrong, the likeliest first.
+        layers: The error of every layer in the order of the graph, if there
+            was a reason to look.
+        updated: Whether the reference was rewritten to what was measured.
+    """
+
+    config: str
+    level: float
+    images: int
+    findings: tuple[Finding, ...]
+    where: tuple[str, ...] = ()
+    layers: tuple[LayerError, ...] = ()
+    updated: bool = False
+
+    @property
+    def failures(self) -> list[Finding]:
+        """What shuts the gate."""
+        return [each for each in self.findings if each.failed]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one line."""
+        off = len(self.failures)
+        of = f"{len(self.findings)} metrics on {self.images} test images"
+        if self.updated:
+            return f"reference updated; {off} of {of} had changed"
+        if off:
+            return f"check failed: {off} of {of}"
+        known = sum(each.status == "expected" for each in self.findings)
+        more = f", {known} of them known to be off" if known else ""
+        return f"check passed: {of}{more}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "format_version": 1,
+            "config": self.config,
+            "passed": self.updated or not self.failures,
+            "updated": self.updated,
+            "sentence": self.sentence,
+            "level": self.level,
+            "images": self.images,
+            "findings": [dataclasses.asdict(each) for each in self.findings],
+            "where": list(self.where),
+            "layers": [dataclasses.asdict(each) for each in self.layers],
+        }

@@ -1,0 +1,73 @@
+"""What ran where: the command, the machine and the time of a stage."""
+
+import datetime
+import json
+import os
+import pathlib
+import platform
+import shlex
+import sys
+from typing import Any
+
+
+def here(stage: str) -> dict[str, Any]:
+    """Returns where this process runs, and what started it, as JSON.
+
+    Args:
+        stage: What it has done.
+
+    Returns:
+        "stage";
+        "command"; "finished", the time now, UTC; "processor", "cores",
+        "memory_gib" (None where the system does not tell), "system", "python".
+    """
+    now = datetime.datetime.now(datetime.UTC)
+    return {
+        "stage": stage,
+        "command": shlex.join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "finished": now.isoformat(" ", "seconds").removesuffix("+00:00"),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": _memory_gib(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+
+
+def read(marks: pathlib.Path) -> list[dict[str, Any]]:
+    """Returns what the marks of finished stages say, the oldest first.
+
+    Args:
+        marks: Directory of a JSON file per stage. Those of earlier releases
+            say no more than "seconds".
+    """
+    found = [
+        {"stage": path.stem, **json.loads(path.read_text(encoding="utf-8"))}
+        for path in sorted(marks.glob("*.json"), key=_changed)
+    ]
+    return sorted(found, key=lambda each: each.get("finished", ""))
+
+
+def _changed(path: pathlib.Path) -> float:
+    return path.stat().st_mtime
+
+
+def _processor() -> str:
+    """Its name, where Linux tells; else its architecture."""
+    try:
+        text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        text = ""
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_gib() -> float | None:
+    try:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):
+        return None
+    return round(size / 2**30, 1)

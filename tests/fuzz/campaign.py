@@ -1,0 +1,303 @@
+"""Mutated bundles and models: each is refused clearly or gives right results.
+
+    python tests/fuzz/campaign.py OUTPUT.json [--cases=20000] [--seed=0]
+        [--jobs=1] [--case=N] [BUNDLE_OR_MODEL ...]
+
+Without names it mutates the small bundles of `subjects.py`. Each case runs in
+a process of its own, forked from one that has imported everything and made no
+interpreter yet. What comes of it:
+
+- refused: a clear error;
+- correct: the results of the pristine bundle;
+- different: other results, where the change made it another bundle;
+- and what must not be: wrong (other results where there is nothing to change
+  them), unclear (any other error), crash, hang, memory (above 1 GiB).
+
+`--case=N` runs one case, here and now, and shows what it does.
+"""
+
+import argparse
+import collections
+import gc
+import json
+import os
+import pathlib
+import pickle
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [
+    str(_ROOT),
+    str(_ROOT / "benchmarks"),
+    str(_ROOT / "tests/tflite"),
+]
+
+import cases  # noqa: E402
+import machine  # noqa: E402
+import numpy as np  # noqa: E402
+import subjects  # noqa: E402
+
+from tflite import flatbuffer, harness, split, unsplit  # noqa: E402
+
+BAD = ("wrong", "unclear", "crash", "hang", "memory")
+
+_SECONDS = 60
+_MEMORY = 2**30
+# The limit of addresses, of which a thread's stack takes 8 MiB that are never
+# touched. What gets no memory aborts, and is a crash.
+_ADDRESSES = 4 * 2**30
+
+
+def results(files: cases.Files, directory: str) -> object:
+    """Runs what is there on two images; returns all it says.
+
+    Raises:
+        ValueError: If it is refused.
+    """
+    if "model" in files:
+        return _model_results(files["model"])
+    cases.write(files, directory)
+    if list(files) == [cases.ARCHIVE]:
+        directory = os.path.join(directory, cases.ARCHIVE)
+    with harness.Harness(directory) as runner:
+        shape = runner.bundle.input.shape
+        said = []
+        for image in _images(shape):
+            said += [each.tobytes() for each in runner.logits(image)]
+            found = runner.classify(image)
+            said += [found.index, found.label, found.exit, found.ran]
+            said += [found.probabilities.tobytes()]
+        return said
+
+
+def _model_results(model: bytes) -> object:
+    try:
+        parts = [each.outputs for each in split.split(model)]
+    except (split.CannotSplit, flatbuffer.InvalidModel):
+        parts = None  # It may run all the same.
+    whole = unsplit.Unsplit(model)
+    shape = tuple(whole._interpreter.get_input_details()[0]["shape"][1:])
+    said = [
+        each.tobytes()
+        for image in _images(shape)
+        for each in whole.logits(image)
+    ]
+    return said, parts
+
+
+def _images(shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
+
+
+def outcome(case: cases.Case, directory: str, expected: object) -> tuple:
+    """Runs a case in this process; returns what came of it and a detail."""
+    try:
+        found = results(case.files, directory)
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        detail = f"{type(error).__name__}: {str(error)[:300]}"
+        if _clear(error):
+            return "refused", type(error).__name__
+        place = f"{pathlib.Path(where.filename).name}:{where.lineno}"
+        return "unclear", f"{place} {detail}"
+    if found == expected:
+        return "correct", ""
+    return ("different" if case.may_differ else "wrong"), ""
+
+
+def _clear(error: Exception) -> bool:
+    """Whether an error is one of ours, which say what was received."""
+    ours = type(error).__module__.split(".")[0] in ("tflite", "keras_dynamic")
+    return isinstance(error, ValueError) and (ours or "Received" in str(error))
+
+
+class Server:
+    """Forks a process per case.
+
+    Args:
+        subjects: What is mutated.
+        seed: Of the campaign.
+        directory: For the bundles' files.
+    """
+
+    def __init__(self, subjects, seed: int, directory: str):
+        self._subjects = subjects
+        self._seed = seed
+        self._directory = directory
+        self._running = {}
+        for subject in subjects:
+            cases.prepare(subject)
+        gc.freeze()  # Nothing of this is looked at, so it stays shared.
+        self._expected = {}
+        for subject in subjects:
+            # Not in this process: interpreters start threads.
+            self._start(subject.name, lambda s=subject: self._pristine(s))
+            _, found, detail, _, _ = self.next()
+            if found != "pristine":
+                raise RuntimeError(f"{subject.name}: {found} {detail}")
+            self._expected[subject.name] = detail
+
+    def start(self, number: int) -> None:
+        """Begins a case."""
+        self._start(number, lambda: self._case(number))
+
+    def next(self) -> tuple:
+        """Waits for one to end: its key, outcome, detail, kind, rusage."""
+        pid, status, usage = os.wait4(-1, 0)
+        key, pipe = self._running.pop(pid)
+        with open(pipe, "rb") as file:
+            said = file.read()
+        shutil.rmtree(self._place(key), ignore_errors=True)
+        number = -os.waitstatus_to_exitcode(status)
+        if number == signal.SIGALRM:
+            return key, "hang", "", self._kind(key), usage
+        if number > 0:
+            name = signal.Signals(number).name
+            return key, "crash", name, self._kind(key), usage
+        if number or not said:
+            return key, "crash", f"status {-number}", self._kind(key), usage
+        found, detail, kind = pickle.loads(said)
+        if found == "broken":
+            raise RuntimeError(f"case {key}: {detail}")
+        if usage.ru_maxrss > _MEMORY // 1024:
+            found, detail = "memory", f"{usage.ru_maxrss // 1024} MiB"
+        return key, found, detail, kind, usage
+
+    def _kind(self, key) -> str:
+        if isinstance(key, str):
+            return "pristine"
+        return cases.draw(key, self._seed, self._subjects).kind
+
+    def _start(self, key, work) -> None:
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if not pid:
+            os.close(reader)
+            _child(work, writer)
+        os.close(writer)
+        self._running[pid] = key, reader
+
+    def _place(self, key) -> str:
+        return os.path.join(self._directory, str(abs(hash(key))))
+
+    def _pristine(self, subject) -> tuple:
+        where = os.path.join(self._place(subject.name), "bundle")
+        return "pristine", results(dict(subject.files), where), ""
+
+    def _case(self, number: int) -> tuple:
+        case = cases.draw(number, self._seed, self._subjects)
+        place = self._place(number)
+        os.makedirs(place)
+        subject = {each.name: each for each in self._subjects}[case.subject]
+        if "model" not in subject.files:
+            with open(os.path.join(place, "outside.tflite"), "wb") as file:
+                file.write(subject.files[subject.segments[0]])
+        found, detail = outcome(
+            case, os.path.join(place, "fuzzed"), self._expected[case.subject]
+        )
+        return found, detail, case.kind
+
+
+def _child(work, writer: int) -> None:
+    """Does the work, writes what it returns into the pipe, and ends."""
+    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESSES, _ADDRESSES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.setitimer(signal.ITIMER_REAL, _SECONDS)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)  # The runtime's own messages.
+    try:
+        said = work()
+    except BaseException:  # Of the campaign's own code.
+        said = "broken", traceback.format_exc(), ""
+    with open(writer, "wb") as pipe:
+        pipe.write(pickle.dumps(said))
+    os._exit(0)
+
+
+def run(arguments: argparse.Namespace) -> dict:
+    """Runs the campaign; returns what the result file holds."""
+    drawn = subjects.load(arguments.subjects)
+    counts = collections.defaultdict(collections.Counter)
+    refused = collections.Counter()
+    bad = []
+    peak = 0
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as directory:
+        server = Server(drawn, arguments.seed, directory)
+        numbers = iter(
+            range(arguments.first, arguments.first + arguments.cases)
+        )
+        running = 0
+        done = 0
+        while True:
+            while running < arguments.jobs:
+                number = next(numbers, None)
+                if number is None:
+                    break
+                server.start(number)
+                running += 1
+            if not running:
+                break
+            number, found, detail, kind, usage = server.next()
+            running -= 1
+            done += 1
+            counts[kind][found] += 1
+            refused[detail] += found == "refused"
+            peak = max(peak, usage.ru_maxrss)
+            if found in BAD:
+                bad.append([number, kind, found, detail])
+                print(*bad[-1], flush=True)
+            if not done % 500:
+                rate = done / (time.perf_counter() - start)
+                print(f"{done} {rate:.1f}/s {len(bad)} bad", flush=True)
+    total = sum(counts.values(), collections.Counter())
+    return {
+        "command": " ".join(["python tests/fuzz/campaign.py", *sys.argv[1:]]),
+        "seed": arguments.seed,
+        "first": arguments.first,
+        "cases": arguments.cases,
+        "outcomes": dict(total),
+        "kinds": {kind: dict(each) for kind, each in sorted(counts.items())},
+        "refused_by": dict(refused.most_common()),
+        "bad": sorted(bad),
+        "peak_mib": peak // 1024,
+        "machine": machine.machine(),
+        "versions": machine.versions(),
+    }
+
+
+def main() -> int:
+    """Parses the command line; returns 1 if a case did what it must not."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("output")
+    parser.add_argument("subjects", nargs="*")
+    parser.add_argument("--cases", type=int, default=20_000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--case", type=int)
+    arguments = parser.parse_args()
+    if arguments.case is not None:
+        drawn = subjects.load(arguments.subjects)
+        case = cases.draw(arguments.case, arguments.seed, drawn)
+        print(case.kind, case.subject, flush=True)
+        with tempfile.TemporaryDirectory() as directory:
+            found = results(case.files, os.path.join(directory, "bundle"))
+        print(found)
+        return 0
+    found = run(arguments)
+    pathlib.Path(arguments.output).write_text(
+        json.dumps(found, indent=2) + "\n"
+    )
+    print(found["outcomes"])
+    return int(any(found["outcomes"].get(each) for each in BAD))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

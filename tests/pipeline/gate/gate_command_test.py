@@ -1,0 +1,44 @@
+"""`keras-dynamic check` with a reference: flags and exit codes."""
+
+import pathlib
+import types
+
+import pytest
+
+from pipeline import check, cli
+from pipeline.commands import stage
+from pipeline.gate.judge import Request
+
+
+def flags(**values):
+    given = {"reference": None, "update": False, "output": None}
+    return types.SimpleNamespace(**given | {"reference_model": None} | values)
+
+
+def test_what_was_asked_for():
+    assert stage._request(flags()) is None
+    found = stage._request(flags(reference="a.json", update=True, output="out"))
+    assert found == Request(pathlib.Path("a.json"), True, pathlib.Path("out"))
+
+
+@pytest.mark.parametrize(
+    "values", [{"update": True}, {"reference_model": "model.tflite"}]
+)
+def test_what_needs_a_reference(values):
+    with pytest.raises(ValueError, match="needs --reference"):
+        stage._request(flags(**values))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ValueError("no such file"), 1),
+        (check.CheckFailed("exit 0 lost 3 points"), 1),
+        (check.ReferenceMissed("check failed: 1 of 20 metrics"), 3),
+    ],
+)
+def test_exit_codes(error, code, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli._fail(error)
+    assert caught.value.code == code
+    assert str(error) in capsys.readouterr().err

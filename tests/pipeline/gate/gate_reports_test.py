@@ -1,0 +1,104 @@
+import json
+from xml.etree import ElementTree
+
+import pytest
+
+from pipeline.gate import junit, markdown, table
+from pipeline.gate.finding import Finding
+from pipeline.gate.verdict import Verdict
+
+FINDINGS = (
+    Finding("limits", "limit", "exit 0 lost 3.00 points"),
+    Finding("exit_0.int8_accuracy", "passed", "", 0.91, 0.912, 0.005, 1.0),
+    Finding(
+        "exit_1.int8_accuracy",
+        "regression",
+        "it is <worse> & more\x00",
+        0.99,
+        0.9,
+        0.005,
+        1e-9,
+    ),
+    Finding("operators.float", "expected", "2, known | why", 0, 2),
+    Finding("exit_2.agreement", "missing", "gone", reference=0.99),
+)
+
+
+@pytest.fixture
+def verdict():
+    return Verdict("digits", 0.05, 386, FINDINGS, ("layer stem: 40 %",))
+
+
+def test_the_terminal_names_all_and_aligns(verdict):
+    lines = table.text(verdict).splitlines()
+    rows = lines[: len(FINDINGS) + 1]
+    for row, each in zip(rows[1:], FINDINGS, strict=True):
+        assert row.startswith(each.metric)
+        assert row.endswith(each.status)
+    ends = {row.rindex(row.split()[-1]) for row in rows[1:]}
+    assert len(ends) == 1
+    assert "check failed: 3 of 5 metrics on 386 test images" in lines
+    assert lines[-2:] == ["where:", "- layer stem: 40 %"]
+
+
+def test_junit_has_a_case_per_metric(verdict):
+    suite = ElementTree.fromstring(junit.xml(verdict)).find("testsuite")
+    cases = suite.findall("testcase")
+    assert [each.get("name") for each in cases] == [
+        each.metric for each in FINDINGS
+    ]
+    assert {each.get("classname") for each in cases} == {"check.digits"}
+    counts = {name: suite.get(name) for name in ("tests", "failures")}
+    assert counts == {"tests": "5", "failures": "3"}
+    assert suite.get("skipped") == "1"
+    failures = [each.find("failure") for each in cases]
+    assert [f is not None for f in failures] == [True, False, True, False, True]
+    assert failures[2].get("type") == "regression"
+    assert failures[2].get("message") == "it is <worse> & more\ufffd"
+    assert failures[2].text == "layer stem: 40 %"
+    assert cases[3].find("skipped").get("message") == "2, known | why"
+
+
+def test_markdown_says_the_verdict_first_and_folds_the_rest(verdict):
+    text = markdown.text(verdict)
+    lines = text.splitlines()
+    assert lines[0] == (
+        "### digits: check failed: 3 of 5 metrics on 386 test images"
+    )
+    short, folded = text.split("<details>")
+    assert "exit\\_1.int8\\_accuracy" in short
+    assert "exit\\_0.int8\\_accuracy" not in short
+    assert "- layer stem: 40 %" in short
+    assert "exit\\_0.int8\\_accuracy" in folded
+    assert "known \\| why" in folded
+    for line in lines:
+        if line.startswith("|"):
+            assert line.replace("\\|", "").count("|") == 7
+
+
+def test_json_holds_it_all(verdict):
+    said = json.loads(json.dumps(verdict.to_dict()))
+    assert said["passed"] is False
+    assert said["findings"][1]["p_value"] == 1.0
+    assert said["where"] == ["layer stem: 40 %"]
+
+
+def test_an_open_gate_is_short():
+    verdict = Verdict("digits", 0.05, 386, FINDINGS[1:2])
+    assert verdict.sentence == "check passed: 1 metrics on 386 test images"
+    assert "where" not in table.text(verdict)
+    assert ElementTree.fromstring(junit.xml(verdict)).find(".//failure") is None
+
+
+def test_what_is_known_to_be_off_is_counted():
+    verdict = Verdict("digits", 0.05, 386, FINDINGS[3:4])
+    assert verdict.sentence.endswith("1 of them known to be off")
+
+
+def test_an_update_fails_nothing():
+    verdict = Verdict("digits", 0.05, 386, FINDINGS[2:3], updated=True)
+    suite = ElementTree.fromstring(junit.xml(verdict)).find("testsuite")
+    assert suite.get("failures") == "0"
+    assert suite.find(".//failure") is None
+    assert verdict.sentence.startswith("reference updated; 1 of 1 metrics")
+    assert verdict.to_dict()["passed"]

@@ -1,0 +1,242 @@
+"""Each planted regression shuts the gate, and is named."""
+
+import json
+import pathlib
+import shutil
+
+import planted
+import pytest
+
+from pipeline import check, manifest
+from pipeline.gate.judge import Request
+from pipeline.layout import Layout
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def agreed(tmp_path_factory):
+    """A working directory, and the reference that it agrees with."""
+    root = tmp_path_factory.mktemp("agreed")
+    layout = planted.make(root / "work", root / "saved_model")
+    reference = root / "reference.json"
+    request = Request(reference, update=True)
+    check.check(planted.settings(), layout, request)
+    return layout, reference
+
+
+@pytest.fixture
+def copied(agreed, tmp_path) -> Layout:
+    layout, _ = agreed
+    shutil.copytree(layout.root, tmp_path / "work")
+    return Layout(tmp_path / "work")
+
+
+@pytest.fixture
+def shut(agreed, copied, tmp_path):
+    """Runs the gate, which must shut; gives what it says."""
+
+    def run(**options) -> dict:
+        _, reference = agreed
+        request = Request(reference, output=tmp_path / "out", **options)
+        with pytest.raises(check.ReferenceMissed):
+            check.check(planted.settings(), copied, request)
+        said = json.loads((tmp_path / "out" / "gate.json").read_text())
+        said["failed"] = {
+            each["metric"]: each["status"]
+            for each in said["findings"]
+            if each["status"] not in ("passed", "expected")
+        }
+        print(said["failed"], *said["where"], sep="\n")
+        return said
+
+    return run
+
+
+def model(layout: Layout) -> bytes:
+    return layout.tflite_model.read_bytes()
+
+
+def test_unchanged_it_is_open(agreed, capsys):
+    layout, reference = agreed
+    check.check(planted.settings(), layout, Request(reference))
+    assert "check passed: 22 metrics on 600" in capsys.readouterr().out
+
+
+def test_coarsened_weights(copied, shut):
+    planted.ship(copied, planted.coarsened(model(copied), "deep", 100))
+    said = shut()
+    assert said["failed"]["exit_1.int8_accuracy"] == "regression"
+    assert said["failed"]["exit_1.agreement"] == "regression"
+    assert said["failed"]["exit_1.logit_error"] == "regression"
+    # The first exit does not read that layer.
+    assert not any(name.startswith("exit_0") for name in said["failed"])
+    [line] = [each for each in said["where"] if "rank 1" in each]
+    assert line.startswith("layer deep_relu (rank 1): own error ")
+
+
+def test_coarsened_weights_that_cost_no_accuracy(copied, shut):
+    planted.ship(copied, planted.coarsened(model(copied), "deep", 20))
+    said = shut()
+    assert said["failed"] == {"exit_1.logit_error": "regression"}
+    assert said["where"][0].startswith("layer deep_relu (rank 1): own error ")
+    # The whole graph can be read off.
+    layers = [each["layer"] for each in said["layers"]]
+    assert layers[:4] == ["image", "stem_relu", "middle_relu", "deep_relu"]
+
+
+def test_coarsened_weights_beside_the_model_before(agreed, copied, shut):
+    planted.ship(copied, planted.coarsened(model(copied), "deep", 100))
+    said = shut(reference_model=agreed[0].tflite_model)
+    line = said["where"][0]
+    assert "deep" in line
+    assert "constants of CONV_2D differ by" in line
+
+
+def test_a_wrong_zero_point(copied, shut):
+    planted.ship(copied, planted.off_zero_point(model(copied), "stem", 100))
+    said = shut()
+    assert said["failed"]["exit_0.int8_accuracy"] == "regression"
+    assert said["failed"]["exit_1.int8_accuracy"] == "regression"
+    [line] = [each for each in said["where"] if "rank 1" in each]
+    assert line.startswith("layer stem_relu (rank 1): own error ")
+
+
+def test_a_layer_left_in_float(copied, shut):
+    planted.ship(copied, planted.left_in_float(model(copied), "middle"))
+    said = shut()
+    assert said["failed"]["limits"] == "limit"
+    assert said["failed"]["operators.float"] == "regression"
+    assert said["failed"]["operators.int8"] == "changed"
+    # It is no less accurate.
+    assert not any("accuracy" in name for name in said["failed"])
+    limits = [
+        each["text"] for each in said["findings"] if each["status"] == "limit"
+    ]
+    assert any(
+        each.startswith("CONV_2D giving") and "middle_relu" in each
+        for each in limits
+    )
+
+
+def test_exchanged_logits(copied, shut):
+    planted.ship(
+        copied, planted.exchanged_classes(model(copied), "exit_1", 3, 5)
+    )
+    said = shut()
+    assert said["failed"]["exit_1.int8_accuracy"] == "regression"
+    [line] = [each for each in said["where"] if "swapped labels?" in each]
+    assert line.startswith("int8 model, exit 1: ")
+    assert "of class 3 (3) are taken for 5 (5)" in line
+    assert any(
+        each.startswith("layer exit_1 (rank 1)") for each in said["where"]
+    )
+
+
+def test_labels_swapped_in_the_data(copied, shut):
+    members = planted.digits()
+    images, labels = members["test"]
+    swapped = labels.copy()
+    swapped[labels == 3], swapped[labels == 5] = 5, 3
+    planted.prepare(copied, {**members, "test": (images, swapped)})
+    said = shut()
+    assert said["failed"]["exit_0.float_accuracy"] == "regression"
+    # The models still say the same.
+    assert not any("agreement" in name for name in said["failed"])
+    kinds = [
+        each.split()[0] for each in said["where"] if "swapped labels?" in each
+    ]
+    assert kinds == ["float", "int8", "qat"]
+    assert any("no layer of the int8 model" in each for each in said["where"])
+
+
+def test_label_names_swapped(copied, shut):
+    path = copied.data / manifest.FILE
+    facts = json.loads(path.read_text())
+    labels = facts["labels"]
+    labels[3], labels[5] = labels[5], labels[3]
+    path.write_text(json.dumps(facts))
+    planted.ship(copied, model(copied))
+    said = shut()
+    assert said["failed"] == {"labels": "changed"}
+    [text] = [each["text"] for each in said["findings"] if each["text"]]
+    assert text.startswith("label 3 is '5', '3' in the reference; label 5 is")
+
+
+def test_a_mis_set_threshold(copied, shut):
+    path = copied.bundle / "manifest.json"
+    facts = json.loads(path.read_text())
+    before = facts["policy"]["thresholds"][0]
+    facts["policy"]["thresholds"][0] = 1.0
+    path.write_text(json.dumps(facts))
+    said = shut()
+    assert said["failed"] == {"policy_default.mean_madds": "regression"}
+    assert said["where"] == [
+        f"policy default, exit 0: threshold 1 instead of {before:.4g}"
+    ]
+
+
+def test_a_segment_of_another_model(copied, shut):
+    broken = planted.coarsened(model(copied), "deep", 100)
+    whole = model(copied)
+    planted.ship(copied, broken)
+    copied.tflite_model.write_bytes(whole)
+    said = shut()
+    assert said["failed"]["chain.mismatches"] == "regression"
+    assert any(
+        each.startswith("exit_1.tflite is not what the model is cut into: ")
+        and "CONV_2D" in each
+        for each in said["where"]
+    )
+
+
+def test_other_test_images_are_an_error(agreed, copied):
+    members = planted.digits()
+    members["test"] = tuple(each[:500] for each in members["test"])
+    planted.prepare(copied, members)
+    with pytest.raises(ValueError, match=r"again\. Received: 600 images"):
+        check.check(planted.settings(), copied, Request(agreed[1]))
+
+
+def test_an_update_keeps_what_people_wrote(agreed, copied, tmp_path):
+    reference = tmp_path / "reference.json"
+    facts = json.loads(agreed[1].read_text())
+    facts["metrics"]["exit_1.int8_accuracy"]["tolerance"] = 0.0123
+    facts["metrics"]["exit_1.agreement"]["xfail"] = "the head is too narrow"
+    hoped = facts["metrics"]["exit_1.agreement"]["value"]
+    facts["level"] = 0.01
+    reference.write_text(json.dumps(facts))
+    settings = planted.settings()
+
+    # An expected failure that does not happen is one.
+    with pytest.raises(check.ReferenceMissed):
+        check.check(settings, copied, Request(reference))
+    planted.ship(copied, planted.coarsened(model(copied), "deep", 100))
+    check.check(settings, copied, Request(reference, update=True))
+    after = json.loads(reference.read_text())
+    assert after["level"] == 0.01
+    assert after["metrics"]["exit_1.int8_accuracy"]["tolerance"] == 0.0123
+    agreement = after["metrics"]["exit_1.agreement"]
+    assert agreement["xfail"] == "the head is too narrow"
+    assert agreement["value"] == hoped
+    # What was updated passes; what is expected to fail does.
+    check.check(settings, copied, Request(reference))
+
+
+def test_a_broken_limit_is_not_agreed_to(agreed, copied, tmp_path):
+    reference = tmp_path / "reference.json"
+    settings = planted.settings()
+    settings.check.max_points = -101.0
+    with pytest.raises(check.ReferenceMissed):
+        check.check(settings, copied, Request(reference, update=True))
+    assert not pathlib.Path(reference).exists()
+
+
+def test_without_a_reference_it_is_as_it_was(agreed):
+    layout, _ = agreed
+    check.check(planted.settings(), layout)
+    settings = planted.settings()
+    settings.check.max_points = -101.0
+    with pytest.raises(check.CheckFailed, match="exit 0 lost") as caught:
+        check.check(settings, layout)
+    assert not hasattr(caught.value, "exit_code")

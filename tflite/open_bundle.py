@@ -1,0 +1,86 @@
+"""An open bundle: what the threads that run it share."""
+
+import os
+import threading
+from typing import BinaryIO
+
+from tflite import bundle, flatbuffer, interpreter
+
+
+class OpenBundle:
+    """A bundle whose models are each read and checked once for all threads.
+
+    Interpreters are not shared: none may be run by two threads at once.
+
+    Args:
+        path: Directory of a bundle, or a bundle.zip.
+        options: How its models are run.
+
+    Attributes:
+        bundle: Its manifest and labels.
+
+    Raises:
+        bundle.InvalidBundle: if the manifest or the labels are not sound.
+        ValueError: if `options` ask for memory mapping where there is none: of
+            a bundle.zip, as interpreters map whole files, or on a system
+            without /dev/fd.
+    """
+
+    def __init__(self, path: str, options: interpreter.Options):
+        if options.memory_mapped and (
+            os.path.isfile(path) or not os.path.isdir("/dev/fd")
+        ):
+            raise ValueError(
+                "`memory_mapped` must be False for a bundle.zip, and where "
+                f"there is no /dev/fd. Received: True for {path}"
+            )
+        self.bundle = bundle.read(path)
+        self._options = options
+        self._lock = threading.Lock()
+        self._models: dict[int, bytes | BinaryIO] | None = {}
+
+    def load(self, place: int):
+        """Returns a new interpreter that holds a segment.
+
+        Args:
+            place: Of the segment in the chain.
+
+        Raises:
+            bundle.InvalidBundle: if it is not what the manifest says, or the
+                interpreter does not take it.
+            flatbuffer.InvalidModel: if it is not a sound model.
+            ValueError: if the bundle was closed.
+        """
+        name = self.bundle.segments[place].file
+        with self._lock:
+            if self._models is None:
+                raise ValueError("the bundle must be open. Received: closed")
+            if place not in self._models:
+                self._models[place] = self._checked(place)
+            model = self._models[place]
+            if not isinstance(model, bytes):
+                # Names the open file, the very one that was checked, whatever
+                # its name in the directory means by now.
+                model = f"/dev/fd/{model.fileno()}"
+            try:
+                return interpreter.load(model, self._options)
+            except interpreter.Refused as error:
+                raise bundle.InvalidBundle(f"`{name}`: {error}") from error
+
+    def close(self) -> None:
+        """Lets go of models and files; what interpreters hold they keep."""
+        with self._lock:
+            for model in (self._models or {}).values():
+                if not isinstance(model, bytes):
+                    model.close()
+            self._models = None
+
+    def _checked(self, place: int) -> bytes | BinaryIO:
+        name = self.bundle.segments[place].file
+        if not self._options.memory_mapped:
+            data = self.bundle.model(place)
+            flatbuffer.verify(data, name)
+            return data
+        file, data = self.bundle.open_model(place)
+        flatbuffer.verify(data, name)
+        return file
