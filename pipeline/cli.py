@@ -11,61 +11,11 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
 
-# What each verb does, and the module whose `main(flags, beam_args)` does it.
-# A module is imported when its verb is asked for: `list` needs no TensorFlow.
-VERBS = {
-    "prepare": "images to TFRecord shards, with Beam",
-    "train": "the float model; goes on where a killed run stopped",
-    "evaluate": "accuracy of every exit of the float model",
-    "quantize": "quantization-aware training",
-    "convert": "one int8 TFLite model, its segments, the exit policy, a bundle",
-    "check": "fails if quantization cost too much or the chain is not exact",
-    "benchmark": "milliseconds of every segment, the chain and its parts",
-    "report": "a page with all of it",
-    "run": "all of the above in order; finished stages are not run again",
-    "classify": "runs a bundle on image files",
-    "score": "runs a bundle on many images, with Beam",
-    "inspect": "a bundle's segments, tensors, operators, sizes and policies",
-    "policy": "refits a bundle's policy, or adds an operating point",
-    "sweep": "trains many configurations, with Beam; the best at a budget",
-    "compare": "curves of several working directories in one figure",
-    "cost": "multiply-adds and parameters up to each exit",
-    "split": "cuts any multi-output .tflite at its outputs",
-    "list": "models, objectives, sources and configs",
-}
-STAGES = tuple(VERBS)[: tuple(VERBS).index("run")]
-
-_NEEDS_CONFIG = (*STAGES, "run", "cost")
-_NEEDS_WORKDIR = (*STAGES, "run")
-_TAKES_FILES = ("classify", "compare", "inspect", "policy", "report", "split")
-_RUNS_BEAM = ("prepare", "run", "score", "sweep")
+from pipeline.verbs import FLAGS, STAGES, VERBS, usage, usage_of
 
 
 class UsageError(ValueError):
     """A command line that cannot be carried out."""
-
-
-def usage() -> str:
-    """The help of the whole command."""
-    lines = ["usage: keras-dynamic VERB [--flag=value ...] [-- BEAM OPTIONS]"]
-    lines += ["", "verbs:"]
-    lines += [f"  {verb:10} {text}" for verb, text in VERBS.items()]
-    lines += [
-        "",
-        "flags:",
-        "  --config=NAME|FILE   what to run; `keras-dynamic list` names them",
-        "  --config.a.b=VALUE   overrides a value of the configuration",
-        "  --workdir=DIR        where stages, and compare, keep what they make",
-        "  --processes=N        for train: how many share it; needs JAX",
-        "  --reference=FILE     for check: what the metrics must be",
-        "  --update             for check: rewrite the reference",
-        "  --reference_model=F  for check: the int8 .tflite to compare with",
-        "  --bundle=DIR         for classify and score",
-        "  --output=DIR         for split, score, sweep and check --reference",
-        "  --json               for cost, classify and inspect: print JSON",
-        "  --verbosity=1        on an error, print the traceback too",
-    ]
-    return "\n".join(lines)
 
 
 def main() -> None:
@@ -76,10 +26,11 @@ def main() -> None:
         sys.exit(0 if arguments else 2)
     verb, rest = arguments[0], [_spelled(each) for each in arguments[1:]]
     if verb in VERBS and {"-h", "--help"} & set(rest):
-        print(f"keras-dynamic {verb}: {VERBS[verb]}\n\n{usage()}")
+        print(usage_of(verb))
         if hasattr(module := _module(verb), "define"):
             module.define(flags)
-            print(f"\nof {verb}:{flags.FLAGS.module_help(module)}")
+            # Its first line names the module.
+            print(flags.FLAGS.module_help(module).split("\n", 2)[-1])
         sys.exit(0)
     try:
         if verb not in VERBS:
@@ -117,24 +68,15 @@ def _spelled(argument: str) -> str:
 
 def _parser(verb: str, rest: list[str]) -> Callable:
     """Defines the flags; returns what parses them for `app.run`."""
-    flags.DEFINE_string("workdir", None, "Where the stages keep their files.")
-    flags.DEFINE_string("bundle", None, "Directory of a bundle.")
-    flags.DEFINE_string("output", None, "Directory for the result.")
-    flags.DEFINE_bool("json", False, "Print JSON.")
-    if verb == "train":
-        flags.DEFINE_integer(
-            "processes", 1, "That train together here.", lower_bound=1
-        )
-    if verb == "check":
-        flags.DEFINE_string("reference", None, "What the metrics must be.")
-        flags.DEFINE_bool("update", False, "Rewrite the reference.")
-        flags.DEFINE_string("reference_model", None, "An int8 .tflite before.")
-    if verb in _NEEDS_CONFIG:
+    for flag in (*VERBS[verb].needs, *VERBS[verb].takes):
+        if flag != "config":
+            FLAGS[flag].define(flags, flag)
+            continue
         from ml_collections import config_flags
 
         _resolve_config(rest)
         config_flags.DEFINE_config_file("config", lock_config=True)
-    elif hasattr(module := _module(verb), "define"):
+    if hasattr(module := _module(verb), "define"):
         module.define(flags)
 
     def parse(argv: list[str]) -> list[str]:
@@ -175,35 +117,31 @@ def _resolve_config(rest: list[str]) -> None:
 
 def _command(verb: str, beam_args: list[str]) -> Callable:
     """What carries the verb out, given the positional arguments."""
-    if beam_args and verb not in _RUNS_BEAM:
+    if beam_args and not VERBS[verb].beam:
+        takers = [name for name, each in VERBS.items() if each.beam]
         raise UsageError(
-            f"Beam options may follow `--` after {', '.join(_RUNS_BEAM)} only. "
+            f"Beam options may follow `--` after {', '.join(takers)} only. "
             f"Received: {' '.join(beam_args)}"
         )
 
     def run(positional: list[str]) -> None:
         values = flags.FLAGS
-        for flag, verbs in (
-            ("config", _NEEDS_CONFIG),
-            ("workdir", (*_NEEDS_WORKDIR, "compare")),
-            ("bundle", ("classify", "score")),
-            ("output", ("split", "score", "sweep")),
-        ):
-            if verb in verbs and getattr(values, flag) is None:
+        for flag in VERBS[verb].needs:
+            if getattr(values, flag) is None:
                 raise UsageError(f"keras-dynamic {verb} needs --{flag}")
-        if positional and verb not in _TAKES_FILES:
+        if positional and not VERBS[verb].files:
             raise UsageError(
                 f"keras-dynamic {verb} takes nothing but flags. "
                 f"Received: {' '.join(positional)}"
             )
         logging.set_verbosity(max(logging.INFO, values.verbosity))
-        if verb in _NEEDS_WORKDIR:
+        if _is_staged(verb):
             _quieten_libraries()
             from pipeline.commands import stage
 
             stage.run(verb, values, beam_args, positional)
             return
-        if verb in _RUNS_BEAM:
+        if VERBS[verb].beam:
             _quieten_libraries()
             _module(verb).run(values, positional, beam_args)
         else:
@@ -212,9 +150,14 @@ def _command(verb: str, beam_args: list[str]) -> Callable:
     return run
 
 
+def _is_staged(verb: str) -> bool:
+    """Whether a verb is a stage, or all of them."""
+    return verb in (*STAGES, "run")
+
+
 def _module(verb: str) -> types.ModuleType | None:
     """What carries out a verb that is no stage."""
-    if verb in _NEEDS_WORKDIR:
+    if _is_staged(verb):
         return None
     return importlib.import_module(f"pipeline.commands.{verb}")
 

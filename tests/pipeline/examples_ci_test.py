@@ -10,7 +10,7 @@ import sys
 import pytest
 import yaml
 
-from pipeline import cli
+from pipeline import verbs
 
 WORKFLOW = pathlib.Path(__file__).parents[2] / "examples" / "ci" / "gate.yml"
 
@@ -52,7 +52,7 @@ def test_it_is_a_workflow(workflow):
 def test_its_commands_are_ours(workflow, tmp_path):
     found = commands(workflow)
     assert [each[0] for each in found] == ["run", "check", "check"]
-    assert all(each[0] in cli.VERBS for each in found)
+    assert all(each[0] in verbs.VERBS for each in found)
     for each in found:
         # An unknown flag or configuration would be refused before a stray word.
         done = subprocess.run(
