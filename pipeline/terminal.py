@@ -1,7 +1,7 @@
 """What a person sees who waits; a log file gets plain lines instead."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import tqdm
@@ -14,7 +14,7 @@ def is_watched() -> bool:
 
 def bar(
     steps: Iterable[Any], count: int, what: str, *, done: int = 0
-) -> Iterable[Any]:
+) -> Iterator[Any]:
     """Yields the steps, and shows how many of `count` are done.
 
     Only in a terminal, and gone afterwards.
@@ -25,7 +25,8 @@ def bar(
         what: They are, such as "epoch 1/30".
         done: Before the first of `steps`.
     """
-    return tqdm.tqdm(
+    # A generator: Keras takes no other iterable of batches.
+    yield from tqdm.tqdm(
         steps,
         what,
         count,

@@ -54,7 +54,8 @@ class Gallery {
       section.querySelector(".samples").replaceChildren(
           ...shown.map(({tile}) => tile.parentElement));
       section.querySelector(".note").textContent = this.note(
-          shown.length, outcome.counts[k], outcome.wrong[k], policy.enabled[k]);
+          shown.length, outcome.counts[k], outcome.wrong[k], policy.enabled[k],
+          rows.length > 1);
     });
   }
 
@@ -68,12 +69,14 @@ class Gallery {
     return [...right, ...wrong];
   }
 
-  note(shown, images, wrong, enabled) {
+  note(shown, images, wrong, enabled, several) {
     if (!enabled) return "The policy does not use this exit.";
     if (!images) return "No test image leaves here.";
     const count = (number) => number.toLocaleString("en");
-    const all = `${count(images)} of ${count(this.taken.length)} test images `
-        + `leave here, ${count(wrong)} with a wrong answer.`;
+    const which = several
+        ? `${count(images)} of ${count(this.taken.length)} test images leave here`
+        : `${count(images)} test images`;
+    const all = `${which}, ${count(wrong)} with a wrong answer.`;
     return shown === images ? all
         : `${all} ${shown} are shown: sure ones, unsure ones and mistakes.`;
   }
