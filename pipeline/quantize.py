@@ -24,7 +24,7 @@ from pipeline import (
 )
 from pipeline.events import Events
 from pipeline.layout import Layout
-from tflite import bridge
+from tflite import bridge, ranges
 from tflite import quantize as qat
 
 _LOG_EVERY = 100
@@ -77,7 +77,7 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
         if step % _LOG_EVERY == 0 or step == settings.steps:
             mean = float(np.mean(recent))
             logging.info("step %d/%d  loss %.3f", step, settings.steps, mean)
-            events.scalars(step, {"quantize/loss": mean})
+            events.scalars(step, {"quantize/loss": mean, **_ranges(quantized)})
             recent.clear()
     events.close()
     deployed = tf_keras.Model(
@@ -91,6 +91,15 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
         predictions.save(stage / layout.qat_predictions.name, test=said)
     metrics.set_accuracies(found, "qat", accuracies)
     metrics.write(layout.metrics, found)
+
+
+def _ranges(quantized):
+    """The ends of every activation range, as TensorBoard shows them."""
+    scalars = {}
+    for name, each in ranges.of(quantized).items():
+        scalars[f"ranges/{name}/low"] = float(each.low)
+        scalars[f"ranges/{name}/high"] = float(each.high)
+    return scalars
 
 
 def _batches(config, images):

@@ -37,7 +37,6 @@ from tflite import (
     symmetric_range,
 )
 
-_WRAPPER = "quant_"  # what tfmot puts before a layer's name
 # Layers unknown to tfmot of which the output is quantized, and nothing else.
 _BY_OUTPUT = (
     tf_keras.layers.Multiply,
@@ -168,7 +167,7 @@ def initialise_ranges(
         model: The float model, in the same layers.
         batches: float32 [batch, height, width, channels] in [0, 1].
     """
-    found = ranges.of(quantized, _WRAPPER)
+    found = ranges.of(quantized)
     for layer in quantized.layers:
         # The input's own quantizer, which tfmot puts behind it. [0, 1] gives
         # scale 1/255, zero point -128.
@@ -218,7 +217,7 @@ def with_gradients(
     ]
 
     def find(part):
-        return quantized.get_layer(_WRAPPER + part.layer.name)
+        return quantized.get_layer(ranges.WRAPPER + part.layer.name)
 
     # Not before quantization: tfmot treats a layer by those around it.
     def scale(layer, inputs):
@@ -291,7 +290,7 @@ def fine_tune(
                 f"Received: loss={loss}, learning_rate={learning_rate}"
             )
         yield loss
-    for each in ranges.of(quantized, _WRAPPER).values():
+    for each in ranges.of(quantized).values():
         each.set(float(each.low), float(each.high))
 
 

@@ -7,6 +7,8 @@ import tf_keras
 
 from tflite import symmetric_range
 
+WRAPPER = "quant_"  # What tfmot puts before a layer's name.
+
 # Width of a range at least. What a gate closes for all images is 0 and has
 # none, and XNNPACK takes no sums of scales that are far apart.
 _LEAST = 2.0**-4
@@ -39,12 +41,11 @@ class Range:
         self.high.assign(high)
 
 
-def of(quantized: tf_keras.Model, wrapper: str) -> dict[str, Range]:
+def of(quantized: tf_keras.Model) -> dict[str, Range]:
     """The range of each activation that has variables for it.
 
     Args:
         quantized: A model from tfmot.
-        wrapper: What tfmot puts before a layer's name.
 
     Returns:
         Ranges by the name of the float layer.
@@ -59,7 +60,7 @@ def of(quantized: tf_keras.Model, wrapper: str) -> dict[str, Range]:
                 if kind.endswith(f"_{end}") and "kernel" not in kind:
                     ends[end] = variable
         if ends:
-            found[layer.name.removeprefix(wrapper)] = Range(
+            found[layer.name.removeprefix(WRAPPER)] = Range(
                 ends["min"],
                 ends["max"],
                 symmetric=isinstance(

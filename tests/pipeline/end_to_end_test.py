@@ -72,6 +72,27 @@ def test_the_metrics_are_complete_and_the_chain_exact(finished):
     assert madds[0] <= shipped["mean_madds"] <= madds[-1]
 
 
+def test_tensorboard_gets_quantization_aware_training(finished):
+    from tensorboard.backend.event_processing import event_accumulator
+
+    workdir, _ = finished
+    events = event_accumulator.EventAccumulator(str(workdir / "logs")).Reload()
+    tags = events.Tags()["tensors"]
+    assert "quantize/loss" in tags
+    ends = {tag for tag in tags if tag.startswith("ranges/")}
+    layers = {tag.rsplit("/", 1)[0] for tag in ends}
+    assert layers
+    assert ends == {
+        f"{layer}/{end}" for layer in layers for end in ("low", "high")
+    }
+    for layer in layers:
+        low, high = (
+            events.Tensors(f"{layer}/{end}")[-1].tensor_proto.float_val[0]
+            for end in ("low", "high")
+        )
+        assert low <= 0 < high
+
+
 def test_the_curves_of_both_models(finished):
     metrics = json.loads((finished[0] / "metrics.json").read_text())
     assert list(metrics["curves"]) == ["float", "int8"]
