@@ -3,17 +3,15 @@
 import keras
 import numpy as np
 import pytest
+import small_int8
 
 from keras_dynamic.layers import BasisCoefficients, BasisConv2D
 from keras_dynamic.models import convolutions, inverted_residual
 from keras_dynamic.models.basisnet import basisnet
 from tflite import (
-    bridge,
-    convert,
     delegation,
     flatbuffer,
     int8,
-    quantize,
     split,
     unsplit,
 )
@@ -66,17 +64,6 @@ def randomized(network: keras.Model) -> keras.Model:
     return network
 
 
-def converted(network: keras.Model, directory) -> bytes:
-    """The int8 model, without a step of fine-tuning."""
-    plain = bridge.to_tf_keras(network)
-    made = quantize.quantize(plain)
-    batch = PIXELS / np.float32(255)
-    quantize.initialise_ranges(made, plain, [batch])
-    quantize.settle_weight_ranges(made, batch)
-    quantize.save(made, directory / "saved_model")
-    return convert.convert(directory / "saved_model")
-
-
 def operators(model: bytes) -> list[str]:
     contents = flatbuffer.read(model)
     return [
@@ -90,7 +77,9 @@ def both(request, tmp_path_factory):
     """A network, and its int8 model."""
     keras.utils.set_random_seed(0)
     network = randomized(request.param())
-    return network, converted(network, tmp_path_factory.mktemp("saved"))
+    return network, small_int8.converted(
+        network, PIXELS, tmp_path_factory.mktemp("saved")
+    )
 
 
 def test_int8_computes_what_float_does(both):

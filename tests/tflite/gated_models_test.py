@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import small_int8
 
 from keras_dynamic import gating
 from keras_dynamic.layers import Gate
@@ -11,7 +12,6 @@ from keras_dynamic.models.lcnet import lcnet
 from tflite import (
     branches,
     bridge,
-    convert,
     delegation,
     flatbuffer,
     int8,
@@ -34,17 +34,6 @@ CASES = {
 }
 
 
-def converted(network: keras.Model, pixels: np.ndarray, directory) -> bytes:
-    """The int8 model, without a step of fine-tuning."""
-    plain = bridge.to_tf_keras(network)
-    made = quantize.quantize(plain)
-    batch = pixels / np.float32(255)
-    quantize.initialise_ranges(made, plain, [batch])
-    quantize.settle_weight_ranges(made, batch)
-    quantize.save(made, directory / "saved_model")
-    return convert.convert(directory / "saved_model")
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_gates_are_int8_numbers_with_an_exact_0(case, tmp_path):
     keras.utils.set_random_seed(0)
@@ -55,7 +44,7 @@ def test_gates_are_int8_numbers_with_an_exact_0(case, tmp_path):
         if layer.name.endswith("_score"):
             kernel, bias = layer.get_weights()
             layer.set_weights([rng.normal(0, 1, kernel.shape), bias])
-    model = converted(network, PIXELS, tmp_path)
+    model = small_int8.converted(network, PIXELS, tmp_path)
 
     assert int8.exceptions(model) == []
     assert delegation.delegation(model).complete
@@ -90,7 +79,7 @@ def test_gates_that_are_closed_for_all_images_stay_in_xnnpack(tmp_path):
         if layer.name.endswith("_score"):
             kernel, bias = layer.get_weights()
             layer.set_weights([0 * kernel, bias - 2 * ("stage1" in layer.name)])
-    model = converted(network, PIXELS, tmp_path)
+    model = small_int8.converted(network, PIXELS, tmp_path)
     assert int8.exceptions(model) == []
     assert delegation.delegation(model).complete
 
@@ -107,7 +96,7 @@ def test_a_product_with_a_closed_gate_is_its_zero_point(tmp_path):
     product = keras.layers.Multiply(name="exit_0")([branch, gate])
     dark = (np.arange(32) % 2 == 0)[:, None, None, None]
     pixels = np.where(dark, PIXELS // 4, 255 - PIXELS // 4).astype(np.uint8)
-    model = converted(keras.Model(image, product), pixels, tmp_path)
+    model = small_int8.converted(keras.Model(image, product), pixels, tmp_path)
 
     runner = interpreter.load(model).get_signature_runner()
     _, zero_point = runner.get_output_details()["exit_0"]["quantization"]
@@ -135,7 +124,7 @@ def test_a_gate_is_the_range_of_what_comes_before(kind, tmp_path):
     kernel = np.random.default_rng(1).normal(0, 0.3, kernel.shape)
     bias = 0.3 - 0.5 * kernel.sum(axis=tuple(range(kernel.ndim - 1)))
     layer.set_weights([kernel, bias])
-    model = converted(network, PIXELS, tmp_path)
+    model = small_int8.converted(network, PIXELS, tmp_path)
     assert int8.exceptions(model) == []
     assert delegation.delegation(model).complete
     contents = flatbuffer.read(model)

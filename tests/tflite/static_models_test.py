@@ -3,16 +3,14 @@
 import keras
 import numpy as np
 import pytest
+import small_int8
 
 from keras_dynamic import models
 from keras_dynamic.models import convolutions, inverted_residual
 from tflite import (
-    bridge,
-    convert,
     delegation,
     flatbuffer,
     int8,
-    quantize,
     split,
     unsplit,
 )
@@ -71,14 +69,8 @@ def test_int8_computes_what_float_does_in_one_partition(name, tmp_path):
             weight.assign(rng.uniform(0.5, 2.0, weight.shape))
         if "beta" in weight.path:
             weight.assign(rng.uniform(-0.5, 0.5, weight.shape))
-    model = bridge.to_tf_keras(network)
     images = rng.integers(0, 256, (32, *_SHAPE), np.uint8)
-    batch = images / np.float32(255)
-    quantized = quantize.quantize(model)
-    quantize.initialise_ranges(quantized, model, [batch])
-    quantize.settle_weight_ranges(quantized, batch)
-    quantize.save(quantized, tmp_path / "saved_model")
-    converted = convert.convert(tmp_path / "saved_model")
+    converted = small_int8.converted(network, images, tmp_path)
 
     assert int8.exceptions(converted) == []
     facts = delegation.delegation(converted)
@@ -92,7 +84,7 @@ def test_int8_computes_what_float_does_in_one_partition(name, tmp_path):
     )
     whole = unsplit.Unsplit(converted)
     ours = [whole.dequantize(whole.logits(image))[0] for image in images]
-    theirs = model(batch, training=False).numpy()
+    theirs = np.asarray(network(images / np.float32(255), training=False))
     assert np.corrcoef(np.ravel(ours), np.ravel(theirs))[0, 1] > 0.99
 
 
