@@ -1,6 +1,5 @@
 """The segments of a bundle in the interpreters of one thread."""
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterator
 
@@ -11,6 +10,8 @@ from tflite.logits import Logits
 from tflite.open_bundle import OpenBundle
 
 _PIXELS = np.dtype(np.uint8)
+# For each byte that of its value less 128, which is int8.
+_LESS_128 = bytes(value ^ 0x80 for value in range(256))
 
 
 class Chain:
@@ -60,9 +61,8 @@ class Chain:
         image, first, self._source = self._first()
         image.fill(self._facts.zero_point)
         self._stages = [first]
-        self._pixels = image[0]
-        if self._facts.dtype != "float32":
-            self._pixels = self._pixels.view(np.uint8)
+        self._image = image[0]
+        self._view = memoryview(image).cast("B")
 
     def run(self, image: np.ndarray) -> Iterator[Logits]:
         """Yields an exit's logits, and only when asked goes on to the next.
@@ -87,27 +87,26 @@ class Chain:
             if place == len(loaded):
                 self.stage(place)
                 start = clock()
-            stage = loaded[place]
-            gate = stage.gate
+            gate, feeds, run, madds, logits, _, _ = loaded[place]
             if gate is not None and not (
                 ran[gate.origin] and gate.memory.item() != gate.zero
             ):
                 ran.append(False)
                 spent.append(0.0)
                 continue
-            for memory, view, source in stage.feeds:
-                if ran[source.origin]:
-                    view[:] = source.view
+            for view, source, origin, memory, zero in feeds:
+                if ran[origin]:
+                    view[:] = source
                 else:
-                    memory.fill(source.zero)
-            stage.run()
+                    memory.fill(zero)
+            run()
             now = clock()
             spent.append(1e3 * (now - start))
             start = now
             ran.append(True)
-            self.madds += stage.madds
-            if stage.logits is not None:
-                yield stage.logits
+            self.madds += madds
+            if logits is not None:
+                yield logits
                 if self._turn != turn:
                     raise ValueError(
                         "`image` must be done, or given up, before the next "
@@ -123,8 +122,8 @@ class Chain:
             exit, start = 0, clock()
             for place in range(len(self._opened.bundle.segments)):
                 stage = self.stage(place)
-                for memory, _, source in stage.feeds:
-                    memory.fill(source.zero)
+                for feed in stage.feeds:
+                    feed.memory.fill(feed.zero)
                 stage.run()
                 if stage.logits is not None:
                     now = clock()
@@ -158,8 +157,8 @@ class Chain:
         stage = stages.load(opened, 0, {name: source})
         readers = [name in each.inputs for each in opened.bundle.segments]
         if sum(readers) == 1:
-            [(image, _, _)] = stage.feeds
-            stage = dataclasses.replace(stage, feeds=())
+            image = stage.feeds[0].memory
+            stage = stage._replace(feeds=())
         return image, stage, source
 
     def _put(self, image: np.ndarray) -> None:
@@ -176,7 +175,7 @@ class Chain:
             )
         if self._facts.dtype == "float32":
             scale = np.float32(self._facts.scale)
-            np.multiply(image, scale, out=self._pixels)
+            np.multiply(image, scale, out=self._image)
         else:
-            # Flipping the top bit of a byte subtracts 128.
-            np.bitwise_xor(image, 0x80, out=self._pixels)
+            # Half the time of numpy's xor, whose code is not in the caches.
+            self._view[:] = image.tobytes().translate(_LESS_128)

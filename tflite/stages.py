@@ -2,7 +2,6 @@
 
 import ctypes
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -32,28 +31,47 @@ class Source(NamedTuple):
     details: Mapping
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A loaded segment.
+class Feed(NamedTuple):
+    """What goes into a segment: a tensor of one before, or the image.
 
     Attributes:
-        interpreter: Holds the segment, and the memory.
-        run: Runs it.
-        gate: What must not be 0 for it to run, if there is such a thing.
-        feeds: For each input its memory, the same as bytes, and what goes
-            there.
-        outputs: Each output, by name.
-        logits: The exit's, if it ends one.
-        madds: Multiply-adds of the segment.
+        view: Memory of the input, as bytes.
+        source: Of the tensor, as bytes.
+        origin: As in `Source`.
+        memory: Of the input.
+        zero: As in `Source`.
     """
 
-    interpreter: object
-    run: Callable[[], None]
+    view: memoryview
+    source: memoryview
+    origin: int
+    memory: np.ndarray
+    zero: int
+
+
+class Stage(NamedTuple):
+    """A loaded segment.
+
+    A tuple, and so is `Feed`: after the kernels of a segment all of Python is
+    out of the processor's caches, and each object looked into costs a wait.
+
+    Attributes:
+        gate: What must not be 0 for it to run, if there is such a thing.
+        feeds: One per input.
+        run: Runs it.
+        madds: Multiply-adds of the segment.
+        logits: The exit's, if it ends one.
+        outputs: Each output, by name.
+        interpreter: Holds the segment, and the memory.
+    """
+
     gate: Source | None
-    feeds: tuple[tuple[np.ndarray, memoryview, Source], ...]
-    outputs: Mapping[str, Source]
-    logits: Logits | None
+    feeds: tuple[Feed, ...]
+    run: Callable[[], None]
     madds: int
+    logits: Logits | None
+    outputs: Mapping[str, Source]
+    interpreter: object
 
 
 def image_source(image: np.ndarray, facts: bundle.InputFacts) -> Source:
@@ -101,8 +119,12 @@ def load(
     feeds = []
     for name in facts.inputs:
         _check_match(facts.file, name, inputs[name], sources[name].details)
-        memory = _memory(loaded, inputs[name])
-        feeds.append((memory, _bytes(memory), sources[name]))
+        memory, source = _memory(loaded, inputs[name]), sources[name]
+        feeds.append(
+            Feed(
+                _bytes(memory), source.view, source.origin, memory, source.zero
+            )
+        )
     found = {}
     for name, details in outputs.items():
         memory = _memory(loaded, details)

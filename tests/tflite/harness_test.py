@@ -383,10 +383,10 @@ def counting(tmp_path, write_bundle):
         loaded, counts = opened._own.chain._stages, []
         for place, stage in enumerate(loaded):
             fed = [
-                (m, Counted(view), source) for m, view, source in stage.feeds
+                feed._replace(view=Counted(feed.view)) for feed in stage.feeds
             ]
-            loaded[place] = dataclasses.replace(stage, feeds=tuple(fed))
-            counts.append([view for _, view, _ in fed])
+            loaded[place] = stage._replace(feeds=tuple(fed))
+            counts.append([feed.view for feed in fed])
         return opened, counts
 
     return count
@@ -413,7 +413,7 @@ def test_the_image_is_written_where_the_first_segment_has_it(counting):
     opened, counts = counting(tiny_chain.segments(3))
     image = tiny_chain.images(1)[0]
     opened.run(image)
-    memory = opened._own.chain._pixels
+    memory = opened._own.chain._image
     np.testing.assert_array_equal(memory, image * np.float32(1 / 255))
     assert counts[0] == []
 
