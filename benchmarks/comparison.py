@@ -1,15 +1,19 @@
 """Trains methods and models under one protocol, and compares them.
 
-    python benchmarks/comparison.py IMAGES OUTPUT [--epochs=2] [--parallel=2]
+    python benchmarks/comparison.py SUITE IMAGES OUTPUT
 
-IMAGES holds the CIFAR-10 images, `train/<class>/*` and `test/<class>/*`. Within
-the comparison images, their order and augmentation, epochs, schedule and seeds
-are the same. `--parallel` trainings share the processor. What has been trained
-in OUTPUT stays; the command can be killed and given again. It ends with
-`keras-dynamic compare` over all working directories: OUTPUT/comparison.
+SUITE is "exits" (how exits are trained, RANet and MSDNet, and ResNets),
+"lcnet" (what gates save, and ResNets) or "basisnet" (numbers of bases, and
+MobileNets). IMAGES holds the CIFAR-10 images, `train/<class>/*` and
+`test/<class>/*`. Within a suite images, their order and augmentation, epochs,
+schedule and seeds are the same. `--parallel` trainings share the processor.
+What has been trained in OUTPUT stays, for other suites, too; the command can be
+killed and given again. It ends with `keras-dynamic compare` over the suite's
+working directories: OUTPUT/SUITE/comparison.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import pathlib
@@ -26,28 +30,98 @@ _PROTOCOL = {
     "data.fractions.validation": 0.05,
     "data.fractions.calibration": 0.05,
 }
+_STEPS = 45_000 // 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """One network, trained once.
+
+    Attributes:
+        config: Name of its configuration.
+        settings: What differs from that and the protocol.
+        seed: Of weights, order and augmentation.
+        warming: A setting that is a number of steps: a third of them all.
+    """
+
+    config: str
+    settings: dict = dataclasses.field(default_factory=dict)
+    seed: int = 0
+    warming: str = ""
+
+
 _RANET, _MSDNET = "ranet_cifar10_model1", "msdnet_cifar10_batch_nb5"
-_STATIC = ("resnet_cifar10_8", "resnet_cifar10_14", "resnet_cifar10_20")
-_GE = {"train.gradient_equilibrium": True}
-# Configuration, objective, further settings and seed, in the order they run.
-_JOBS = (
-    (_RANET, "joint", {}, 0),
-    (_RANET, "boosted", {}, 0),
-    *((name, "joint", {}, 0) for name in _STATIC),
-    (_MSDNET, "joint", {}, 0),
-    (_MSDNET, "boosted", {}, 0),
-    (_RANET, "joint", _GE, 0),
-    (_RANET, "self_distillation", {}, 0),
-    (_RANET, "joint", {}, 1),
-    (_RANET, "boosted", {}, 1),
-    (_RANET, "joint", {}, 2),
-    (_RANET, "boosted", {}, 2),
+_JOINT, _BOOSTED, _DISTILLED = (
+    {"train.objective": name}
+    for name in ("joint", "boosted", "self_distillation")
 )
+_GE = {**_JOINT, "train.gradient_equilibrium": True}
+
+
+def _resnets(*depths: int) -> tuple[Training, ...]:
+    return tuple(Training(f"resnet_cifar10_{n}", _JOINT) for n in depths)
+
+
+def _lcnet(which: str, target: float, seed: int = 0) -> Training:
+    goal = {"train.objective_arguments.target": target}
+    return Training(
+        which, goal, seed, "train.objective_arguments.annealing_steps"
+    )
+
+
+def _basisnet(bases: int, seed: int = 0, **others) -> Training:
+    arguments = {"bases": bases, **others}
+    settings = {f"model.arguments.{k}": v for k, v in arguments.items()}
+    return Training(
+        "basisnet_cifar10", settings, seed, "model.arguments.blend_steps"
+    )
+
+
+# In the order in which they run.
+_SUITES = {
+    "exits": (
+        Training(_RANET, _JOINT),
+        Training(_RANET, _BOOSTED),
+        *_resnets(8, 14, 20),
+        Training(_MSDNET, _JOINT),
+        Training(_MSDNET, _BOOSTED),
+        Training(_RANET, _GE),
+        Training(_RANET, _DISTILLED),
+        *(
+            Training(_RANET, objective, seed)
+            for seed in (1, 2)
+            for objective in (_JOINT, _BOOSTED)
+        ),
+    ),
+    "lcnet": (
+        *_resnets(8, 14, 20, 38),
+        *(
+            _lcnet(which, target)
+            for target in (0.5, 0.3, 0.7)
+            for which in (
+                "lcnet_cifar10_layers",
+                "lcnet_cifar10_channels",
+                "lcnet_cifar10",
+            )
+        ),
+    ),
+    "basisnet": (
+        Training("mobilenet_v3_small_cifar10_w100", _JOINT),
+        _basisnet(8),
+        _basisnet(1),
+        _basisnet(4),
+        Training("mobilenet_v3_small_cifar10_w050", _JOINT),
+        _basisnet(8, activation="softmax"),
+        Training("mobilenet_v3_small_cifar10_w100", _JOINT, 1),
+        _basisnet(8, seed=1),
+    ),
+}
 
 
 def main() -> None:
     """Runs what is missing, then compares."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("suite", choices=sorted(_SUITES))
     parser.add_argument("images", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
     parser.add_argument("--epochs", type=int, default=2)
@@ -62,25 +136,35 @@ def main() -> None:
         "data.source_options.path": arguments.images.absolute(),
     }
 
-    def train(job: tuple) -> None:
-        config, objective, settings, seed = job
-        chosen = {**common, "train.objective": objective, **settings}
+    def train(training: Training) -> None:
+        settings = {**common, **training.settings}
+        if training.warming:
+            settings[training.warming] = arguments.epochs * _STEPS // 3
         # Jobs of one directory that need the same images wait for each other.
         keras_dynamic(
             "sweep",
             f"--output={arguments.output}",
-            f"--config={config}",
-            f"--seeds={seed}",
+            f"--config={training.config}",
+            f"--seeds={training.seed}",
             "--stages=prepare,train,evaluate",
-            *(f"--set={name}={value}" for name, value in chosen.items()),
+            *(f"--set={name}={value}" for name, value in settings.items()),
         )
 
+    suite = _SUITES[arguments.suite]
     with futures.ThreadPoolExecutor(arguments.parallel) as pool:
-        list(pool.map(train, _JOBS))
-    results = sorted(arguments.output.glob("jobs/*/result.json"))
+        list(pool.map(train, suite))
+    results = [
+        result
+        for config in sorted({training.config for training in suite})
+        for result in sorted(
+            arguments.output.glob(f"jobs/{config}-*/result.json")
+        )
+    ]
+    directory = arguments.output / arguments.suite
+    directory.mkdir(exist_ok=True)
     keras_dynamic(
         "compare",
-        f"--workdir={arguments.output}",
+        f"--workdir={directory}",
         *(str(result.parent / "work") for result in results),
     )
     for result in results:

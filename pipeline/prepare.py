@@ -12,7 +12,9 @@ Beam's WriteToTFRecord is not used: its shards differ from run to run, and a
 run that fails can leave some of them.
 """
 
+import contextlib
 import dataclasses
+import functools
 import inspect
 import os
 import pathlib
@@ -35,6 +37,7 @@ from pipeline import (
     splits,
     spread,
     storage,
+    terminal,
     workdir,
 )
 from pipeline.image import Rules
@@ -153,6 +156,11 @@ class Job:
     found: Found
     made_from: str
 
+    @property
+    def buckets(self) -> int:
+        """Into how many the images are divided."""
+        return plan.buckets(self.found.images, self.data.shard_images)
+
 
 class PrepareImages(beam.PTransform):
     """Writes the data set of a job; gives its manifest, one element.
@@ -182,7 +190,7 @@ class PrepareImages(beam.PTransform):
         placing = plan.Plan(
             fractions=_fractions(data, found),
             seed=data.seed,
-            buckets=plan.buckets(found.images, data.shard_images),
+            buckets=self._job.buckets,
         )
         facts = finish.Facts(
             made_from=self._job.made_from,
@@ -324,8 +332,17 @@ def _run(task: Job, output: str, beam_args: Sequence[str]) -> None:
     storage.make_directory(work)
     pipeline = beam.Pipeline(options=options)
     _ = pipeline | "PrepareImages" >> PrepareImages(task, output, work)
+    # Everything in an object store is asked for over the network.
+    watched = contextlib.nullcontext()
+    if storage.is_local(output):
+        watched = terminal.following(
+            functools.partial(shard.buckets_written, output),
+            task.buckets,
+            "prepared buckets of images",
+        )
     try:
-        running.wait(pipeline)
+        with watched:
+            running.wait(pipeline)
     except Exception as error:
         if refused := finish.failure(work):
             raise ValueError(refused) from error

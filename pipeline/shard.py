@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import pathlib
 import uuid
 from collections.abc import Iterable, Iterator
 
@@ -127,6 +128,12 @@ class WriteBucket(beam.DoFn):
         )
         storage.rename(shard.path, storage.join(self.output, name))
         return {"file": name, "split": split, **facts}
+
+
+def buckets_written(directory: str) -> int:
+    """Returns of how many buckets a local directory has shards."""
+    names = pathlib.Path(directory).glob("*-?????-of-?????-*.tfrecord")
+    return len({name.name.split("-")[1] for name in names})
 
 
 class _Shard:

@@ -1,7 +1,9 @@
 """What a person sees who waits; a log file gets plain lines instead."""
 
+import contextlib
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import tqdm
@@ -26,7 +28,45 @@ def bar(
         done: Before the first of `steps`.
     """
     # A generator: Keras takes no other iterable of batches.
-    yield from tqdm.tqdm(
+    yield from _bar(steps, count, what, done)
+
+
+@contextlib.contextmanager
+def following(
+    finished: Callable[[], int], count: int, what: str, *, seconds: float = 0.5
+) -> Iterator[None]:
+    """Shows how much of what others do is done, while the block runs.
+
+    Only in a terminal, and gone afterwards.
+
+    Args:
+        finished: Says how many are done; called in a thread of its own.
+        count: How many there are.
+        what: They are.
+        seconds: Between two calls.
+    """
+    if not is_watched():
+        yield
+        return
+    stop = threading.Event()
+
+    def follow():
+        while not stop.wait(seconds):
+            shown.update(finished() - shown.n)
+            shown.refresh()
+
+    with _bar(None, count, what, 0) as shown:
+        thread = threading.Thread(target=follow, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+def _bar(steps, count, what, done):
+    return tqdm.tqdm(
         steps,
         what,
         count,
