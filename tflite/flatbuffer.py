@@ -40,7 +40,7 @@ _OPTIONAL_FROM = {3: 2, 4: 2, 9: 2, 67: 3, 132: 2, 141: 3}  # Convolution, dense
 _OPTIONAL_FROM |= {27: 3, 16: 1, 44: 1, 46: 1, 52: 1, 32: 0}  # SVDF to custom
 
 
-def verify(data: bytes, name: str = "model") -> None:
+def verify(data: bytes, name: str = "model") -> int:
     """Checks that `data` is a .tflite file that can be handed to a runtime.
 
     Every offset, length and index is followed and must stay in bounds, every
@@ -55,10 +55,13 @@ def verify(data: bytes, name: str = "model") -> None:
     operators, data outside the file. Bytes after the flatbuffer (a metadata
     zip) are not looked at.
 
+    Returns:
+        The bytes that it may need to run, as `MAX_MEMORY_BYTES` counts them.
+
     Raises:
         InvalidModel: if one of these does not hold.
     """
-    _check(data, name, run=True)
+    return _check(data, name, run=True)
 
 
 def read(data: bytes, name: str = "model"):
@@ -119,7 +122,8 @@ def operator_name(code) -> str:
     return names.get(number, f"operator {number}")
 
 
-def _check(data: bytes, name: str, run: bool) -> None:
+def _check(data: bytes, name: str, run: bool) -> int:
+    """Returns the memory that running takes; 0 if it is not to be run."""
     if not isinstance(data, bytes):
         raise InvalidModel(
             f"`{name}` must be bytes. Received: {type(data).__name__}"
@@ -127,8 +131,7 @@ def _check(data: bytes, name: str, run: bool) -> None:
     try:
         model = decode.decode(data)
         _check_model(model)
-        if run:
-            _check_operators(model)
+        return _check_operators(model) if run else 0
     except InvalidModel as error:
         raise InvalidModel(
             f"`{name}` is not a usable .tflite model: {error}"
@@ -259,7 +262,8 @@ def _code(operator: SimpleNamespace, model: SimpleNamespace) -> int:
     return max(code.code, code.deprecated_code)
 
 
-def _check_operators(model: SimpleNamespace) -> None:
+def _check_operators(model: SimpleNamespace) -> int:
+    """Returns the bytes that they need."""
     graph = model.subgraphs[0]
     contents = [
         model.buffers[tensor.buffer].data or None for tensor in graph.tensors
@@ -294,6 +298,7 @@ def _check_operators(model: SimpleNamespace) -> None:
             f"it must need at most {MAX_MEMORY_BYTES} bytes and {MAX_STEPS} "
             f"steps. Received: {memory} bytes, {steps} steps"
         )
+    return memory
 
 
 def _check_index(name: str, indices, count: int) -> None:

@@ -6,11 +6,17 @@ from typing import BinaryIO
 
 from tflite import bundle, flatbuffer, interpreter
 
+# Of the files of all segments loaded, and of what each may need to run. The
+# RANet "model1" for CIFAR-10 has 8 MB.
+MAX_MEMORY_BYTES = 2**29
+
 
 class OpenBundle:
     """A bundle whose models are each read and checked once for all threads.
 
     Interpreters are not shared: none may be run by two threads at once.
+    Segments are bounded one by one (`flatbuffer.verify`) and together: a thread
+    that holds them all needs at most `MAX_MEMORY_BYTES`, files included.
 
     Args:
         path: Directory of a bundle, or a bundle.zip.
@@ -38,6 +44,7 @@ class OpenBundle:
         self._options = options
         self._lock = threading.Lock()
         self._models: dict[int, bytes | BinaryIO] | None = {}
+        self._memory = 0
 
     def load(self, place: int):
         """Returns a new interpreter that holds a segment.
@@ -77,10 +84,15 @@ class OpenBundle:
 
     def _checked(self, place: int) -> bytes | BinaryIO:
         name = self.bundle.segments[place].file
-        if not self._options.memory_mapped:
-            data = self.bundle.model(place)
-            flatbuffer.verify(data, name)
-            return data
-        file, data = self.bundle.open_model(place)
-        flatbuffer.verify(data, name)
-        return file
+        if self._options.memory_mapped:
+            model, data = self.bundle.open_model(place)
+        else:
+            model = data = self.bundle.model(place)
+        needed = len(data) + flatbuffer.verify(data, name)
+        if self._memory + needed > MAX_MEMORY_BYTES:
+            raise bundle.InvalidBundle(
+                f"the segments up to `{name}` must need at most "
+                f"{MAX_MEMORY_BYTES} bytes. Received: {self._memory + needed}"
+            )
+        self._memory += needed
+        return model

@@ -117,3 +117,23 @@ def test_a_model_that_is_not_sound_is_named(directory, monkeypatch):
     )
     with pytest.raises(flatbuffer.InvalidModel, match=r"exit_0\.tflite"):
         opened(directory).load(0)
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_segments_are_bounded_together(directory, monkeypatch, mapped):
+    needed = [
+        len(model) + flatbuffer.verify(model)
+        for model in (
+            opened(directory).bundle.model(place) for place in range(3)
+        )
+    ]
+    assert min(needed) > 0
+    monkeypatch.setattr(open_bundle, "MAX_MEMORY_BYTES", sum(needed[:2]))
+    held = opened(directory, memory_mapped=mapped)
+    held.load(0)
+    held.load(1)
+    held.load(1)  # Counted once.
+    message = f"up to `exit_2.tflite` must .* Received: {sum(needed)}"
+    with pytest.raises(bundle.InvalidBundle, match=message):
+        held.load(2)
+    held.close()
