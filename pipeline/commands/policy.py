@@ -4,7 +4,7 @@ import math
 import os
 import pathlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from absl import logging
 
@@ -49,6 +49,11 @@ def define(flags) -> None:
         "Operating point to add or replace. (default: the bundle's default "
         "policy is replaced)",
     )
+    flags.DEFINE_string(
+        "remove",
+        None,
+        "Operating point to take out; nothing is fitted.",
+    )
 
 
 def run(flags, positional: Sequence[str]) -> None:
@@ -64,10 +69,11 @@ def run(flags, positional: Sequence[str]) -> None:
             f"Received: {' '.join(positional) or 'none'}"
         )
     given = [each for each in _TARGETS if getattr(flags, each) is not None]
-    if len(given) != 1:
+    if len(given) + (flags.remove is not None) != 1:
         raise ValueError(
-            "keras-dynamic policy needs one of --max_drop, --budget_ms and "
-            f"--budget_madds. Received: {', '.join(given) or 'none'}"
+            "keras-dynamic policy needs one of --max_drop, --budget_ms, "
+            "--budget_madds and --remove. "
+            f"Received: {', '.join(given) or 'none'}"
         )
     if flags.exit_ms is not None and flags.budget_madds is not None:
         raise ValueError("--exit_ms is for --budget_ms and --max_drop only")
@@ -80,8 +86,22 @@ def run(flags, positional: Sequence[str]) -> None:
             f"policy is fitted to is not in {bundle.ARCHIVE}. Received: {path}"
         )
     opened = bundle.read(path)
+    points = dict(opened.operating_points)
+    if flags.remove is not None:
+        if points.pop(flags.remove, None) is None:
+            raise ValueError(
+                "--remove must name an operating point: "
+                f"{', '.join(sorted(points)) or 'there is none'}. "
+                f"Received: {flags.remove}"
+            )
+        _publish(opened, opened.policy, points)
+        print(f"operating point {flags.remove} removed")
+        return
     found = _fit(flags, opened)
-    _publish(opened, found.policy, flags.name)
+    if flags.name is None:
+        _publish(opened, found.policy, points)
+    else:
+        _publish(opened, opened.policy, {**points, flags.name: found.policy})
     print(_text(found, flags.name))
 
 
@@ -111,17 +131,14 @@ def _numbers(texts: Sequence[str]) -> list[float]:
 
 
 def _publish(
-    opened: bundle.Bundle, policy: exits.Policy, name: str | None
+    opened: bundle.Bundle,
+    policy: exits.Policy,
+    points: Mapping[str, exits.Policy],
 ) -> None:
-    """Replaces the bundle by one with the policy; other files go along."""
-    points = dict(opened.operating_points)
-    if name is None:
-        default = policy
-    else:
-        default, points[name] = opened.policy, policy
+    """Replaces the bundle by one with these; other files go along."""
     with workdir.published(opened.directory) as stage:
         bundle.rewrite(
-            opened, str(stage), policy=default, operating_points=points
+            opened, str(stage), policy=policy, operating_points=points
         )
         for other in pathlib.Path(opened.directory).iterdir():
             if (stage / other.name).exists():

@@ -24,6 +24,7 @@ def directory(tmp_path) -> pathlib.Path:
 
 def run(directory, **given) -> None:
     names = ("max_drop", "budget_ms", "budget_madds", "exit_ms", "name")
+    names += ("remove",)
     flags = types.SimpleNamespace(**dict.fromkeys(names) | given)
     policy.run(flags, [str(directory)])
 
@@ -66,6 +67,20 @@ def test_operating_points_are_added_and_replaced(directory):
     assert bundle.read(str(directory)).operating_points == (
         second.operating_points
     )
+
+
+def test_operating_points_are_removed(directory, capsys):
+    untouched = files(directory)
+    run(directory, budget_madds=200.0, name="fast")
+    with pytest.raises(ValueError, match=r": fast\. Received: slow"):
+        run(directory, remove="slow")
+    with pytest.raises(ValueError, match=r"needs one of .* and --remove"):
+        run(directory, remove="fast", max_drop=1.0)
+    run(directory, remove="fast")
+    assert capsys.readouterr().out.endswith("point fast removed\n")
+    assert files(directory) == untouched
+    with pytest.raises(ValueError, match="there is none"):
+        run(directory, remove="fast")
 
 
 def test_milliseconds_that_are_given(directory, capsys):
