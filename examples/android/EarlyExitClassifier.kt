@@ -20,17 +20,19 @@ import org.tensorflow.lite.Tensor
  * is loaded when an image first needs it. Not thread-safe: one object per thread.
  *
  * @param threads that an operator may use.
+ * @param point name of an operating point; without one, the bundle's own policy.
  * @param open gives a file of the bundle, mapped or direct; see [directory].
  * @throws IllegalArgumentException if the bundle is not one that this class can run.
  */
 class EarlyExitClassifier(
-    private val threads: Int = 1, private val open: (file: String) -> ByteBuffer,
+    private val threads: Int = 1, point: String? = null, private val open: (file: String) -> ByteBuffer,
 ) : AutoCloseable {
     /** [probabilities] are of every class, at the temperature of the [exit] that was taken. */
     class Result(val index: Int, val label: String, val probabilities: DoubleArray, val exit: Int)
 
     private val manifest = JSONObject(text("manifest.json"))
-    private val policy = manifest.getJSONObject("policy")
+    private val policy = if (point == null) manifest.getJSONObject("policy")
+        else manifest.getJSONObject("operating_points").getJSONObject(point)
     private val kind = policy.getString("kind")
     private val labels = text(manifest.getString("labels")).trimEnd('\n').split('\n')
     private val input = manifest.getJSONObject("input")
@@ -41,7 +43,6 @@ class EarlyExitClassifier(
     private val image = direct(size * if (quantized) 1 else Float.SIZE_BYTES)
     private val segments = manifest.getJSONArray("segments").list { getJSONObject(it) }
     private val loaded = segments.map { lazy(LazyThreadSafetyMode.NONE) { Segment(it) } }
-
     /** What outputs are where their segment was skipped: all zero points. */
     private val zeros = HashMap<String, ByteBuffer>()
 
@@ -78,8 +79,7 @@ class EarlyExitClassifier(
             val temperature = policy.getJSONArray("temperatures").getDouble(exit)
             val probabilities = softmax(segment.logits, temperature)
             val index = probabilities.indices.maxByOrNull { probabilities[it] }!!
-            agreeing = if (index == last) agreeing + 1 else 1
-            last = index
+            agreeing = if (index == last) agreeing + 1 else 1.also { last = index }
             val score = if (kind == "patience") 1 - 1.0 / agreeing else score(probabilities)
             if (enabled && score >= policy.getJSONArray("thresholds").getDouble(exit)) {
                 return Result(index, labels[index], probabilities, exit)
