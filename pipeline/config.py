@@ -133,9 +133,18 @@ def default() -> ml_collections.ConfigDict:
     config.check.max_points = 1.0
 
     config.benchmark = ml_collections.ConfigDict()
+    # Rounds that are not counted, and rounds that are; in each, every
+    # contestant runs one image. In random order, by the seed.
     config.benchmark.warmup = 50
     config.benchmark.runs = 1000
-    config.benchmark.threads = 1
+    config.benchmark.seed = 0
+    # CPU threads of an operator; metrics.json has the first of them.
+    config.benchmark.threads = (1, 2)
+    # New processes in which load time, first call and memory are measured.
+    config.benchmark.starts = 3
+    # What else takes part: .tflite files, and working directories, whose
+    # tflite/model.tflite does.
+    config.benchmark.others = ()
     return config.lock()
 
 

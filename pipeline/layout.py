@@ -90,6 +90,21 @@ class Layout:
         return self.root / "curves.csv"
 
     @property
+    def benchmark(self) -> pathlib.Path:
+        """Times and memory of all that was measured side by side."""
+        return self.root / "benchmark"
+
+    @property
+    def benchmark_table(self) -> pathlib.Path:
+        """The same as CSV."""
+        return self.benchmark / "benchmark.csv"
+
+    @property
+    def benchmark_json(self) -> pathlib.Path:
+        """The same as JSON, with ratios, machine and versions."""
+        return self.benchmark / "benchmark.json"
+
+    @property
     def report(self) -> pathlib.Path:
         """The page that shows them."""
         return self.root / "report" / "index.html"

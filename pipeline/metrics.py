@@ -21,7 +21,8 @@ measured yet is absent. The fields:
                (as its rule reports), parameters (see keras_dynamic.exits)
     chain      samples, mismatches, overhead (chain p50 / unsplit p50)
     segment_latency_ms, unsplit_latency_ms, chain_latency_ms,
-    routed_latency_ms    each {mean, p50, p90, p99}
+    routed_latency_ms    each {mean, p50, p90, p99}, with the first number of
+               threads of the benchmark
 """
 
 import json

@@ -94,6 +94,7 @@ def report(
         quantization_figure=plots.quantization(metrics),
         timed=(timed := _timed(metrics, bundle)),
         times_figure=timed and plots.latency(timed),
+        benchmark=_benchmark(layout),
         gate=_gate(metrics, layout),
         curve_figures=plots.curves(panels),
         curve_titles=series.TITLES,
@@ -243,6 +244,14 @@ def _timed(metrics, bundle) -> dict[str, dict[str, float]]:
         if metrics.get(key):
             found[name] = metrics[key]
     return found
+
+
+def _benchmark(layout) -> dict[str, Any] | None:
+    """What was measured side by side, if it was of this very model."""
+    path = layout.benchmark_json
+    if not path.exists() or not _newer(path, layout.predictions):
+        return None
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _gate(metrics, layout) -> dict[str, Any] | None:

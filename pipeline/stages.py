@@ -22,11 +22,13 @@ class Stage:
         sections: Parts of the configuration that it reads.
         needs: Stages whose results it reads.
         makes: What it writes, attributes of `Layout`.
+        extras: Likewise, but the stages that need it can do without.
     """
 
     sections: tuple[str, ...]
     needs: tuple[str, ...]
     makes: tuple[str, ...]
+    extras: tuple[str, ...] = ()
 
 
 # A stage called "train" is the function `train(config, layout)` of the module
@@ -39,7 +41,7 @@ STAGES = {
     "quantize": Stage(("quantize", "seed"), ("evaluate",), ("qat_model",)),
     "convert": Stage(("policy", "name"), ("quantize",), ("tflite", "bundle")),
     "check": Stage(("check",), ("convert",), ()),
-    "benchmark": Stage(("benchmark",), ("convert",), ()),
+    "benchmark": Stage(("benchmark",), ("convert",), (), ("benchmark",)),
     "report": Stage((), ("check", "benchmark"), ("report",)),
 }
 
@@ -73,7 +75,7 @@ def run(
             logging.info("%s: unchanged", name)
             continue
         for needed in STAGES[name].needs:
-            if missing := _missing(needed, layout):
+            if missing := _missing(STAGES[needed].makes, layout):
                 raise ValueError(
                     f"`{name}` needs what `keras-dynamic {needed}` makes. "
                     f"Missing: {missing}"
@@ -128,14 +130,15 @@ def _fingerprints(config) -> dict[str, str]:
 
 
 def _finished(name, mark, expected, layout) -> bool:
-    if not mark.exists() or _missing(name, layout):
+    written = (*STAGES[name].makes, *STAGES[name].extras)
+    if not mark.exists() or _missing(written, layout):
         return False
     return json.loads(mark.read_text())["fingerprint"] == expected
 
 
-def _missing(name, layout) -> str:
-    """The first result of a stage that is not there, or an empty string."""
-    for made in STAGES[name].makes:
+def _missing(results, layout) -> str:
+    """The first result that is not there, or an empty string."""
+    for made in results:
         path = getattr(layout, made)
         if not path.exists():
             return str(path)

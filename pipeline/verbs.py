@@ -87,7 +87,8 @@ VERBS = {
         _GATE,
     ),
     "benchmark": Verb(
-        "milliseconds of every segment, the chain and its parts", _STAGE
+        "milliseconds and memory of the chain, its segments, and other models",
+        _STAGE,
     ),
     "report": Verb(
         "a page with all of it; may draw other experiments beside it",

@@ -88,6 +88,7 @@ class Harness:
         path: str,
         *,
         clock: Callable[[], float] = time.perf_counter,
+        open_bundle: Callable[..., OpenBundle] = OpenBundle,
         **options: Any,
     ):
         """Opens a bundle.
@@ -95,6 +96,8 @@ class Harness:
         Args:
             path: Directory as `bundle.write` made it, or its bundle.zip.
             clock: Tells the time in seconds.
+            open_bundle: Takes path and options. One that also measures, such
+                as `stopwatch.TimedBundle`, is why there is a choice.
             **options: `threads`, `xnnpack`, `delegate`, `delegate_options`,
                 `memory_mapped`: see `interpreter.Options`.
 
@@ -104,7 +107,7 @@ class Harness:
             flatbuffer.InvalidModel: if a segment is not a sound model.
             ValueError: if an option cannot be had.
         """
-        self._opened = OpenBundle(path, interpreter.Options(**options))
+        self._opened = open_bundle(path, interpreter.Options(**options))
         self.bundle: bundle.Bundle = self._opened.bundle
         self._to_the_end = policies.last_exit(self.bundle.policy.temperatures)
         self._clock = clock

@@ -107,6 +107,15 @@ def load(model: bytes | str, options: Options | None = None):
     return loaded
 
 
+def find() -> None:
+    """Imports the interpreter's package, as the first `load` does otherwise.
+
+    Raises:
+        ImportError: if no interpreter is installed.
+    """
+    _provider()
+
+
 def _delegate(load_delegate, options: Options):
     try:
         # Of what is no delegate `load_delegate` leaves half an object, which

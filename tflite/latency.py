@@ -1,94 +1,92 @@
-"""Times a bundle's chain against the unsplit model, side by side."""
+"""Times contestants side by side, image by image, in random order."""
 
 import dataclasses
-import time
+from collections.abc import Mapping
 
 import numpy as np
 
+from tflite.contestants import Runner
 from tflite.harness import Harness
-from tflite.unsplit import Unsplit
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Times:
-    """Milliseconds of `runs` rounds; in each round one image went through all.
+    """Milliseconds of a contestant in each of `runs` rounds.
+
+    Attributes:
+        call: From pixels to outputs, [runs].
+        kernel: Of these, inside the runtime, [runs].
+        segments: Of each model that it ran, with what is copied between them,
+            [runs, S]; 0.0 where one did not run.
+        segment_kernels: Of these, inside the runtime, [runs, S].
+    """
+
+    call: np.ndarray
+    kernel: np.ndarray
+    segments: np.ndarray
+    segment_kernels: np.ndarray
+
+    @property
+    def harness(self) -> np.ndarray:
+        """What is not kernel: preparing, copying, deciding, Python; [runs]."""
+        return self.call - self.kernel
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rounds:
+    """What was measured; in each round one image went through all.
 
     Attributes:
         images: Index of each round's image, [runs].
-        segments: Of each segment, to the last exit, [runs, S]; 0.0 where a
-            gate skipped it.
-        chain: Of the chain to the last exit, input and logits included,
-            [runs]; gates skip segments in it, too.
-        unsplit: Of the unsplit model, likewise, [runs].
-        routed: Of the chain under the bundle's policy, [runs].
+        times: Of each contestant, by name.
     """
 
     images: np.ndarray
-    segments: np.ndarray
-    chain: np.ndarray
-    unsplit: np.ndarray
-    routed: np.ndarray
+    times: dict[str, Times]
 
 
 def measure(
-    harness: Harness,
-    unsplit: Unsplit,
+    runners: Mapping[str, Runner],
     images: np.ndarray,
     *,
     warmup: int,
     runs: int,
-) -> Times:
-    """Runs chain, unsplit model and routed chain in turn, image by image.
+    seed: int,
+) -> Rounds:
+    """Runs every contestant once in each round, on the same image.
 
-    The order turns with every round, so that none of the three always finds
-    the caches as the same other one left them.
+    Images come in random order, again and again if there are fewer than
+    rounds. So do the contestants, in an order of its own in every round: none
+    of them always finds the caches as the same other one left them, and what
+    slows the machine down for a while slows all of them.
 
     Args:
-        harness: The chain.
-        unsplit: The model it was cut from.
-        images: uint8 [N, H, W, C]; gone through again and again.
+        runners: Loaded contestants, by name.
+        images: uint8 [N, H, W, C].
         warmup: Rounds that are not counted.
         runs: Rounds that are.
+        seed: Of both orders.
 
     Raises:
         ValueError: If `runs` is not positive, `warmup` is negative, or there
             are no images.
     """
     _check_rounds(images, warmup, runs)
-    indices = np.arange(runs) % len(images)
-    segments, chain, whole, routed = [], [], [], []
-    spent = {}
-
-    def full():
-        spent["segments"] = [
-            ms for reached in harness.exits(image) for ms in reached.segment_ms
-        ]
-
-    def uncut():
-        unsplit.logits(image)
-
-    def stopping():
-        harness.classify(image)
-
-    contestants = [(full, chain), (uncut, whole), (stopping, routed)]
-    for i in range(-warmup, runs):
-        image = images[i % len(images)]
-        for j in range(3):
-            function, times = contestants[(i + j) % 3]
-            start = time.perf_counter()
-            function()
-            milliseconds = 1e3 * (time.perf_counter() - start)
-            if i >= 0:
-                times.append(milliseconds)
-        if i >= 0:
-            segments.append(spent["segments"])
-    return Times(
-        indices,
-        np.array(segments),
-        np.array(chain),
-        np.array(whole),
-        np.array(routed),
-    )
+    rng = np.random.default_rng(seed)
+    chosen = np.resize(rng.permutation(len(images)), warmup + runs)
+    names = list(runners)
+    calls = {name: [] for name in names}
+    for i, index in enumerate(chosen):
+        for j in rng.permutation(len(names)):
+            call = runners[names[j]](images[index])
+            if i >= warmup:
+                # Not the outputs, which nobody wants.
+                calls[names[j]].append(call[1:])
+    times = {}
+    for name, found in calls.items():
+        spent, kernels, segments = map(np.array, zip(*found, strict=True))
+        times[name] = Times(spent, kernels.sum(axis=1), segments, kernels)
+    return Rounds(chosen[warmup:], times)
 
 
 def exit_times(

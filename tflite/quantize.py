@@ -8,7 +8,7 @@ import functools
 import itertools
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import keras
 import numpy as np
@@ -331,17 +331,22 @@ def save(quantized: tf_keras.Model, path: str | os.PathLike) -> None:
     """
     module = tf.Module()
     module.kept = list(quantized.variables)
+    module.serve = serving(quantized)
+    tf.saved_model.save(
+        module, os.fspath(path), signatures={"serving_default": module.serve}
+    )
+
+
+def serving(model: tf_keras.Model) -> Callable:
+    """A `tf.function` of the inference graph, with the signature of `save`."""
 
     @tf.function(
         input_signature=[
-            tf.TensorSpec((1, *quantized.inputs[0].shape[1:]), name="image")
+            tf.TensorSpec((1, *model.inputs[0].shape[1:]), name="image")
         ]
     )
     def serve(image):
-        logits = _logits(quantized(image, training=False))
+        logits = _logits(model(image, training=False))
         return {f"exit_{k}": values for k, values in enumerate(logits)}
 
-    module.serve = serve
-    tf.saved_model.save(
-        module, os.fspath(path), signatures={"serving_default": serve}
-    )
+    return serve

@@ -1,5 +1,6 @@
 """The verbs that are stages of an experiment, and `run`: all of them."""
 
+import json
 import os
 import pathlib
 import sys
@@ -42,6 +43,11 @@ def run(
         arguments=_arguments(verb, flags, beam_args, positional),
         skip_finished=verb == "run",
     )
+    if verb == "benchmark":
+        from pipeline import timetable
+
+        found = layout.benchmark_json.read_text(encoding="utf-8")
+        print(timetable.text(json.loads(found)))
     if verb in ("run", "report"):
         from pipeline import metrics, summary
 

@@ -43,6 +43,8 @@ def test_every_result_is_there(finished):
         "metrics.json",
         "exits.csv",
         "curves.csv",
+        "benchmark/benchmark.csv",
+        "benchmark/benchmark.json",
         "model/float_predictions.npz",
         "report/index.html",
     ):
@@ -70,6 +72,25 @@ def test_the_metrics_are_complete_and_the_chain_exact(finished):
     assert shipped["bundle"]
     assert shipped["parameters"] == manifest["policy"]
     assert madds[0] <= shipped["mean_madds"] <= madds[-1]
+
+
+def test_all_contestants_are_measured(finished):
+    workdir, _ = finished
+    found = json.loads((workdir / "benchmark/benchmark.json").read_text())
+    assert found["absent"] == []
+    names = ["chain", "routed", "unsplit", "static", "float", "onnx"]
+    whole = [row for row in found["rows"] if not row["segment"]]
+    assert [(row["contestant"], row["threads"]) for row in whole] == [
+        (name, threads) for threads in (1, 2) for name in names
+    ]
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    first = {row["contestant"]: row for row in whole if row["threads"] == 1}
+    for name in ("chain", "routed", "unsplit"):
+        noted = metrics[f"{name}_latency_ms"]["p50"]
+        assert first[name]["call_p50_ms"] == noted
+    assert first["static"]["accuracy"] >= first["routed"]["accuracy"]
+    for ratios in found["ratios"]:
+        assert min(ratios.values()) > 0
 
 
 def test_tensorboard_gets_quantization_aware_training(finished):

@@ -101,6 +101,7 @@ def finished(tmp_path_factory):
         settings.data.channels = 3
         settings.policy.rule, settings.policy.q = "budgeted_batch", 1.0
         settings.benchmark.warmup, settings.benchmark.runs = 1, 30
+        settings.benchmark.starts = 1
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(convert.tflite_convert, "convert", lambda _: model)
         convert.convert(settings, layout)
@@ -173,6 +174,29 @@ def test_times_are_of_exits_and_of_segments(finished):
     shallow, deep = (row["latency_ms"] for row in metrics["exits"])
     assert shallow["mean"] == pytest.approx(first["mean"])
     assert shallow["mean"] < deep["mean"]
+
+
+def test_all_is_measured_but_what_is_not_there(finished):
+    layout, _ = finished
+    found = json.loads(layout.benchmark_json.read_text())
+    names = ["chain", "routed", "unsplit", "static"]
+    assert [
+        (row["contestant"], row["threads"], row["segment"])
+        for row in found["rows"]
+        if row["contestant"] != "chain"
+    ] == [(name, threads, None) for threads in (1, 2) for name in names[1:]]
+    segments = [
+        row for row in found["rows"] if row["segment"] and row["threads"] == 1
+    ]
+    assert len(segments) == 4
+    metrics = json.loads(layout.metrics.read_text())
+    for row, noted in zip(segments, metrics["segment_latency_ms"], strict=True):
+        assert row["call_mean_ms"] == noted["mean"]
+        assert 0 < row["kernel_mean_ms"] < row["call_mean_ms"]
+    # There is no float model here.
+    assert [each["name"] for each in found["absent"]] == ["float", "onnx"]
+    for each in found["absent"]:
+        assert "float.keras" in each["reason"]
 
 
 def test_split_prints_gates_and_can_leave_them(finished, tmp_path, capsys):

@@ -10,6 +10,7 @@ import measured
 import numpy as np
 import pytest
 import reported
+import timed
 from html_page import Page
 from PIL import Image
 from reported import CLASSES, POLICY, change_metrics
@@ -245,6 +246,23 @@ def test_what_was_not_measured_says_so(layout, config):
     }
     assert "None" not in page.text
     assert "Undefined" not in page.text
+
+
+def test_what_was_measured_side_by_side(layout, config):
+    timed.write(layout, "chain", "routed", "unsplit", "static", "float")
+    page = Page(report.report(config, layout).read_text())
+    rows = page.named["benchmark-1"][2:]
+    assert [row[0].partition(":")[0] for row in rows] == list(timed.ALL[:5])
+    assert rows[1][1:3] == ["50.00 %", "2.000"]
+    assert rows[1][-1] == "20.0"
+    assert len(page.named["benchmark-2"]) == len(page.named["benchmark-1"])
+    assert "onnx was not measured: not <here>" in page.text
+    assert "<made up>, 2" in " ".join(page.text.split())
+    # Of a model that was converted again since then.
+    later = layout.benchmark_json.stat().st_mtime + 1
+    os.utime(layout.predictions, (later, later))
+    page = Page(report.report(config, layout).read_text())
+    assert "benchmark-1" not in page.named
 
 
 def assess(metrics):

@@ -48,7 +48,8 @@ def ran(monkeypatch, layout):
             if name == "prepare":
                 assert where == layout.data
                 log.beam_args = beam_args
-            for made in stages.STAGES[name].makes:
+            written = stages.STAGES[name]
+            for made in (*written.makes, *written.extras):
                 path = getattr(layout, made)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(name)
@@ -155,6 +156,16 @@ def test_a_lost_result_is_made_again(layout, ran):
     layout.bundle.unlink()
     run(layout)
     assert ran.take() == ORDER[4:]
+
+
+def test_a_report_can_do_without_the_benchmark_s_tables(layout, ran):
+    run(layout)
+    ran.take()
+    layout.benchmark.unlink()
+    run(layout, ["report"], skip_finished=False)
+    assert ran.take() == ["report"]
+    run(layout)
+    assert ran.take() == ["benchmark", "report"]
 
 
 def test_one_stage_alone_runs_always_and_makes_later_ones_stale(layout, ran):

@@ -38,4 +38,5 @@ def get_config():
         config.check.max_points = 5.0
         config.benchmark.warmup = 2
         config.benchmark.runs = 20
+        config.benchmark.starts = 1
     return config

@@ -4,6 +4,7 @@ import sys
 import pytest
 
 HEAVY = ("PIL", "absl", "apache_beam", "jax", "keras", "tensorflow", "tf_keras")
+HEAVY += ("onnxruntime",)
 
 
 @pytest.mark.parametrize(
@@ -12,6 +13,8 @@ HEAVY = ("PIL", "absl", "apache_beam", "jax", "keras", "tensorflow", "tf_keras")
         "tflite.harness",
         "tflite.batch_harness",
         "tflite.bundle",
+        "tflite.latency",
+        "tflite.start",
         "keras_dynamic.exits",
     ],
 )

@@ -1,65 +1,78 @@
 import numpy as np
 import pytest
 
-from tflite import harness, latency, unsplit
+from tflite import harness, latency
+from tflite.contestants import Call
 
 IMAGES = np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1)
 
 
-class Calls:
-    """Stands for the harness and for the unsplit model; notes each call."""
+class Calls(list):
+    """Contestants that note who was called with which image."""
 
-    def __init__(self):
-        self.made = []
+    def runners(self, *names: str) -> dict:
+        def runner(name):
+            def run(image):
+                self.append((name, int(image.item())))
+                return Call([image], 3.0 + image.item(), (0.5, 1.0), (1.0, 2.0))
 
-    def exits(self, image):
-        self.made.append(("chain", int(image.item())))
-        yield harness.Reached(None, (0.25,), (True,), 1)
-        yield harness.Reached(None, (0.0, 0.5), (False, True), 2)
+            return run
 
-    def classify(self, image):
-        self.made.append(("routed", int(image.item())))
-
-    def logits(self, image):
-        self.made.append(("unsplit", int(image.item())))
+        return {name: runner(name) for name in names}
 
 
-def measure(calls: Calls, **changes) -> latency.Times:
-    arguments = {"images": IMAGES, "warmup": 2, "runs": 7} | changes
-    return latency.measure(calls, calls, **arguments)
+def measure(calls: Calls, **changes) -> latency.Rounds:
+    arguments = {"warmup": 2, "runs": 7, "seed": 0} | changes
+    images = arguments.pop("images", IMAGES)
+    return latency.measure(calls.runners("a", "b", "c"), images, **arguments)
 
 
 @pytest.mark.parametrize("warmup", [0, 2, 20])
 def test_what_comes_back(warmup):
     calls = Calls()
-    times = measure(calls, warmup=warmup)
-    assert times.images.tolist() == [0, 1, 2, 0, 1, 2, 0]
-    for spent in (times.chain, times.unsplit, times.routed):
-        assert spent.shape == (7,)
-        assert (spent > 0.0).all()
-    # The segments' own times, not those of the rounds.
-    np.testing.assert_array_equal(times.segments, [[0.25, 0.0, 0.5]] * 7)
+    rounds = measure(calls, warmup=warmup)
+    assert set(rounds.times) == {"a", "b", "c"}
+    for times in rounds.times.values():
+        np.testing.assert_array_equal(times.call, 3.0 + rounds.images)
+        np.testing.assert_array_equal(times.kernel, [1.5] * 7)
+        np.testing.assert_array_equal(times.segments, [[1.0, 2.0]] * 7)
+        np.testing.assert_array_equal(times.segment_kernels, [[0.5, 1.0]] * 7)
+        np.testing.assert_array_equal(times.kernel + times.harness, times.call)
     # The rounds before are run, and not counted.
-    assert len(calls.made) == 3 * (7 + warmup)
+    assert len(calls) == 3 * (7 + warmup)
 
 
-def test_in_each_round_the_three_see_one_image():
+def test_in_each_round_all_see_one_image():
     calls = Calls()
-    times = measure(calls, warmup=2)
+    rounds = measure(calls, warmup=2)
     for i in range(9):
-        who, which = zip(*calls.made[3 * i : 3 * i + 3], strict=True)
-        assert set(who) == {"chain", "unsplit", "routed"}
+        who, which = zip(*calls[3 * i : 3 * i + 3], strict=True)
+        assert sorted(who) == ["a", "b", "c"]
         assert len(set(which)) == 1
         if i >= 2:
-            assert which[0] == times.images[i - 2]
+            assert which[0] == rounds.images[i - 2]
 
 
-def test_each_begins_a_round_in_its_turn():
+def test_all_images_come_before_one_comes_again():
+    shown = measure(Calls(), warmup=0, runs=9).images.reshape(3, 3)
+    for each in shown:
+        assert sorted(each) == [0, 1, 2]
+
+
+def orders(seed: int, rounds: int = 300) -> list[tuple[str, ...]]:
     calls = Calls()
-    measure(calls, warmup=0, runs=6)
-    first = [who for who, _ in calls.made[::3]]
-    assert sorted(first[:3]) == ["chain", "routed", "unsplit"]
-    assert first[:3] == first[3:]
+    measure(calls, warmup=0, runs=rounds, seed=seed)
+    names = [name for name, _ in calls]
+    return [tuple(names[i : i + 3]) for i in range(0, len(names), 3)]
+
+
+def test_the_order_is_random_and_the_seed_s():
+    found = orders(5)
+    assert found == orders(5) != orders(6)
+    # Each of the six orders about as often as any other.
+    counts = [found.count(each) for each in set(found)]
+    assert len(counts) == 6
+    assert min(counts) > 25
 
 
 @pytest.mark.parametrize(
@@ -75,14 +88,26 @@ def test_bad_arguments(changes, message):
         measure(Calls(), **changes)
 
 
+class Chain:
+    """Stands for the harness; counts its images."""
+
+    def __init__(self):
+        self.images = 0
+
+    def exits(self, image):
+        self.images += 1
+        yield harness.Reached(None, (0.25,), (True,), 1)
+        yield harness.Reached(None, (0.0, 0.5), (False, True), 2)
+
+
 @pytest.mark.parametrize("warmup", [0, 2, 20])
 def test_the_chain_alone(warmup):
-    calls = Calls()
-    times = latency.exit_times(calls, IMAGES, warmup=warmup, runs=7)
+    chain = Chain()
+    times = latency.exit_times(chain, IMAGES, warmup=warmup, runs=7)
     np.testing.assert_array_equal(times, [[0.25, 0.75]] * 7)
-    assert len(calls.made) == 7 + warmup
+    assert chain.images == 7 + warmup
     with pytest.raises(ValueError, match="runs=0"):
-        latency.exit_times(calls, IMAGES, warmup=0, runs=0)
+        latency.exit_times(chain, IMAGES, warmup=0, runs=0)
 
 
 def test_summary():
@@ -94,29 +119,3 @@ def test_summary():
         "p99": 9801.0,
     }
     assert all(type(value) is float for value in found.values())
-
-
-def renamed(model: bytes) -> bytes:
-    """The converter's model with the names that our own one has."""
-    from tflite import flatbuffer
-
-    contents = flatbuffer.read(model)
-    for k, entry in enumerate(contents.signatureDefs[0].outputs):
-        entry.name = f"exit_{k}"
-    return flatbuffer.write(contents)
-
-
-def test_a_real_bundle(tmp_path, write_bundle, segments, int8_model):
-    write_bundle(tmp_path / "bundle", segments)
-    images = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
-    with harness.Harness(str(tmp_path / "bundle")) as opened:
-        times = latency.measure(
-            opened,
-            unsplit.Unsplit(renamed(int8_model)),
-            images,
-            warmup=1,
-            runs=3,
-        )
-    assert times.segments.shape == (3, 3)
-    # The chain does all that its segments do.
-    assert (times.segments.sum(axis=1) <= times.chain).all()
