@@ -7,13 +7,19 @@ STAMP := $(VENV)/.installed
 # A finished `run` whose bundle `make test-arm64` runs.
 WORKDIR ?= runs/demo
 
-.PHONY: demo test test-arm64 test-browser check-android test-flink flink-up flink-down lint install lock clean
+.PHONY: demo docs test test-arm64 test-browser check-android test-flink flink-up flink-down lint install lock clean
 
 demo: $(STAMP)
 	$(BIN)/keras-dynamic run --config=ranet_digits --workdir=runs/demo
 
 test: $(STAMP)
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# Pages and docstrings as a site, build/docs/index.html; no network. A warning is
+# an error: a link to no page, heading or file, a name that cannot be imported.
+docs: $(STAMP)
+	rm -rf docs/api build/docs
+	$(BIN)/sphinx-build -c docs -W --keep-going --quiet . build/docs
 
 # The demo's bundle on emulated 64-bit Arm; docs/android.md.
 test-arm64: $(STAMP) $(WORKDIR)/bundle/manifest.json
@@ -63,4 +69,4 @@ lock:
 	  --python-version 3.11 --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) runs build .arm64 .android *.egg-info
+	rm -rf $(VENV) runs build docs/api .arm64 .android *.egg-info

@@ -24,7 +24,7 @@ def ancestors(tensors: Iterable[keras.KerasTensor], seen: set[int]) -> Iterator:
 
     Args:
         tensors: Symbolic tensors.
-        seen: The `id`s of calls; those that are yielded are added.
+        seen: Of each call its `id`; those that are yielded are added.
     """
     waiting = [producer(tensor) for tensor in tensors]
     while waiting:

@@ -1,4 +1,4 @@
-"""The command line: `keras-dynamic VERB --flag=value ... [-- BEAM OPTIONS]`."""
+"""The command line: `keras-dynamic VERB --flag=value`, then Beam's options."""
 
 import difflib
 import importlib

@@ -1,12 +1,12 @@
 """The records of a prepared data set: a tf.train.Example per image.
 
-| feature | holds |
-|---|---|
-| image/raw | the pixels, uint8, row by row; or else |
-| image/encoded, image/format | a JPEG or PNG file, and "jpeg" or "png" |
-| image/height, image/width, image/channels | of the stored image |
-| image/label | class index |
-| image/key | name of the image, UTF-8 |
+Its features:
+
+    image/raw                     the pixels, uint8, row by row; or else
+    image/encoded, image/format   a JPEG or PNG file, and "jpeg" or "png"
+    image/height, image/width, image/channels   of the stored image
+    image/label                   class index
+    image/key                     name of the image, UTF-8
 
 Written by hand, because it is faster than building messages, and because
 equal images must give equal bytes: fields are in the order of their names, as

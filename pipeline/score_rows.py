@@ -1,13 +1,13 @@
 """The rows that `score` writes, in one of three formats.
 
-| column | TFRecord feature | holds |
-|---|---|---|
-| key | image/key | name of the image |
-| label | image/label | its class, if it is known; else empty, or no feature |
-| predicted | score/predicted | the most probable class |
-| exit | score/exit | where the image stopped, from 0 |
-| madds | score/madds | multiply-adds up to there |
-| probabilities | score/probabilities | of every class, float32 |
+A column, its feature in a TFRecord, and what it holds:
+
+    key            image/key            name of the image
+    label          image/label          its class; if unknown empty, or none
+    predicted      score/predicted      the most probable class
+    exit           score/exit           where the image stopped, from 0
+    madds          score/madds          multiply-adds up to there
+    probabilities  score/probabilities  of every class, float32
 
 In CSV the probabilities are one column, separated by spaces.
 """

@@ -33,7 +33,7 @@ def gradient_equilibrium(model: keras.Model) -> keras.Model:
             `keras_dynamic.models`.
 
     Returns:
-        A model of the same layers, and so weights, with `GradientScale`s.
+        A model of the same layers, and so weights, with some `GradientScale`.
 
     Raises:
         ValueError: If an output is not that of a classifier named `exit_k`, or

@@ -52,7 +52,9 @@ def run(
         from pipeline import metrics, summary
 
         print(summary.text(metrics.read(layout.metrics)))
-        print(f"report      {layout.report}")
+        near = os.path.relpath(layout.report)
+        inside = not near.startswith(os.pardir)
+        print(f"report      {near if inside else layout.report}")
 
 
 def _arguments(verb, flags, beam_args, positional):

@@ -1,0 +1,67 @@
+"""Every `keras-dynamic` in the pages has a verb and flags that exist."""
+
+import importlib
+import re
+
+import markdown_blocks
+import pytest
+
+from pipeline import config, verbs
+
+
+class _Flags:
+    """In the place of absl's flags: notes what is defined."""
+
+    def __init__(self):
+        self.names = set()
+
+    def __getattr__(self, kind):
+        return lambda name, *_, **__: self.names.add(name)
+
+
+def _flags(verb):
+    known = _Flags()
+    known.names |= {*verbs.VERBS[verb].needs, *verbs.VERBS[verb].takes}
+    if verb not in (*verbs.STAGES, "run"):
+        module = importlib.import_module(f"pipeline.commands.{verb}")
+        getattr(module, "define", lambda flags: None)(known)
+    return known.names | {"verbosity", "help"}
+
+
+def _commands(page):
+    """The words behind each `keras-dynamic`, in blocks and in the text."""
+    text = (markdown_blocks.ROOT / page).read_text()
+    blocks = [each.text for each in markdown_blocks.blocks(page, "sh")]
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    lines += [
+        " ".join(span.split())
+        for span in re.findall(r"`([^`]*keras-dynamic [^`]+)`", text)
+    ]
+    for line in lines:
+        found = re.search(r"(?:^|[/ ])keras-dynamic ([a-z].*)", line)
+        if found:
+            yield re.sub(r"\s#.*| -- .*", "", found[1]).split()
+
+
+_PAGES = ["README.md", "BUILD.md", "CONTRIBUTING.md", "benchmarks/README.md"]
+_PAGES += [
+    f"docs/{path.name}" for path in (markdown_blocks.ROOT / "docs").glob("*.md")
+]
+
+
+@pytest.mark.parametrize("page", sorted(_PAGES))
+def test_verbs_and_flags_exist(page):
+    for verb, *words in _commands(page):
+        assert verb in verbs.VERBS, [verb, *words]
+        settings = config.default()
+        for word in words:
+            name = word.removeprefix("--").partition("=")[0].replace("-", "_")
+            if word.startswith("--config="):
+                named = word.partition("=")[2].strip("'")
+                if named in config.names():
+                    settings = config.load(named)
+            elif word.startswith("--config."):
+                config.check_override(settings, name.removeprefix("config."))
+            elif word.startswith("--"):
+                known = _flags(verb)
+                assert {name, name.removeprefix("no")} & known, [verb, word]

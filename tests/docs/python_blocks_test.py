@@ -1,0 +1,134 @@
+"""Every block of Python in the pages runs, a page from its top to its end."""
+
+import pathlib
+import subprocess
+import sys
+
+import markdown_blocks
+import numpy as np
+import pytest
+from PIL import Image
+
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "pipeline"))
+
+# Pages whose blocks take longer: they prepare data, convert models.
+_SLOW = ("docs/data.md", "docs/quantization.md")
+
+
+def _bundle(directory):
+    import tiny_bundle
+
+    pathlib.Path(directory).parent.mkdir(parents=True)
+    tiny_bundle.write(directory)
+    return tiny_bundle.images(20)
+
+
+def _readme():
+    [image] = _bundle("runs/photos/bundle")[:1]
+    Image.fromarray(image).resize((64, 48)).save("photo.jpg")
+
+
+def _device():
+    np.save("images.npy", _bundle("runs/demo/bundle"))
+
+
+def _data():
+    program = "from pipeline import cli; cli.main()"
+    flags = ["prepare", "--config=ranet_digits", "--workdir=."]
+    subprocess.run([sys.executable, "-c", program, *flags], check=True)
+
+
+def _models():
+    import keras
+    import ml_collections
+
+    from keras_dynamic import models
+
+    model = models.build(
+        "lcnet",
+        input_shape=(16, 16, 3),
+        classes=4,
+        backbone={"family": "resnet", "blocks": 1},
+    )
+    images = np.random.default_rng(0).random((5, 16, 16, 3), np.float32)
+    return {
+        "keras": keras,
+        "ml_collections": ml_collections,
+        "model": model,
+        "images": images,
+    }
+
+
+def _policies():
+    rng = np.random.default_rng(0)
+    labels, test_labels = rng.integers(0, 4, (2, 300))
+
+    def logits(labels):
+        return [
+            rng.normal(0, 1, (300, 4)) + strength * np.eye(4)[labels]
+            for strength in (1, 2, 4)
+        ]
+
+    return {
+        "labels": labels,
+        "logits": logits(labels),
+        "test_labels": test_labels,
+        "test_logits": logits(test_labels),
+        "costs": (5e6, 15e6, 40e6),
+    }
+
+
+# What a page takes as given: files in the directory where it runs, and names.
+_GIVEN = {
+    "README.md": _readme,
+    "docs/bundle.md": lambda: _bundle("runs/demo/bundle"),
+    "docs/data.md": _data,
+    "docs/device.md": _device,
+    "docs/models.md": _models,
+    "docs/policies.md": _policies,
+    "docs/scoring.md": lambda: _bundle("runs/photos/bundle"),
+}
+
+
+def _holds(page, names):
+    """Whether what a block says of a configuration can be carried out."""
+    from pipeline import config, network, sources
+
+    if page == "README.md" and "get_config" in names:
+        config.validated(names["get_config"]())
+    if page == "docs/sources.md":
+        data = names["config"].data
+        sources.build(data.source, **data.source_options)
+    if page == "docs/models.md" and names["config"].model.arguments:
+        network.build(names["config"], 10)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] * (page in _SLOW))
+        for page in markdown_blocks.pages("python")
+    ],
+)
+def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
+    from pipeline import config
+
+    monkeypatch.chdir(tmp_path)
+    given = _GIVEN.get(page, dict)()
+    names = {"__name__": "page", **(given if isinstance(given, dict) else {})}
+    for block in markdown_blocks.blocks(page, "python"):
+        if block.not_run:
+            continue
+        names["config"] = config.default()
+        exec(block.compiled(), names)
+        _holds(page, names)
+
+
+def test_few_blocks_are_not_run():
+    every = [
+        block
+        for page in markdown_blocks.pages("python")
+        for block in markdown_blocks.blocks(page, "python")
+    ]
+    assert len(every) > 20
+    assert [block for block in every if block.not_run] == []
