@@ -102,13 +102,14 @@ def default() -> ml_collections.ConfigDict:
     # How the exit policy of the bundle is fitted on the calibration split; see
     # docs/policies.md.
     config.policy = ml_collections.ConfigDict()
-    # "accuracy_drop", "cost_budget", "budgeted_batch", "scheduler",
-    # "conformal" or "upper_bound".
+    # "accuracy_drop", "budgeted_drop", "cost_budget", "budgeted_batch",
+    # "scheduler", "conformal" or "upper_bound".
     config.policy.rule = "accuracy_drop"
     # What makes an exit sure: "max_probability", "margin", "entropy",
     # "patience", or "scheduler", which is learned for the budget.
     config.policy.confidence = "max_probability"
-    # accuracy_drop: largest loss against the last exit, in percentage points.
+    # accuracy_drop, budgeted_drop: largest loss against the last exit, in
+    # percentage points.
     config.policy.max_drop_points = 0.5
     # budgeted_batch: exit k gets a share proportional to q to the power k; 0
     # takes the largest q that the budget pays for.

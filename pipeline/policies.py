@@ -11,6 +11,7 @@ from pipeline.predictions import Predictions
 
 RULES = (
     "accuracy_drop",
+    "budgeted_drop",
     "cost_budget",
     "budgeted_batch",
     "scheduler",
@@ -139,6 +140,9 @@ def _unbounded(config, images):
     if config.rule == "accuracy_drop":
         drop = config.max_drop_points / 100
         return exits.lowest_cost(images, drop), drop
+    if config.rule == "budgeted_drop":
+        drop = config.max_drop_points / 100
+        return exits.shares_within_drop(images, drop), drop
     if config.rule == "budgeted_batch" and config.q:
         return _shares(images, config.q), config.q
     budget = _budget(config, images.costs)

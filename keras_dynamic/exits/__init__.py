@@ -7,6 +7,7 @@ from keras_dynamic.exits.budgeted_batch import (
     shares_within_budget,
     thresholds,
 )
+from keras_dynamic.exits.budgeted_drop import shares_within_drop
 from keras_dynamic.exits.calibration import (
     Calibration,
     Scored,
@@ -74,6 +75,7 @@ __all__ = [
     "scheduler_policy",
     "score",
     "shares_within_budget",
+    "shares_within_drop",
     "softmax",
     "tally",
     "thresholds",

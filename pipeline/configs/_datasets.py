@@ -22,6 +22,7 @@ def cifar(
         config.model.family = family
         config.model.classes = classes
         config.model.arguments = ml_collections.ConfigDict(arguments)
+        config.policy.rule = "budgeted_drop"
     return config
 
 
@@ -42,6 +43,7 @@ def imagenet(
         config.model.size = 224
         config.model.classes = 1000
         config.model.arguments = ml_collections.ConfigDict(arguments)
+        config.policy.rule = "budgeted_drop"
         config.train.epochs = 90
         config.train.milestones = (1 / 3, 2 / 3)
         config.train.augmentation = "resized_crop_flip"

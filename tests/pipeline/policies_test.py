@@ -35,6 +35,7 @@ def fit(**changes):
     ("changes", "target"),
     [
         ({"rule": "accuracy_drop", "max_drop_points": 2.0}, 0.02),
+        ({"rule": "budgeted_drop", "max_drop_points": 2.0}, 0.02),
         ({"rule": "budgeted_batch", "q": 0.7}, 0.7),
         ({"rule": "cost_budget", "budget": 0.4}, 0.4),
         ({"rule": "scheduler", "budget": 0.4, **QUICK}, 0.4),
