@@ -58,6 +58,10 @@ _JOINT, _BOOSTED, _DISTILLED = (
 _GE = {**_JOINT, "train.gradient_equilibrium": True}
 
 
+# L-Net and C-Net together, and each alone.
+_GATED = ("lcnet_cifar10", "lcnet_cifar10_layers", "lcnet_cifar10_channels")
+
+
 def _resnets(*depths: int) -> tuple[Training, ...]:
     return tuple(Training(f"resnet_cifar10_{n}", _JOINT) for n in depths)
 
@@ -94,16 +98,9 @@ _SUITES = {
         ),
     ),
     "lcnet": (
-        *_resnets(8, 14, 20, 38),
-        *(
-            _lcnet(which, target)
-            for target in (0.5, 0.3, 0.7)
-            for which in (
-                "lcnet_cifar10_layers",
-                "lcnet_cifar10_channels",
-                "lcnet_cifar10",
-            )
-        ),
+        *(_lcnet(which, 0.5) for which in _GATED),
+        *_resnets(38, 20, 14, 8),
+        *(_lcnet(which, target) for target in (0.3, 0.7) for which in _GATED),
     ),
     "basisnet": (
         Training("mobilenet_v3_small_cifar10_w100", _JOINT),
