@@ -56,7 +56,7 @@ def refit(
     Args:
         opened: The bundle.
         max_drop: What may be lost against the last exit, a share of the
-            images, as for `exits.lowest_cost`.
+            images, as for `exits.shares_within_drop`.
         budget: The highest mean cost, as for `exits.most_accurate`; one of
             the two must be given.
         exit_ms: Milliseconds up to each exit, [K].
@@ -100,7 +100,7 @@ def refit(
     )
     unit = "multiply-adds" if exit_ms is None else "ms"
     if budget is None:
-        policy = exits.lowest_cost(images, max_drop)
+        policy = exits.shares_within_drop(images, max_drop)
     else:
         _check_budget(budget, costs[0], unit)
         policy = exits.most_accurate(images, budget).policy

@@ -23,7 +23,7 @@ def define(flags) -> None:
         "max_drop",
         None,
         "Percentage points of accuracy that may be lost against the last "
-        "exit; the cheapest policy is sought.",
+        "exit; the cheapest shares of the exits are sought.",
     )
     flags.DEFINE_float(
         "budget_ms",

@@ -38,7 +38,7 @@ def outcome(policy, costs=MADDS) -> exits.Outcome:
 @pytest.mark.parametrize("drop", [0.0, 0.02, 0.1])
 def test_a_drop_is_what_the_solver_finds(opened, drop):
     found = refit.refit(opened, max_drop=drop)
-    expected = exits.lowest_cost(calibrated(), drop)
+    expected = exits.shares_within_drop(calibrated(), drop)
     assert found.policy.thresholds == expected.thresholds
     assert found.policy.fitted == expected.fitted | {"unit": "multiply-adds"}
     got = outcome(found.policy)
@@ -79,7 +79,7 @@ def test_a_budget_of_milliseconds(opened):
 def test_a_drop_can_save_milliseconds_rather_than_madds(opened):
     times = [1.0, 9.9, 10.0]
     found = refit.refit(opened, max_drop=0.05, exit_ms=times)
-    expected = exits.lowest_cost(calibrated(times), 0.05)
+    expected = exits.shares_within_drop(calibrated(times), 0.05)
     assert found.policy.thresholds == expected.thresholds
     assert found.mean_ms == pytest.approx(outcome(expected, times).mean_cost)
 
