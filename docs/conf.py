@@ -53,6 +53,9 @@ autosummary_ignore_module_all = False
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
+# A block that names no language is what a command printed.
+highlight_language = "none"
+
 html_theme = "furo"
 html_title = "keras-dynamic"
 html_copy_source = False
