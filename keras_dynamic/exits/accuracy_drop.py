@@ -64,13 +64,18 @@ def lowest_cost(calibration: Calibration, max_drop: float) -> policy.Policy:
     Raises:
         ValueError: If `max_drop` is no such number.
     """
-    if not 0.0 <= max_drop <= 1.0:
-        raise ValueError(
-            f"`max_drop` must be a fraction in [0, 1]. Received: {max_drop}"
-        )
+    check_drop(max_drop)
     index = calibration.frontier.cheapest(
         calibration.right[-1].mean() - max_drop
     )
     return calibration.from_frontier(
         index, rule="accuracy_drop", max_drop=max_drop
     )
+
+
+def check_drop(max_drop: float) -> None:
+    """Raises a ValueError if `max_drop` is no fraction in [0, 1]."""
+    if not 0.0 <= max_drop <= 1.0:
+        raise ValueError(
+            f"`max_drop` must be a fraction in [0, 1]. Received: {max_drop}"
+        )

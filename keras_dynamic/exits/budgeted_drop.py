@@ -9,6 +9,7 @@ The papers tune nothing for an accuracy; this use of their family is ours.
 import numpy as np
 
 from keras_dynamic.exits import budgeted_batch, policy
+from keras_dynamic.exits.accuracy_drop import check_drop
 from keras_dynamic.exits.calibration import Calibration
 from keras_dynamic.exits.outcome import tally
 
@@ -34,10 +35,7 @@ def shares_within_drop(
     Raises:
         ValueError: If `max_drop` is no such number.
     """
-    if not 0.0 <= max_drop <= 1.0:
-        raise ValueError(
-            f"`max_drop` must be a fraction in [0, 1]. Received: {max_drop}"
-        )
+    check_drop(max_drop)
     exits = len(calibration.costs)
     least = calibration.right[-1].mean() - max_drop
     found = []
