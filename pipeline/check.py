@@ -6,7 +6,7 @@ from absl import logging
 
 from keras_dynamic import exits
 from pipeline import augmentation, dataset, metrics, predictions
-from pipeline.gate import judge, measure
+from pipeline.gate import judge, losses, measure
 from pipeline.gate.judge import Request
 from pipeline.layout import Layout
 from tflite import gate
@@ -38,11 +38,14 @@ def check(
 
     Raises:
         CheckFailed: If an exit's int8 accuracy is more than
-            `check.max_points` under its float accuracy, an operator fell out
-            of int8, or a logit of the chain differs on the test split.
+            `check.max_points` under its float accuracy and chance does not
+            explain it, an operator fell out of int8, or a logit of the chain
+            differs on the test split.
         ReferenceMissed: With a request, if that is so or a metric is not what
             the reference says.
-        ValueError: If the reference cannot be used.
+        FileNotFoundError: If there are no float predictions.
+        ValueError: If the reference cannot be used, or the float predictions
+            are not of the test images.
     """
     # Whatever is wrong with it should not take until the end to say.
     old = judge.previous(request) if request else None
@@ -50,8 +53,9 @@ def check(
     model = layout.tflite_model.read_bytes()
     test = dataset.load(layout.data, "test")
     images = augmentation.center_crop(test.images, config.model.size)
-    causes = gate.accuracy_losses(found["exits"], config.check.max_points)
-    causes += gate.float_operators(model)
+    before = measure.logits_of(
+        layout.float_predictions, "evaluate", test.labels
+    )
     with Harness(str(layout.bundle)) as harness:
         compared = gate.compare(harness, Unsplit(model), images)
         if harness.bundle.gated:
@@ -69,6 +73,10 @@ def check(
         "mismatches": compared.mismatches,
     }
     metrics.write(layout.metrics, found)
+    causes = [
+        *_accuracy_losses(config.check, test.labels, before, compared.logits),
+        *gate.float_operators(model),
+    ]
     if compared.mismatches:
         causes.append(
             f"the chain differs from the unsplit model in "
@@ -92,6 +100,36 @@ def check(
         config.check.max_points,
         len(images),
     )
+
+
+def _accuracy_losses(
+    limits: ml_collections.ConfigDict,
+    truth: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+) -> list[str]:
+    """The losses of accuracy that count; the others are logged.
+
+    Args:
+        limits: `check` of the configuration.
+        truth: Labels, [N].
+        before: Of the float model, [K, N, C].
+        after: Of the chain, [N, K, C].
+    """
+    counted = []
+    for loss in losses.losses(
+        truth, before.argmax(-1), after.argmax(-1).T, limits.max_points
+    ):
+        if loss.p_value > limits.level:
+            logging.warning(
+                "%s: not counted, as p is above `check.level`, %g; more test "
+                "images would tell",
+                loss,
+                limits.level,
+            )
+        else:
+            counted.append(str(loss))
+    return counted
 
 
 def _note_madds(found: dict, madds: np.ndarray, logits: np.ndarray) -> None:

@@ -132,6 +132,10 @@ def default() -> ml_collections.ConfigDict:
     config.check = ml_collections.ConfigDict()
     # Largest loss of an exit's int8 accuracy against float, in points.
     config.check.max_points = 1.0
+    # A larger loss counts unless chance tells two equally good models as far
+    # apart, on these test images, with a higher probability; at 1 it always
+    # counts.
+    config.check.level = 0.05
 
     config.benchmark = ml_collections.ConfigDict()
     # Rounds that are not counted, and rounds that are; in each, every

@@ -40,7 +40,7 @@ STAGES = {
     "evaluate": Stage((), ("train",), ("metrics", "float_predictions")),
     "quantize": Stage(("quantize", "seed"), ("evaluate",), ("qat_model",)),
     "convert": Stage(("policy", "name"), ("quantize",), ("tflite", "bundle")),
-    "check": Stage(("check",), ("convert",), ()),
+    "check": Stage(("check",), ("evaluate", "convert"), ()),
     "benchmark": Stage(("benchmark",), ("convert",), (), ("benchmark",)),
     "report": Stage((), ("check", "benchmark"), ("report",)),
 }

@@ -1,35 +1,13 @@
 """What a CI must notice about a quantized, split model."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
 from tflite import flatbuffer, int8
 from tflite.harness import Harness
 from tflite.unsplit import Unsplit
-
-
-def accuracy_losses(exits: Sequence[Mapping], max_points: float) -> list[str]:
-    """Names the exits whose int8 accuracy is too far under float.
-
-    Args:
-        exits: The rows "exits" of metrics.json.
-        max_points: Largest loss allowed, in percentage points.
-    """
-    causes = []
-    for row in exits:
-        before, after = row["accuracy"]["float"], row["accuracy"]["int8"]
-        points = 100 * (before - after)
-        # Accuracies are shares of whole images: a loss of just max_points
-        # must not fail for the rounding of a division.
-        if points > max_points + 1e-9:
-            causes.append(
-                f"exit {row['exit']} lost {points:.2f} points in int8 "
-                f"({100 * before:.2f} % to {100 * after:.2f} %), "
-                f"{max_points:g} allowed"
-            )
-    return causes
 
 
 def operators(model: bytes) -> int:

@@ -1,6 +1,7 @@
 """Takes the gate's numbers from a working directory."""
 
 import os
+import pathlib
 
 import ml_collections
 import numpy as np
@@ -39,10 +40,10 @@ def measure(
     """
     found = metrics_lib.read(layout.metrics)
     truth = test.labels
-    before = _logits(layout.float_predictions, "evaluate", truth)
+    before = logits_of(layout.float_predictions, "evaluate", truth)
     answers = {"float": before.argmax(-1), "int8": logits.argmax(-1)}
     if layout.qat_predictions.exists():
-        trained = _logits(layout.qat_predictions, "quantize", truth)
+        trained = logits_of(layout.qat_predictions, "quantize", truth)
         answers["qat"] = trained.argmax(-1)
     qat = [row["accuracy"]["qat"] for row in found["exits"]]
     policies = {"default": shipped.policy, **shipped.operating_points}
@@ -63,8 +64,18 @@ def measure(
     )
 
 
-def _logits(path, stage, truth):
-    """What every exit said of the test images, [K, N, C]."""
+def logits_of(path: pathlib.Path, stage: str, truth: np.ndarray) -> np.ndarray:
+    """Reads what every exit of a model said of the test images, [K, N, C].
+
+    Args:
+        path: A file of predictions.
+        stage: The stage that writes it.
+        truth: Labels of the test images, [N].
+
+    Raises:
+        ValueError: If they are of other images.
+        FileNotFoundError: If there are none.
+    """
     said = predictions.load(path, "test").logits
     if said.shape[1] != len(truth):
         raise ValueError(

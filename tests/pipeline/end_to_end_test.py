@@ -155,7 +155,11 @@ def test_a_second_run_has_nothing_to_do(finished):
 
 def test_the_gate_names_the_exits_that_lost_accuracy(finished):
     done = _stage(
-        "check", finished[0], "--config.check.max_points=-101.0", fails=True
+        "check",
+        finished[0],
+        "--config.check.max_points=-101.0",
+        "--config.check.level=1.0",
+        fails=True,
     )
     assert "exit 0 lost" in done.stderr
     assert "exit 1 lost" in done.stderr

@@ -226,7 +226,7 @@ def test_an_update_keeps_what_people_wrote(agreed, copied, tmp_path):
 def test_a_broken_limit_is_not_agreed_to(agreed, copied, tmp_path):
     reference = tmp_path / "reference.json"
     settings = planted.settings()
-    settings.check.max_points = -101.0
+    settings.check.max_points, settings.check.level = -101.0, 1.0
     with pytest.raises(check.ReferenceMissed):
         check.check(settings, copied, Request(reference, update=True))
     assert not pathlib.Path(reference).exists()
@@ -236,7 +236,23 @@ def test_without_a_reference_it_is_as_it_was(agreed):
     layout, _ = agreed
     check.check(planted.settings(), layout)
     settings = planted.settings()
-    settings.check.max_points = -101.0
+    settings.check.max_points, settings.check.level = -101.0, 1.0
     with pytest.raises(check.CheckFailed, match="exit 0 lost") as caught:
         check.check(settings, layout)
     assert not hasattr(caught.value, "exit_code")
+
+
+def test_a_loss_that_chance_explains_is_none(agreed, caplog):
+    layout, _ = agreed
+    settings = planted.settings()
+    settings.check.max_points = -101.0
+    check.check(settings, layout)
+    assert "exit 0 lost" in caplog.text and "not counted" in caplog.text
+
+
+def test_a_loss_that_it_does_not_explain_needs_no_reference(agreed, copied):
+    settings = planted.settings()
+    settings.check.max_points = 1.0
+    planted.ship(copied, planted.coarsened(model(copied), "deep", 100))
+    with pytest.raises(check.CheckFailed, match="exit 1 lost"):
+        check.check(settings, copied)
