@@ -9,7 +9,7 @@ def deployed(model: keras.Model, exits: int) -> keras.Model:
     """The exits alone, of a model that an objective has extended.
 
     Args:
-        model: From `Objective.extend`.
+        model: That of an `Extended`.
         exits: How many exits there are.
 
     Returns:
@@ -26,8 +26,9 @@ class MultiExitTrainer(keras.Model):
         objective: From `keras_dynamic.objectives`.
 
     Attributes:
-        model: The given one as the objective extends it. It shares its weights
-            with this; what one saves is `deployed` of it.
+        extended: What the objective makes of the given model.
+        model: The model of that. It shares its weights with this; what one
+            saves is `deployed` of it.
         exits: How many exits there are.
 
     Raises:
@@ -36,10 +37,11 @@ class MultiExitTrainer(keras.Model):
 
     def __init__(self, model: keras.Model, objective: Objective, **kwargs):
         super().__init__(**kwargs)
-        self.model = objective.extend(model)
-        self.exits = len(model.outputs)
         self.objective = objective
-        # Among the layers, so that its weights are state on JAX as well.
+        self.extended = objective.extend(model)
+        self.exits = len(model.outputs)
+        # Among the layers, so that their weights are state on JAX as well.
+        self.model = self.extended.model
         self.teacher = objective.teacher
         self.accuracies = [
             keras.metrics.SparseCategoricalAccuracy(name=f"accuracy_{k}")
@@ -55,7 +57,7 @@ class MultiExitTrainer(keras.Model):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         """The objective, plus whatever losses the layers add."""
-        loss = self.objective.loss(y, y_pred, self.objective.taught(x))
+        loss = self.extended.loss(y, y_pred, self.objective.taught(x))
         for extra in self.losses:
             loss = loss + extra
         return loss

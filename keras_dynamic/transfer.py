@@ -25,15 +25,31 @@ def copy_weights(
             f"{len(ours)}, such as {missing[0]!r}"
         )
     for layer in ours:
-        shapes = [
-            [tuple(weight.shape) for weight in each.weights]
-            for each in (layer, theirs[layer.name])
-        ]
-        if shapes[0] != shapes[1]:
+        given, wanted = _shapes(theirs[layer.name]), _shapes(layer)
+        if given != wanted:
             raise ValueError(
                 "`source` must have weights of the same shapes. "
-                f"Received: {layer.name!r} with {shapes[1]} in "
-                f"{source.name!r}, not {shapes[0]}"
+                f"Received: {layer.name!r} with {given} in {source.name!r}, "
+                f"not {wanted}"
             )
     for layer in ours:
         layer.set_weights(theirs[layer.name].get_weights())
+
+
+def fitting(
+    source: keras.Model, layers: Iterable[keras.layers.Layer]
+) -> list[keras.layers.Layer]:
+    """Those of `layers` with weights for which `source` has some that fit.
+
+    They fit if they are of a layer of the same name, and of the same shapes.
+    """
+    theirs = {layer.name: _shapes(layer) for layer in source.layers}
+    return [
+        layer
+        for layer in layers
+        if layer.weights and theirs.get(layer.name) == _shapes(layer)
+    ]
+
+
+def _shapes(layer: keras.layers.Layer) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for weight in layer.weights]

@@ -30,7 +30,7 @@ def assess(
             absent.
         test: Of the same exits.
     """
-    madds = [row["madds"] for row in metrics["exits"]]
+    madds = [metrics_lib.mean_madds(row, kind) for row in metrics["exits"]]
     tested = curves.answers(test.logits, test.labels)
     metrics_lib.set_accuracies(metrics, kind, test.accuracies())
     ranked = [

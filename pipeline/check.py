@@ -5,7 +5,14 @@ import numpy as np
 from absl import logging
 
 from keras_dynamic import exits
-from pipeline import augmentation, dataset, metrics, predictions
+from pipeline import (
+    assessment,
+    augmentation,
+    dataset,
+    metrics,
+    predictions,
+    tables,
+)
 from pipeline.gate import judge, losses, measure
 from pipeline.gate.judge import Request
 from pipeline.layout import Layout
@@ -59,8 +66,7 @@ def check(
     with Harness(str(layout.bundle)) as harness:
         compared = gate.compare(harness, Unsplit(model), images)
         if harness.bundle.gated:
-            logits = predictions.load(layout.predictions, "test").logits
-            _note_madds(found, compared.madds, logits)
+            _note_madds(found, compared.madds, layout)
         shipped = harness.bundle
         if request:
             numbers = [
@@ -132,22 +138,22 @@ def _accuracy_losses(
     return counted
 
 
-def _note_madds(found: dict, madds: np.ndarray, logits: np.ndarray) -> None:
+def _note_madds(found: dict, madds: np.ndarray, layout: Layout) -> None:
     """Notes what the gates left to do, of the test images.
 
     Args:
-        found: The metrics. Each exit gets `dynamic_madds`; those of a policy
-            replace the estimate without gates.
+        found: The metrics. The cost of policies and of curves was of all
+            multiply-adds, or of what ran of the calibration images.
         madds: Up to each exit, [N, K].
-        logits: Of the same images, [K, N, C].
+        layout: Where the int8 model's predictions lie; its tables follow.
     """
-    for row, values in zip(found["exits"], madds.T, strict=True):
-        row["dynamic_madds"] = {
-            "mean": float(values.mean()),
-            "std": float(values.std()),
-            "min": int(values.min()),
-            "max": int(values.max()),
-        }
+    metrics.note_dynamic_madds(found, "int8", madds.T)
+    calibration, test = (
+        predictions.load(layout.predictions, split)
+        for split in ("calibration", "test")
+    )
     for row in found["routed"]:
-        taken = exits.Policy.from_dict(row["parameters"]).route(logits)
+        taken = exits.Policy.from_dict(row["parameters"]).route(test.logits)
         row["mean_madds"] = float(madds[np.arange(len(taken)), taken].mean())
+    assessment.assess(found, "int8", calibration, test)
+    tables.publish(layout, found)

@@ -70,6 +70,9 @@ def default() -> ml_collections.ConfigDict:
     config.train.objective_arguments = ml_collections.ConfigDict()
     # Gradients of layers that exits share: their mean instead of their sum.
     config.train.gradient_equilibrium = False
+    # A trained model, a .keras file: what has the name and the shapes of a
+    # layer there starts with its weights; "": all weights at random.
+    config.train.initial_weights = ""
     config.train.epochs = 300
     config.train.batch_size = 64
     config.train.learning_rate = 0.1

@@ -4,7 +4,7 @@ import keras
 import ml_collections
 from absl import logging
 
-from keras_dynamic import cost
+from keras_dynamic import cost, gating
 from keras_dynamic.trained_model import trained_model
 from pipeline import (
     assessment,
@@ -45,10 +45,28 @@ def evaluate(config: ml_collections.ConfigDict, layout: Layout) -> None:
     if data["counts"]["calibration"]:
         said["calibration"] = predict(model, config, layout, "calibration")
     predictions.save(layout.float_predictions, **said)
+    gates = gating.gating(model)
+    if gates.names:
+        opened = predict(_open_shares(model, gates), config, layout, "test")
+        madds = gating.dynamic_madds(gates, opened.logits[0])
+        metrics.note_dynamic_madds(found, "float", madds)
     assessment.assess(found, "float", said.get("calibration"), said["test"])
     tables.publish(layout, found)
     metrics.write(layout.metrics, found)
     log_accuracies("float", said["test"].accuracies())
+
+
+def _open_shares(model: keras.Model, gates: gating.Gating) -> keras.Model:
+    """What gives, of each gate, the share that is open, [batch, gates]."""
+    shares = [
+        keras.ops.mean(
+            keras.ops.cast(keras.layers.Flatten()(score) > 0, "float32"),
+            axis=-1,
+            keepdims=True,
+        )
+        for score in gates.scores
+    ]
+    return keras.Model(model.input, keras.ops.concatenate(shares, axis=-1))
 
 
 def load_model(layout: Layout) -> keras.Model:

@@ -13,6 +13,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pipeline import metrics as metrics_lib
+
 
 @dataclasses.dataclass(frozen=True)
 class Way:
@@ -59,7 +61,8 @@ def ways(metrics: Mapping[str, Any]) -> list[Way]:
     for row in metrics["exits"]:
         kind = "int8" if "int8" in row["accuracy"] else "float"
         name = f"exit {row['exit']}, {kind}"
-        found.append(Way(name, row["accuracy"][kind], row["madds"]))
+        cost = metrics_lib.mean_madds(row, kind)
+        found.append(Way(name, row["accuracy"][kind], cost))
     for row in metrics.get("routed", ()):
         name = f"{row['policy']} {row['target']:g}, int8"
         found.append(Way(name, row["accuracy"], row["mean_madds"]))

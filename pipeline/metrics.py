@@ -10,8 +10,8 @@ measured yet is absent. The fields:
                excess_aurc, calibration_accuracy, temperature,
                temperature_status, nll_before, nll_after (see
                keras_dynamic.exits.ranking, .temperature). With gates also
-               dynamic_madds {mean, std, min, max}, what the chain ran up to
-               the exit of each test image
+               dynamic_madds {float, int8} of {mean, std, min, max}: what the
+               gates left to do up to the exit, over the test images
     curves     {float, int8} of {anytime, budgeted_batch}: area, points of
                target (exit, or q), madds (mean), accuracy, calibration_madds,
                calibration_accuracy (see keras_dynamic.exits.curves)
@@ -27,12 +27,45 @@ measured yet is absent. The fields:
 
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from pipeline import workdir
 
 FORMAT_VERSION = 1
+
+
+def mean_madds(exit: Mapping[str, Any], kind: str) -> float:
+    """Mean multiply-adds of an image up to an exit.
+
+    Of what runs, where gates leave something out and that was counted; all of
+    them otherwise.
+
+    Args:
+        exit: A row of "exits".
+        kind: "float" or "int8", the model.
+    """
+    dynamic = exit.get("dynamic_madds", {}).get(kind)
+    return dynamic["mean"] if dynamic else exit["madds"]
+
+
+def note_dynamic_madds(found: dict, kind: str, madds: np.ndarray) -> None:
+    """Notes what a model with gates ran.
+
+    Args:
+        found: The metrics.
+        kind: "float" or "int8", the model.
+        madds: Of each image up to each exit, [K, N].
+    """
+    for row, values in zip(found["exits"], madds, strict=True):
+        row.setdefault("dynamic_madds", {})[kind] = {
+            "mean": float(values.mean()),
+            "std": float(values.std()),
+            "min": int(values.min()),
+            "max": int(values.max()),
+        }
 
 
 def read(path: pathlib.Path) -> dict:

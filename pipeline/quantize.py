@@ -45,9 +45,9 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
     labels = len(manifest.read(layout.data)["labels"])
     plain = network.build(config, labels)
     # As it was trained: the saved model lacks what only the loss looks at.
-    trained = objective.extend(plain)
-    transfer.copy_weights(evaluate.load_model(layout), trained.layers)
-    model = bridge.to_tf_keras(trained)
+    extended = objective.extend(plain)
+    transfer.copy_weights(evaluate.load_model(layout), extended.model.layers)
+    model = bridge.to_tf_keras(extended.model)
     quantized = qat.quantize(model)
     seen = [
         pixels
@@ -63,9 +63,10 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
     qat.initialise_ranges(quantized, model, seen)
     qat.settle_weight_ranges(quantized, seen[0])
     losses = qat.fine_tune(
-        qat.with_gradients(quantized, trained),
+        qat.with_gradients(quantized, extended.model),
         _batches(config, images),
-        objective,
+        extended.loss,
+        objective.taught,
         learning_rate=settings.learning_rate,
         steps=settings.steps,
     )

@@ -123,8 +123,12 @@ def _fingerprints(config) -> dict[str, str]:
             )
             parts.append(source.state())
         if name == "train":
-            # A teacher, if there is one.
-            parts.append(fingerprint.of_files(config.train.objective_arguments))
+            # A teacher, and weights to start from, if there are any.
+            trained = {
+                **config.train.objective_arguments,
+                "initial_weights": config.train.initial_weights,
+            }
+            parts.append(fingerprint.of_files(trained))
         prints[name] = fingerprint.of(name, parts)
     return prints
 

@@ -8,6 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from pipeline import figure
+from pipeline import metrics as metrics_lib
 from pipeline.figure import Figure
 
 # The page finds the trace that its sliders move by this name.
@@ -77,10 +78,7 @@ def exit_madds(metrics: Mapping[str, Any]) -> list[float]:
 
     Of what ran, if gates left something out and that was counted.
     """
-    return [
-        (each.get("dynamic_madds") or {"mean": each["madds"]})["mean"]
-        for each in metrics["exits"]
-    ]
+    return [metrics_lib.mean_madds(each, "int8") for each in metrics["exits"]]
 
 
 def exit_milliseconds(metrics: Mapping[str, Any]) -> list[float] | None:

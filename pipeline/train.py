@@ -18,6 +18,7 @@ from pipeline import (
     dataset,
     epochs,
     fingerprint,
+    initial_weights,
     manifest,
     network,
     passes,
@@ -93,7 +94,12 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
     made_from = fingerprint.of(
         config.model.to_dict(),
         settings,
-        fingerprint.of_files(config.train.objective_arguments),
+        fingerprint.of_files(
+            {
+                **config.train.objective_arguments,
+                "initial_weights": config.train.initial_weights,
+            }
+        ),
         config.seed,
         data,
     )
@@ -164,7 +170,7 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
         return
     events.close()
 
-    final = objective.extend(network.build(config, labels))
+    final = objective.extend(network.build(config, labels)).model
     if config.train.select == "best":
         checkpoint.restore_weights(best, final)
         logging.info("kept the weights of epoch %d", progress.best_epoch)
@@ -181,6 +187,8 @@ def _trainer(config, objective, labels, steps):
         model = network.build(config, labels)
     finally:
         keras.config.set_dtype_policy("float32")
+    if config.train.initial_weights:
+        initial_weights.load(config.train.initial_weights, model)
     trainer = training.MultiExitTrainer(model, objective)
     optimizer = sgd.CoupledSGD(
         learning_rate=learning_rate(config, steps),

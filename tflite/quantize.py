@@ -26,7 +26,6 @@ from tensorflow_model_optimization.python.core.quantization.keras.default_8bit i
 )
 
 from keras_dynamic.layers import GradientScale
-from keras_dynamic.objectives import Objective
 from tflite import (
     bridge,
     counterparts,
@@ -231,13 +230,14 @@ def with_gradients(
 def fine_tune(
     quantized: tf_keras.Model,
     batches: Iterable[tuple[tf.Tensor, tf.Tensor]],
-    objective: Objective,
+    loss: Callable[..., tf.Tensor],
+    taught: Callable[[tf.Tensor], tf.Tensor | None],
     *,
     learning_rate: float,
     steps: int,
     momentum: float = 0.9,
 ) -> Iterator[float]:
-    """Trains a quantized model with the objective of the float training.
+    """Trains a quantized model with the loss of the float training.
 
     SGD with momentum, its learning rate falling to zero along a cosine.
 
@@ -247,7 +247,9 @@ def fine_tune(
             are frozen stay as they are, but for their activation ranges.
         batches: At least `steps` of images float32 [B, H, W, C] in [0, 1] and
             labels int32 [B].
-        objective: From `keras_dynamic.objectives`.
+        loss: Of the float model, as in `keras_dynamic.objectives.Extended`.
+        taught: From images to what a teacher says of them, or None without a
+            teacher; the method of `keras_dynamic.objectives.Objective`.
         learning_rate: Of the first step.
         steps: How many to take.
         momentum: Of SGD.
@@ -277,19 +279,19 @@ def fine_tune(
     def step(images, labels):
         with tf.GradientTape() as tape:
             outputs = _logits(quantized(images, training=True))
-            loss = objective.loss(labels, outputs, objective.taught(images))
-        gradients = tape.gradient(loss, variables)
+            value = loss(labels, outputs, taught(images))
+        gradients = tape.gradient(value, variables)
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return loss
+        return value
 
     for images, labels in itertools.islice(batches, steps):
-        loss = float(step(images, labels))
-        if not math.isfinite(loss):
+        value = float(step(images, labels))
+        if not math.isfinite(value):
             raise ValueError(
                 "The loss must stay finite; lower `learning_rate`. "
-                f"Received: loss={loss}, learning_rate={learning_rate}"
+                f"Received: loss={value}, learning_rate={learning_rate}"
             )
-        yield loss
+        yield value
     for each in ranges.of(quantized).values():
         each.set(float(each.low), float(each.high))
 

@@ -91,12 +91,12 @@ def answers(
     )
 
 
-def anytime(found: Answers, costs: Sequence[int]) -> Curve:
+def anytime(found: Answers, costs: Sequence[float]) -> Curve:
     """Returns each exit's accuracy at its cost; a point per exit.
 
     Args:
         found: What the exits said.
-        costs: Increasing integers, cumulative per exit, [K].
+        costs: Increasing numbers of at least 0, cumulative per exit, [K].
 
     Raises:
         ValueError: If the costs are not as said.
@@ -112,7 +112,7 @@ def anytime(found: Answers, costs: Sequence[int]) -> Curve:
 def budgeted(
     calibration: Answers,
     test: Answers,
-    costs: Sequence[int],
+    costs: Sequence[float],
     qs: Sequence[float] = Q,
 ) -> tuple[Curve, Curve]:
     """Returns the budgeted-batch curve on both splits, a point per q.
@@ -124,7 +124,7 @@ def budgeted(
     Args:
         calibration: What the exits said of the images to fit thresholds on.
         test: What they said of the others.
-        costs: Increasing integers, cumulative per exit, [K].
+        costs: Increasing numbers of at least 0, cumulative per exit, [K].
         qs: As for `budgeted_batch.exit_shares`.
 
     Returns:
@@ -150,7 +150,7 @@ def budgeted(
     )
 
 
-def _exit_costs(costs: Sequence[int], found: Answers) -> np.ndarray:
+def _exit_costs(costs: Sequence[float], found: Answers) -> np.ndarray:
     costs = inputs.exit_costs(costs, costs)
     if len(costs) != len(found.right):
         raise ValueError(

@@ -1,9 +1,10 @@
 """How the exits are trained together, by name.
 
-A builder takes keyword arguments and returns an `Objective`: a loss, what it
-adds to the model, and a teacher where there is one. It serves every model with
-several exits and every backend, float training and quantization-aware training.
-`gradient_equilibrium` rewrites a model and goes with any objective.
+A builder takes keyword arguments and returns an `Objective`: a function from a
+model to the one that is trained and its loss, and a teacher where there is one.
+It serves every model with several exits and every backend, float training and
+quantization-aware training. `gradient_equilibrium` rewrites a model and goes
+with any objective.
 """
 
 import inspect
@@ -13,7 +14,7 @@ from keras_dynamic.objectives.boosted import boosted
 from keras_dynamic.objectives.cost_target import cost_target
 from keras_dynamic.objectives.gradient_equilibrium import gradient_equilibrium
 from keras_dynamic.objectives.joint import joint
-from keras_dynamic.objectives.objective import Objective
+from keras_dynamic.objectives.objective import Extended, Objective
 from keras_dynamic.objectives.one_for_all import one_for_all
 from keras_dynamic.objectives.self_distillation import self_distillation
 from keras_dynamic.objectives.zero_time_waste import zero_time_waste
@@ -27,7 +28,13 @@ BUILDERS: Mapping[str, Callable[..., Objective]] = {
     "zero_time_waste": zero_time_waste,
 }
 
-__all__ = ["BUILDERS", "Objective", "build", "gradient_equilibrium"]
+__all__ = [
+    "BUILDERS",
+    "Extended",
+    "Objective",
+    "build",
+    "gradient_equilibrium",
+]
 
 
 def build(name: str, **arguments) -> Objective:

@@ -10,7 +10,7 @@ import keras
 
 from keras_dynamic.layers import GradientScale, Multiple
 from keras_dynamic.objectives.joint import joint
-from keras_dynamic.objectives.objective import Objective
+from keras_dynamic.objectives.objective import Extended, Objective
 
 
 def boosted(
@@ -47,10 +47,11 @@ def boosted(
         )
     together = joint(weights)
 
-    def extend(model: keras.Model) -> keras.Model:
-        model = together.extend(model)
-        ensembles = model.outputs[:1]
-        for exit, logits in enumerate(model.outputs[1:], start=1):
+    def extend(model: keras.Model) -> Extended:
+        inner = together.extend(model)
+        first, *others = inner.model.outputs
+        ensembles = [first]
+        for exit, logits in enumerate(others, start=1):
             name = f"exit_{exit}"
             previous = GradientScale(0, name=f"{name}_detach")(ensembles[-1])
             previous = Multiple(
@@ -61,6 +62,7 @@ def boosted(
                     [logits, previous]
                 )
             )
-        return keras.Model(model.input, ensembles, name=model.name)
+        trained = keras.Model(inner.model.input, ensembles, name=model.name)
+        return Extended(trained, inner.loss)
 
-    return Objective(together.loss, extend)
+    return Objective(extend)

@@ -15,7 +15,7 @@ import keras
 from keras_dynamic import gating
 from keras_dynamic.layers import Progress
 from keras_dynamic.objectives.joint import joint
-from keras_dynamic.objectives.objective import Objective
+from keras_dynamic.objectives.objective import Extended, Objective
 
 
 def cost_target(
@@ -43,8 +43,6 @@ def cost_target(
     Whether a gate is open has no gradient. LAUDNet draws it with Gumbel noise,
     and passes the gradient straight through. LC-Net's scores are numbers that
     scale, without noise; so here the gradient goes straight to the score.
-
-    The loss knows the costs of the model that was extended last.
 
     Args:
         target: Share of the dense multiply-adds.
@@ -77,48 +75,54 @@ def cost_target(
             f"Received: annealing_steps={annealing_steps!r}"
         )
     together = joint(weights)
-    found = None  # The gates of the model that was extended last.
 
-    def extend(model: keras.Model) -> keras.Model:
-        nonlocal found
-        model = together.extend(model)
-        found = gating.gating(model)
-        if not found.names:
-            raise ValueError(
-                "`model` must have gates, as an `lcnet` has. "
-                f"Received: {model.name!r} without any"
-            )
-        least = found.always / found.dense
-        if target < least:
-            raise ValueError(
-                "`target` must be a share of the dense multiply-adds that the "
-                f"gates can reach: of this model from {least:.3f} to 1. "
-                f"Received: target={target!r}"
-            )
-        *earlier, last = model.outputs
+    def extend(model: keras.Model) -> Extended:
+        inner = together.extend(model)
+        found = _gating(inner.model, target)
+        *earlier, last = inner.model.outputs
         progress = []
         if annealing_steps:
             name = f"exit_{len(earlier)}_progress"
             last, *progress = Progress(annealing_steps, name=name)(last)
-        return keras.Model(
-            model.input,
+        trained = keras.Model(
+            inner.model.input,
             [*earlier, last, *found.scores, *progress],
             name=model.name,
         )
 
-    def loss(labels, outputs, taught=None):
-        exits, gates = found.exits, len(found.names)
-        shares = [
-            _open_share(score, indicator)
-            for score in outputs[exits : exits + gates]
-        ]
-        cost = keras.ops.mean(found.madds(shares)[-1]) / found.dense
-        excess = (cost - target) ** 2
-        if annealing_steps:
-            excess = excess + _out_of_bounds(shares, target, outputs[-1])
-        return together.loss(labels, outputs[:exits]) + weight * excess
+        def loss(labels, outputs, taught=None):
+            exits, gates = found.exits, len(found.names)
+            shares = [
+                _open_share(score, indicator)
+                for score in outputs[exits : exits + gates]
+            ]
+            cost = keras.ops.mean(found.madds(shares)[-1]) / found.dense
+            excess = (cost - target) ** 2
+            if annealing_steps:
+                excess = excess + _out_of_bounds(shares, target, outputs[-1])
+            return inner.loss(labels, outputs[:exits]) + weight * excess
 
-    return Objective(loss, extend)
+        return Extended(trained, loss)
+
+    return Objective(extend)
+
+
+def _gating(model, target):
+    """The gates of a model, which must be able to reach the target."""
+    found = gating.gating(model)
+    if not found.names:
+        raise ValueError(
+            "`model` must have gates, as an `lcnet` has. "
+            f"Received: {model.name!r} without any"
+        )
+    least = found.always / found.dense
+    if target < least:
+        raise ValueError(
+            "`target` must be a share of the dense multiply-adds that the "
+            f"gates can reach: of this model from {least:.3f} to 1. "
+            f"Received: target={target!r}"
+        )
+    return found
 
 
 def _open_share(score, indicator):

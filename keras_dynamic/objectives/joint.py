@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from keras_dynamic.objectives.cross_entropy import cross_entropy
-from keras_dynamic.objectives.objective import Objective
+from keras_dynamic.objectives.objective import Extended, Objective
 
 
 def joint(weights: Sequence[float] | None = None) -> Objective:
@@ -21,20 +21,21 @@ def joint(weights: Sequence[float] | None = None) -> Objective:
         ValueError: By `extend`, if there is not one weight per exit.
     """
 
-    def loss(labels, outputs, taught=None):
-        factors = [1.0] * len(outputs) if weights is None else weights
-        return sum(
-            factor * cross_entropy(labels, logits)
-            for factor, logits in zip(factors, outputs, strict=True)
-        )
-
-    def extend(model: keras.Model) -> keras.Model:
+    def extend(model: keras.Model) -> Extended:
         exits = len(model.outputs)
         if weights is not None and len(weights) != exits:
             raise ValueError(
                 "`weights` must have one entry per exit. "
                 f"Received: {len(weights)} weights for {exits} exits"
             )
-        return model
+        factors = [1.0] * exits if weights is None else weights
 
-    return Objective(loss, extend)
+        def loss(labels, outputs, taught=None):
+            return sum(
+                factor * cross_entropy(labels, logits)
+                for factor, logits in zip(factors, outputs, strict=True)
+            )
+
+        return Extended(model, loss)
+
+    return Objective(extend)

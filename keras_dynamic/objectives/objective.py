@@ -7,31 +7,40 @@ from typing import Any
 import keras
 
 
-def _unchanged(model: keras.Model) -> keras.Model:
-    return model
+@dataclasses.dataclass(frozen=True)
+class Extended:
+    """A model as an objective extends it, and the loss that belongs to it.
+
+    Attributes:
+        model: The model that is trained: the given one, with other weights, or
+            with more layers. Its first outputs are as many exits, again
+            logits, and are what is deployed. Those beyond are seen by the loss
+            only; they are tensors on the way to the exits, so that cutting
+            them off loses no layer.
+        loss: Function of `labels` (integers [batch]), `outputs` (the list that
+            `model` gives in training) and `taught` (the teacher's logits
+            [batch, classes], None without one) that returns a float32 scalar.
+            Written with `keras.ops`.
+    """
+
+    model: keras.Model
+    loss: Callable[..., Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
     """How the exits of a model are trained together.
 
+    It keeps nothing of the models that it extends.
+
     Attributes:
-        loss: Function of `labels` (integers [batch]), `outputs` (the list that
-            the extended model gives in training) and `taught` (the teacher's
-            logits [batch, classes], None without one) that returns a float32
-            scalar. Written with `keras.ops`.
         extend: From a functional model with one output of logits [batch,
-            classes] per exit to the model that is trained: itself, with other
-            weights, or with more layers. Its first outputs are as many exits,
-            again logits, and are what is deployed. Those beyond are seen by
-            the loss only; they are tensors on the way to the exits, so that
-            cutting them off loses no layer. Raises ValueError where the
-            objective does not fit the model.
+            classes] per exit to the model that is trained and its loss. Raises
+            ValueError where the objective does not fit the model.
         teacher: A model that teaches with the logits of its last output.
     """
 
-    loss: Callable[..., Any]
-    extend: Callable[[keras.Model], keras.Model] = _unchanged
+    extend: Callable[[keras.Model], Extended]
     teacher: keras.Model | None = None
 
     def taught(self, images):

@@ -11,7 +11,7 @@ import keras
 from keras_dynamic import graph, transfer
 from keras_dynamic.objectives.cross_entropy import cross_entropy
 from keras_dynamic.objectives.divergence import check_distillation, divergence
-from keras_dynamic.objectives.objective import Objective
+from keras_dynamic.objectives.objective import Extended, Objective
 from keras_dynamic.trained_model import trained_model
 
 
@@ -60,7 +60,7 @@ def one_for_all(
             for logits in earlier
         )
 
-    def extend(model: keras.Model) -> keras.Model:
+    def extend(model: keras.Model) -> Extended:
         for kind in ("inputs", "outputs"):
             theirs, ours = getattr(teacher, kind)[-1], getattr(model, kind)[-1]
             if theirs.shape[1:] != ours.shape[1:]:
@@ -71,9 +71,9 @@ def one_for_all(
                 )
         if frozen_backbone:
             _start_from(teacher, model)
-        return model
+        return Extended(model, loss)
 
-    return Objective(loss, extend, teacher)
+    return Objective(extend, teacher)
 
 
 def _start_from(teacher, model):

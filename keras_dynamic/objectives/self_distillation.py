@@ -4,9 +4,11 @@ Zhang et al., "Be Your Own Teacher: Improve the Performance of Convolutional
 Neural Networks via Self Distillation", ICCV 2019, arXiv 1905.08094.
 """
 
+import keras
+
 from keras_dynamic.objectives.cross_entropy import cross_entropy
 from keras_dynamic.objectives.divergence import check_distillation, divergence
-from keras_dynamic.objectives.objective import Objective
+from keras_dynamic.objectives.objective import Extended, Objective
 
 
 def self_distillation(
@@ -42,4 +44,7 @@ def self_distillation(
         )
         return (1 - alpha) * learned + alpha * temperature**2 * distilled
 
-    return Objective(loss)
+    def extend(model: keras.Model) -> Extended:
+        return Extended(model, loss)
+
+    return Objective(extend)

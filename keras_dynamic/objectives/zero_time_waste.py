@@ -11,7 +11,7 @@ import keras
 from keras_dynamic import graph, transfer
 from keras_dynamic.layers import Bias, GradientScale, Multiple
 from keras_dynamic.objectives.cross_entropy import cross_entropy
-from keras_dynamic.objectives.objective import Objective
+from keras_dynamic.objectives.objective import Extended, Objective
 from keras_dynamic.trained_model import trained_model
 
 
@@ -61,7 +61,7 @@ def zero_time_waste(backbone: keras.Model | str | os.PathLike) -> Objective:
         total = sum(cross_entropy(labels, logits) for logits in trained)
         return total / early
 
-    def extend(model: keras.Model) -> keras.Model:
+    def extend(model: keras.Model) -> Extended:
         early = range(len(model.outputs) - 1)
         if not early:
             raise ValueError(
@@ -84,13 +84,14 @@ def zero_time_waste(backbone: keras.Model | str | os.PathLike) -> Objective:
             for exit, logits in enumerate(classifiers)
         ]
         ensembles = [_ensemble(detached[: exit + 1]) for exit in early]
-        return keras.Model(
+        trained = keras.Model(
             model.input,
             [*ensembles, model.outputs[-1], *classifiers],
             name=model.name,
         )
+        return Extended(trained, loss)
 
-    return Objective(loss, extend)
+    return Objective(extend)
 
 
 def _freeze(model, source, early):

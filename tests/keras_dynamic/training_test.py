@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_dynamic import objectives, training
+from keras_dynamic.objectives.cross_entropy import cross_entropy
 from keras_dynamic.training import MultiExitTrainer
 
 RNG = np.random.default_rng(0)
@@ -27,6 +28,11 @@ def trainer(model: keras.Model, objective=None) -> MultiExitTrainer:
     return wrapped
 
 
+def joint_loss(model: keras.Model) -> float:
+    extended = objectives.build("joint").extend(model)
+    return float(extended.loss(LABELS, logits(model)))
+
+
 def logits(model: keras.Model) -> list[np.ndarray]:
     return [np.asarray(each) for each in model(IMAGES, training=False)]
 
@@ -36,9 +42,8 @@ def test_evaluation_is_the_objective_and_every_exit_s_accuracy():
     scores = trainer(model).evaluate(
         IMAGES, LABELS, batch_size=16, verbose=0, return_dict=True
     )
-    expected = objectives.build("joint").loss(LABELS, logits(model))
     assert set(scores) == {"loss", "accuracy_0", "accuracy_1"}
-    assert scores["loss"] == pytest.approx(float(expected), rel=1e-5)
+    assert scores["loss"] == pytest.approx(joint_loss(model), rel=1e-5)
     for k, each in enumerate(logits(model)):
         accuracy = np.mean(each.argmax(axis=1) == LABELS)
         assert scores[f"accuracy_{k}"] == pytest.approx(accuracy)
@@ -47,12 +52,13 @@ def test_evaluation_is_the_objective_and_every_exit_s_accuracy():
 def test_a_step_goes_down_the_gradient_of_the_objective():
     objective = objectives.build("joint", weights=(0.5, 2.0))
     model = network()
+    extended = objective.extend(model)
     bias = model.layers[1].bias
     start = np.asarray(bias)
 
     def loss_at(value: np.ndarray) -> float:
         bias.assign(value)
-        return float(objective.loss(LABELS, logits(model)))
+        return float(extended.loss(LABELS, logits(model)))
 
     small = 1e-2 * np.eye(8, dtype=np.float32)
     gradient = [
@@ -103,9 +109,7 @@ def test_losses_of_the_layers_are_added():
         IMAGES, LABELS, batch_size=40, verbose=0, return_dict=True
     )
     penalty = 0.1 * np.sum(model.layers[1].get_weights()[0] ** 2)
-    expected = (
-        float(objectives.build("joint").loss(LABELS, logits(model))) + penalty
-    )
+    expected = joint_loss(model) + penalty
     assert scores["loss"] == pytest.approx(expected, rel=1e-5)
 
 
@@ -113,20 +117,21 @@ def test_what_only_the_loss_looks_at_is_neither_counted_nor_deployed():
     model = network()
     doubled = keras.layers.Rescaling(2.0)
 
-    def extend(model: keras.Model) -> keras.Model:
-        extra = doubled(model.outputs[0])
-        return keras.Model(model.input, [*model.outputs, extra])
-
     def loss(labels, outputs, taught=None):
         assert taught is None
-        return objectives.build("joint").loss(labels, outputs[2:])
+        return cross_entropy(labels, outputs[2])
 
-    wrapped = trainer(model, objectives.Objective(loss, extend))
+    def extend(model: keras.Model) -> objectives.Extended:
+        extra = doubled(model.outputs[0])
+        longer = keras.Model(model.input, [*model.outputs, extra])
+        return objectives.Extended(longer, loss)
+
+    wrapped = trainer(model, objectives.Objective(extend))
     scores = wrapped.evaluate(
         IMAGES, LABELS, batch_size=40, verbose=0, return_dict=True
     )
     assert set(scores) == {"loss", "accuracy_0", "accuracy_1"}
-    expected = objectives.build("joint").loss(LABELS, [2 * logits(model)[0]])
+    expected = cross_entropy(LABELS, 2 * logits(model)[0])
     assert scores["loss"] == pytest.approx(float(expected), rel=1e-5)
     shipped = training.deployed(wrapped.model, wrapped.exits)
     for ours, theirs in zip(logits(shipped), logits(model), strict=True):
@@ -142,7 +147,10 @@ def test_a_teacher_sees_the_images_of_the_batch():
     def loss(labels, outputs, taught=None):
         return keras.ops.mean((outputs[-1] - taught) ** 2)
 
-    wrapped = trainer(model, objectives.Objective(loss, teacher=teacher))
+    def extend(model: keras.Model) -> objectives.Extended:
+        return objectives.Extended(model, loss)
+
+    wrapped = trainer(model, objectives.Objective(extend, teacher))
     expected = np.mean((logits(model)[-1] - np.asarray(teacher(IMAGES))) ** 2)
     before = teacher.get_weights()
     history = wrapped.fit(IMAGES, LABELS, batch_size=40, verbose=0).history

@@ -55,4 +55,6 @@ def test_work_is_skipped(finished):
         assert shipped["exit_shares"][0] > 0.5
     else:
         assert any(each.gate is not None for each in found.segments)
-        assert last["dynamic_madds"]["mean"] < last["madds"]
+        dynamic = last["dynamic_madds"]
+        assert dynamic["float"]["mean"] < last["madds"]
+        assert dynamic["int8"]["mean"] < last["madds"]

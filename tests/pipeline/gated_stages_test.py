@@ -9,7 +9,7 @@ import prepared
 import pytest
 
 from keras_dynamic import cost
-from pipeline import benchmark, check, config, convert, refit
+from pipeline import benchmark, check, config, convert, predictions, refit
 from pipeline import metrics as metrics_lib
 from pipeline.commands import split
 from pipeline.layout import Layout
@@ -95,6 +95,12 @@ def finished(tmp_path_factory):
         for each in cost.exit_costs(made)
     ]
     metrics_lib.write(layout.metrics, {"exits": rows})
+    pixels, labels = members["test"]
+    said = np.stack(made.predict(pixels / np.float32(255), verbose=0))
+    layout.float_predictions.parent.mkdir()
+    predictions.save(
+        layout.float_predictions, test=predictions.Predictions(labels, said)
+    )
     settings = config.load("ranet_digits")
     with settings.unlocked():
         settings.model.size = settings.data.size = SIZE
@@ -126,12 +132,23 @@ def test_the_metrics_count_what_ran(finished):
     metrics = json.loads(layout.metrics.read_text())
     assert metrics["chain"]["mismatches"] == 0
     [first, last] = metrics["exits"]
-    assert first["dynamic_madds"]["std"] == 0.0
-    assert first["dynamic_madds"]["mean"] == first["madds"]
+    assert first["dynamic_madds"]["int8"]["std"] == 0.0
+    assert first["dynamic_madds"]["int8"]["mean"] == first["madds"]
     gated = bundle.read(str(layout.bundle)).segments[2].madds
-    assert last["dynamic_madds"]["max"] == last["madds"]
-    assert last["dynamic_madds"]["min"] == last["madds"] - gated
-    assert last["dynamic_madds"]["mean"] < last["madds"]
+    assert last["dynamic_madds"]["int8"]["max"] == last["madds"]
+    assert last["dynamic_madds"]["int8"]["min"] == last["madds"] - gated
+    assert last["dynamic_madds"]["int8"]["mean"] < last["madds"]
+
+
+def test_curves_are_of_what_ran(finished):
+    layout, _ = finished
+    metrics = json.loads(layout.metrics.read_text())
+    points = metrics["curves"]["int8"]["anytime"]["points"]
+    assert [point["madds"] for point in points] == [
+        row["dynamic_madds"]["int8"]["mean"] for row in metrics["exits"]
+    ]
+    table = layout.curves_table.read_text()
+    assert str(points[-1]["madds"]) in table
 
 
 def test_what_policies_cost_is_what_the_harness_counts(finished):

@@ -90,13 +90,17 @@ def test_a_loss_that_is_not_finite_stays_so_in_the_average():
 
 def test_the_step_is_traced_once():
     traced = []
-    joint = objectives.build("joint")
 
-    def loss(labels, outputs, taught=None):
-        traced.append(labels.shape)
-        return joint.loss(labels, outputs, taught)
+    def extend(model):
+        joint = objectives.build("joint").extend(model)
 
-    wrapped = trainer(objectives.Objective(loss))
+        def loss(labels, outputs, taught=None):
+            traced.append(labels.shape)
+            return joint.loss(labels, outputs, taught)
+
+        return objectives.Extended(joint.model, loss)
+
+    wrapped = trainer(objectives.Objective(extend))
     for start in (0, 4):
         passes.train(wrapped, epoch(start=start, stop=start + 2), 2)
     assert len(traced) == 1

@@ -150,6 +150,20 @@ def test_another_teacher_in_the_same_file_trains_again(layout, ran, tmp_path):
     assert ran.take() == ORDER[1:]
 
 
+def test_other_weights_to_start_from_train_again(layout, ran, tmp_path):
+    weights = tmp_path / "float.keras"
+    weights.write_bytes(b"one")
+    settings = config.load("ranet_digits")
+    settings.train.initial_weights = str(weights)
+    run(layout, settings=settings)
+    ran.take()
+    run(layout, settings=settings)
+    assert ran.take() == []
+    weights.write_bytes(b"two")
+    run(layout, settings=settings)
+    assert ran.take() == ORDER[1:]
+
+
 def test_a_lost_result_is_made_again(layout, ran):
     run(layout)
     ran.take()

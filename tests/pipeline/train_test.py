@@ -130,6 +130,32 @@ def test_mixed_precision_gives_a_float32_model(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_training_starts_from_another_one(through, tmp_path):
+    import keras
+
+    path = through / "model" / "float.keras"
+    settings = {
+        "train.initial_weights": str(path),
+        "train.learning_rate": 1e-9,
+        "train.epochs": 1,
+        "seed": 7,
+    }
+    done = subprocess.run(
+        _command(_prepare(tmp_path), **settings), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert " 0 at random\n" in done.stderr
+    first, second = (
+        keras.models.load_model(each)
+        for each in (path, tmp_path / "model" / "float.keras")
+    )
+    for old, new in zip(
+        first.trainable_variables, second.trainable_variables, strict=True
+    ):
+        np.testing.assert_allclose(new, old, atol=1e-5, err_msg=old.path)
+
+
+@pytest.mark.slow
 def test_tensorboard_gets_every_epoch(through):
     from tensorboard.backend.event_processing import event_accumulator
 

@@ -13,6 +13,7 @@ import tf_keras
 from keras_dynamic import objectives
 from keras_dynamic.models import convolutions
 from keras_dynamic.models.lcnet import lcnet
+from keras_dynamic.objectives.cross_entropy import cross_entropy
 from tflite import (
     bridge,
     convert,
@@ -108,7 +109,7 @@ def joint_model(tmp_path_factory) -> bytes:
 def test_ensembles_run_in_int8_and_cross_the_cuts(
     name, products, sums, tmp_path, run_chain, joint_model
 ):
-    model = objective(name).extend(network())
+    model = objective(name).extend(network()).model
     rng = np.random.default_rng(0)
     for layer in model.layers:
         if "_ensemble" in layer.name:
@@ -157,9 +158,7 @@ def test_gradient_equilibrium_holds_in_quantized_training():
     def gradients(network, exits):
         with tf.GradientTape() as tape:
             outputs = network(IMAGES, training=False)
-            loss = objectives.build("joint").loss(
-                LABELS, [outputs[k] for k in exits]
-            )
+            loss = sum(cross_entropy(LABELS, outputs[k]) for k in exits)
         found = tape.gradient(
             loss, made.trainable_variables, unconnected_gradients="zero"
         )
@@ -183,21 +182,23 @@ def test_gradient_equilibrium_holds_in_quantized_training():
 def test_each_is_fine_tuned(name):
     gates = {"target": 0.5, "annealing_steps": 1} if name == GATED else {}
     built = objective(name, **gates)
-    model = built.extend(gated() if gates else network())
+    extended = built.extend(gated() if gates else network())
+    model = extended.model
     made = quantized(model)
     before = {v.name: v.numpy() for v in made.variables}
     losses = list(
         quantize.fine_tune(
             quantize.with_gradients(made, model),
             itertools.repeat((IMAGES, LABELS)),
-            built,
+            extended.loss,
+            built.taught,
             learning_rate=0.02,
             steps=3,
         )
     )
     # The ramp of `cost_target` is at its end in quantization.
     outputs = [model(IMAGES, training=True) for _ in range(2)][-1]
-    expected = built.loss(LABELS, outputs, built.taught(IMAGES))
+    expected = extended.loss(LABELS, outputs, built.taught(IMAGES))
     assert losses[0] == pytest.approx(float(expected), rel=0.05)
     assert losses[-1] < losses[0]
     frozen = {layer.name for layer in model.layers if not layer.trainable}

@@ -31,7 +31,8 @@ def ensembles(logits: list[np.ndarray], reweight: float) -> list[np.ndarray]:
 def test_the_exits_are_the_shrunk_ensembles(reweight, training):
     model = chain(4)
     expected = ensembles(outputs(model, training), reweight)
-    boosted = objectives.build("boosted", reweight=reweight).extend(model)
+    objective = objectives.build("boosted", reweight=reweight)
+    boosted = objective.extend(model).model
     assert len(boosted.outputs) == 4
     for z, theirs in zip(outputs(boosted, training), expected, strict=True):
         np.testing.assert_allclose(z, theirs, rtol=1e-5, atol=1e-6)
@@ -43,14 +44,14 @@ def test_the_loss_is_the_sum_over_the_ensembles():
     expected = np.dot(
         weights, [cross_entropy(z) for z in ensembles(outputs(model), 0.5)]
     )
-    objective = objectives.build("boosted", weights=weights)
-    loss = objective.loss(LABELS, objective.extend(model)(IMAGES))
+    extended = objectives.build("boosted", weights=weights).extend(model)
+    loss = extended.loss(LABELS, extended.model(IMAGES))
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("exit", [0, 1, 2])
 def test_an_exit_s_loss_does_not_train_earlier_classifiers(exit):
-    boosted = objectives.build("boosted").extend(chain())
+    boosted = objectives.build("boosted").extend(chain()).model
     found = gradients(boosted, lambda z: ours(LABELS, z[exit]))
     for path, gradient in found.items():
         reached = path.startswith((f"exit_{exit}/", f"exit_{exit}_")) or any(
@@ -62,7 +63,7 @@ def test_an_exit_s_loss_does_not_train_earlier_classifiers(exit):
 def test_gradients_are_those_with_the_previous_ensemble_as_a_constant():
     model = chain()
     constants = [0.0, *(0.5 * z for z in ensembles(outputs(model, True), 0.5))]
-    objective = objectives.build("boosted")
+    extended = objectives.build("boosted").extend(model)
     expected = gradients(
         model,
         lambda logits: sum(
@@ -70,21 +71,19 @@ def test_gradients_are_those_with_the_previous_ensemble_as_a_constant():
             for f, constant in zip(logits, constants, strict=False)
         ),
     )
-    found = gradients(
-        objective.extend(model), lambda z: objective.loss(LABELS, z)
-    )
+    found = gradients(extended.model, lambda z: extended.loss(LABELS, z))
     assert_same(found, expected)
 
 
 def test_costs_and_features_are_those_of_the_plain_model():
     model = chain()
-    boosted = objectives.build("boosted").extend(model)
+    boosted = objectives.build("boosted").extend(model).model
     assert cost.exit_costs(boosted) == cost.exit_costs(model)
 
 
 def test_a_model_with_one_exit_is_itself():
     model = chain(1)
-    boosted = objectives.build("boosted").extend(model)
+    boosted = objectives.build("boosted").extend(model).model
     np.testing.assert_array_equal(
         np.asarray(boosted(IMAGES)), np.asarray(model(IMAGES))
     )

@@ -14,15 +14,16 @@ RNG = np.random.default_rng(0)
 LABELS = np.arange(8) % 3
 LOGITS = [RNG.normal(0, 3, (8, 3)).astype(np.float32) for _ in range(2)]
 
+BACKBONE = {"family": "resnet", "blocks": 1, "widths": (4, 8)}
+
 
 def network(**arguments) -> keras.Model:
     keras.utils.set_random_seed(0)
     return lcnet(
         input_shape=(8, 8, 1),
         classes=3,
-        backbone={"family": "resnet", "blocks": 1, "widths": (4, 8)},
         head_width=4,
-        **{"channels": "groups", "groups": 2} | arguments,
+        **{"backbone": BACKBONE, "channels": "groups", "groups": 2} | arguments,
     )
 
 
@@ -37,42 +38,39 @@ def scores() -> list[np.ndarray]:
     return list(np.maximum(drawn, 0).astype(np.float32))
 
 
-def term(objective, outputs) -> float:
+def term(made, outputs) -> float:
     """The loss without the cross-entropies."""
-    own = objective.loss(LABELS, outputs)
+    own = made.loss(LABELS, outputs)
     return float(own - sum(cross_entropy(LABELS, each) for each in LOGITS))
 
 
-def extended(**arguments) -> objectives.Objective:
+def extended(**arguments) -> objectives.Extended:
     objective = objectives.build("cost_target", **arguments)
-    objective.extend(network(exits=(0,)))
-    return objective
+    return objective.extend(network(exits=(0,)))
 
 
 @pytest.mark.parametrize("indicator", [True, False])
 def test_the_mean_cost_is_drawn_to_the_target(indicator):
-    objective = extended(target=0.3, weight=4.0, indicator=indicator)
+    made = extended(target=0.3, weight=4.0, indicator=indicator)
     given = scores()
     values = np.stack(given, 1)[..., 0, 0, 0]
     shares = values > 0 if indicator else values
     mean = gating.dynamic_madds(found(), shares.astype(float))[-1].mean()
     expected = 4.0 * (mean / found().dense - 0.3) ** 2
-    assert term(objective, [*LOGITS, *given]) == pytest.approx(
-        expected, rel=1e-4
-    )
+    assert term(made, [*LOGITS, *given]) == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_mask_costs_the_share_of_its_open_channels():
     model = network(channels="mask", layers=False)
     objective = objectives.build("cost_target", target=0.5, weight=1.0)
-    objective.extend(model)
+    made = objective.extend(model)
     counted = gating.gating(model)
     given = [
         np.maximum(RNG.uniform(-1, 1, (8, *score.shape[1:])), 0)
         for score in counted.scores
     ]
     mean = gating.dynamic_madds(counted, gating.open_shares(given)).mean()
-    loss = objective.loss(LABELS, [LOGITS[0], *given])
+    loss = made.loss(LABELS, [LOGITS[0], *given])
     assert float(loss - cross_entropy(LABELS, LOGITS[0])) == pytest.approx(
         (mean / counted.dense - 0.5) ** 2, rel=1e-3
     )
@@ -95,11 +93,11 @@ def test_bounds_are_tight_at_first_and_gone_at_last(progress, low, high):
 
 
 def test_the_gradient_goes_straight_to_the_scores():
-    objective = extended(target=0.3, weight=1.0)
+    made = extended(target=0.3, weight=1.0)
     given = [tf.constant(each) for each in scores()]
     with tf.GradientTape() as tape:
         tape.watch(given)
-        loss = objective.loss(LABELS, [*LOGITS, *given])
+        loss = made.loss(LABELS, [*LOGITS, *given])
     shares = np.stack(given)[..., 0, 0, 0] > 0
     mean = gating.dynamic_madds(found(), shares.T.astype(float))[-1].mean()
     slope = 2 * (mean / found().dense - 0.3) / found().dense
@@ -122,7 +120,7 @@ def test_outputs_behind_the_exits_are_the_gates(steps):
     objective = objectives.build(
         "cost_target", target=0.5, annealing_steps=steps
     )
-    longer = objective.extend(model)
+    longer = objective.extend(model).model
     assert len(longer.outputs) == 2 + len(found().names) + bool(steps)
     shorter = deployed(longer, 2)
     assert {each.name for each in longer.layers} == {
@@ -134,11 +132,29 @@ def test_outputs_behind_the_exits_are_the_gates(steps):
 
 
 def test_exits_are_weighed():
-    objective = extended(target=1.0, weight=0.0, weights=[2.0, 0.5])
+    made = extended(target=1.0, weight=0.0, weights=[2.0, 0.5])
     expected = 2.0 * cross_entropy(LABELS, LOGITS[0])
     expected += 0.5 * cross_entropy(LABELS, LOGITS[1])
-    loss = objective.loss(LABELS, [*LOGITS, *scores()])
+    loss = made.loss(LABELS, [*LOGITS, *scores()])
     assert float(loss) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_each_loss_knows_its_own_model():
+    arguments = {"target": 0.5, "weight": 2.0}
+    objective = objectives.build("cost_target", **arguments)
+    models = [
+        network(exits=(0,), backbone=BACKBONE | {"widths": widths})
+        for widths in ((4, 8), (8, 4))
+    ]
+    together = [objective.extend(model) for model in models]
+    given = [*LOGITS, *scores()]
+    alone = [
+        objectives.build("cost_target", **arguments).extend(model)
+        for model in models
+    ]
+    found = [term(each, given) for each in together]
+    assert found == [term(each, given) for each in alone]
+    assert found[0] != pytest.approx(found[1], rel=0.1)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,12 @@ def chain(exits: int = 3, seed: int = 0) -> keras.Model:
     return keras.Model(inputs, logits, name="chain")
 
 
+def loss(objective, logits, taught=None, labels=LABELS):
+    """The objective of these logits, as those of a model with as many exits."""
+    extended = objective.extend(chain(len(logits)))
+    return extended.loss(labels, logits, taught)
+
+
 def family(name: str) -> keras.Model:
     """The smallest of a model family, for 8x8 images."""
     keras.utils.set_random_seed(0)

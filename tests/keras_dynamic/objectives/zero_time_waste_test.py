@@ -13,23 +13,22 @@ from toy_exits import (
 )
 
 from keras_dynamic import cost, objectives
+from keras_dynamic.objectives import Extended
 from keras_dynamic.objectives.cross_entropy import cross_entropy as ours
 from keras_dynamic.training import MultiExitTrainer, deployed
 
 
-def extended(
-    exits: int = 4, backbone: keras.Model | None = None
-) -> keras.Model:
+def extended(exits: int = 4, backbone: keras.Model | None = None) -> Extended:
     """With weights that a wrong ensemble would not agree with."""
     backbone = backbone or chain(exits, 1)
     objective = objectives.build("zero_time_waste", backbone=backbone)
-    model = objective.extend(chain(exits))
+    made = objective.extend(chain(exits))
     rng = np.random.default_rng(0)
-    for layer in model.layers:
+    for layer in made.model.layers:
         if "_ensemble" in layer.name:
             for weight in layer.weights:
                 weight.assign(rng.normal(0, 0.5, weight.shape))
-    return model
+    return made
 
 
 def outputs(model: keras.Model) -> list[np.ndarray]:
@@ -37,7 +36,7 @@ def outputs(model: keras.Model) -> list[np.ndarray]:
 
 
 def test_the_exits_are_the_paper_s_geometric_ensembles():
-    model = extended(4)
+    model = extended(4).model
     found = outputs(model)
     exits, classifiers = found[:4], found[4:]
     assert len(classifiers) == 3
@@ -61,12 +60,12 @@ def test_the_exits_are_the_paper_s_geometric_ensembles():
 def test_the_last_exit_is_the_backbone_s():
     backbone = chain(4, 1)
     expected = outputs(backbone)[-1]
-    found = outputs(extended(4, backbone))[3]
+    found = outputs(extended(4, backbone).model)[3]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_a_cascade_is_a_dense_layer_on_features_and_logits():
-    model = extended(3)
+    model = extended(3).model
     pooled = keras.Model(model.input, model.get_layer("exit_1_0").output)
     both = np.concatenate(
         [np.asarray(pooled(IMAGES, training=False)), outputs(model)[3]], axis=1
@@ -81,18 +80,19 @@ def test_a_cascade_is_a_dense_layer_on_features_and_logits():
 
 def test_the_loss_is_that_of_classifiers_and_ensembles():
     objective = objectives.build("zero_time_waste", backbone=chain(4, 1))
-    values = outputs(objective.extend(chain(4)))
+    made = objective.extend(chain(4))
+    values = outputs(made.model)
     ensembles, classifiers = values[:3], values[4:]
     expected = np.mean([cross_entropy(each) for each in classifiers])
     expected += np.mean([cross_entropy(each) for each in ensembles])
-    loss = objective.loss(LABELS, values)
+    loss = made.loss(LABELS, values)
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
 def test_classifiers_and_ensembles_are_trained_apart():
-    model = extended(4)
-    objective = objectives.build("zero_time_waste", backbone=chain(4, 1))
-    found = gradients(model, lambda values: objective.loss(LABELS, values))
+    made = extended(4)
+    model = made.model
+    found = gradients(model, lambda values: made.loss(LABELS, values))
     assert not any(path.startswith("block") for path in found)
     assert not any(path.startswith("exit_3") for path in found)
     for m in range(3):
@@ -136,7 +136,7 @@ def test_a_step_leaves_the_backbone(tmp_path):
 
 
 def test_every_layer_is_deployed_and_costs_are_found():
-    model = extended(4)
+    model = extended(4).model
     shipped = deployed(model, 4)
     assert {x.name for x in shipped.layers} == {x.name for x in model.layers}
     plain, found = cost.exit_costs(chain(4)), cost.exit_costs(shipped)
@@ -161,7 +161,7 @@ def test_a_backbone_without_some_layers_stops_the_set_up():
 
 
 def test_a_backbone_with_another_end_stops_the_set_up():
-    boosted = objectives.build("boosted").extend(chain(3))
+    boosted = objectives.build("boosted").extend(chain(3)).model
     objective = objectives.build("zero_time_waste", backbone=boosted)
     with pytest.raises(ValueError, match=r"'exit_2'.*'exit_2_boosted'"):
         objective.extend(chain(3))
