@@ -51,6 +51,10 @@ def _cifar10(
     with config.unlocked():
         config.train.objective = "cost_target"
         config.train.objective_arguments = ml_collections.ConfigDict(
-            {"target": target, "annealing_steps": _ANNEALING_STEPS}
+            {
+                "target": target,
+                "weight": 1.0,
+                "annealing_steps": _ANNEALING_STEPS,
+            }
         )
     return config
