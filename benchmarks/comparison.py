@@ -21,8 +21,6 @@ import subprocess
 import sys
 from concurrent import futures
 
-from pipeline import sweep
-
 # Of the reference run: RANet's authors' code, four epochs of 45,000 images
 # in batches of 64, SGD with Nesterov's momentum, a cosine from 0.1.
 _PROTOCOL = {
@@ -44,14 +42,12 @@ class Training:
         settings: What differs from that and the protocol.
         seed: Of weights, order and augmentation.
         warming: A setting that is a number of steps: a third of them all.
-        start: What was trained before, for as many epochs; its weights begin.
     """
 
     config: str
     settings: dict = dataclasses.field(default_factory=dict)
     seed: int = 0
     warming: str = ""
-    start: "Training | None" = None
 
 
 _RANET, _MSDNET = "ranet_cifar10_model1", "msdnet_cifar10_batch_nb5"
@@ -62,37 +58,18 @@ _JOINT, _BOOSTED, _DISTILLED = (
 _GE = {**_JOINT, "train.gradient_equilibrium": True}
 
 
+# L-Net and C-Net together, and each alone.
+_GATED = ("lcnet_cifar10", "lcnet_cifar10_layers", "lcnet_cifar10_channels")
+
+
 def _resnets(*depths: int) -> tuple[Training, ...]:
     return tuple(Training(f"resnet_cifar10_{n}", _JOINT) for n in depths)
 
 
-# Gates close in a network that has learned without them, as in LAUDNet, whose
-# weight of the cost this is. With gates from the first step, at the learning
-# rate of the other networks, the loss of ResNet-38 was NaN within an epoch.
-_ARGUMENTS = "train.objective_arguments"
-_AFTERWARDS = {"train.learning_rate": 0.03}
-_OPEN = {f"{_ARGUMENTS}.target": 1.0, f"{_ARGUMENTS}.weight": 0.0}
-_CHANNELS = "lcnet_cifar10_channels"
-_GROUPED = Training(_CHANNELS, _OPEN)
-# L-Net and C-Net together, and each alone.
-_GATED = {
-    "lcnet_cifar10_layers": _resnets(38)[0],
-    _CHANNELS: _GROUPED,
-    "lcnet_cifar10": _GROUPED,
-}
-
-
-def _longer(start: Training) -> Training:
-    return Training(start.config, {**_JOINT, **_AFTERWARDS}, start=start)
-
-
-def _lcnet(which: str, target: float) -> Training:
-    goal = {f"{_ARGUMENTS}.target": target, f"{_ARGUMENTS}.weight": 10.0}
+def _lcnet(which: str, target: float, seed: int = 0) -> Training:
+    goal = {"train.objective_arguments.target": target}
     return Training(
-        which,
-        {**goal, **_AFTERWARDS},
-        warming=f"{_ARGUMENTS}.annealing_steps",
-        start=_GATED[which],
+        which, goal, seed, "train.objective_arguments.annealing_steps"
     )
 
 
@@ -121,12 +98,9 @@ _SUITES = {
         ),
     ),
     "lcnet": (
-        *map(_longer, _resnets(38, 20, 14, 8)),
-        *(
-            _lcnet(which, target)
-            for target in (0.5, 0.3, 0.7)
-            for which in _GATED
-        ),
+        *(_lcnet(which, 0.5) for which in _GATED),
+        *_resnets(38, 20, 14, 8),
+        *(_lcnet(which, target) for target in (0.3, 0.7) for which in _GATED),
     ),
     "basisnet": (
         Training("mobilenet_v3_small_cifar10_w100", _JOINT),
@@ -159,13 +133,10 @@ def main() -> None:
         "data.source_options.path": arguments.images.absolute(),
     }
 
-    def train(training: Training) -> pathlib.Path:
+    def train(training: Training) -> None:
         settings = {**common, **training.settings}
         if training.warming:
             settings[training.warming] = arguments.epochs * _STEPS // 3
-        if training.start:
-            trained = train(training.start) / "work/model/float.keras"
-            settings["train.initial_weights"] = trained
         # Jobs of one directory that need the same images wait for each other.
         keras_dynamic(
             "sweep",
@@ -175,27 +146,27 @@ def main() -> None:
             "--stages=prepare,train,evaluate",
             *(f"--set={name}={value}" for name, value in settings.items()),
         )
-        [job] = sweep.plan(
-            [training.config],
-            str(arguments.output.absolute()),
-            seeds=[training.seed],
-            overrides={name: [str(each)] for name, each in settings.items()},
-        )
-        return pathlib.Path(job.directory)
 
     suite = _SUITES[arguments.suite]
     with futures.ThreadPoolExecutor(arguments.parallel) as pool:
-        jobs = list(pool.map(train, suite))
+        list(pool.map(train, suite))
+    results = [
+        result
+        for config in sorted({training.config for training in suite})
+        for result in sorted(
+            arguments.output.glob(f"jobs/{config}-*/result.json")
+        )
+    ]
     directory = arguments.output / arguments.suite
     directory.mkdir(exist_ok=True)
     keras_dynamic(
         "compare",
         f"--workdir={directory}",
-        *(str(job / "work") for job in jobs),
+        *(str(result.parent / "work") for result in results),
     )
-    for job in jobs:
-        seconds = json.loads((job / "result.json").read_text())["seconds"]
-        print(f"{seconds:8.0f} s  {job.name}")
+    for result in results:
+        seconds = json.loads(result.read_text())["seconds"]
+        print(f"{seconds:8.0f} s  {result.parent.name}")
 
 
 def keras_dynamic(*arguments: str) -> None:
