@@ -101,8 +101,8 @@ def check(
     if causes:
         raise CheckFailed("check failed: " + "; ".join(causes))
     logging.info(
-        "check passed: int8 within %g points at every exit, chain equal to the "
-        "unsplit model on %d images",
+        "check passed: no exit lost more than %g points in int8 beyond chance, "
+        "chain equal to the unsplit model on %d images",
         config.check.max_points,
         len(images),
     )
