@@ -78,17 +78,11 @@ def one_for_all(
 
 def _start_from(teacher, model):
     """Copies the teacher's weights, and freezes all but the classifiers."""
-    theirs = {layer.name: layer for layer in teacher.layers}
-    backbone, known = [], []
+    backbone, classifiers = [], []
     for layer in model.layers:
-        if graph.exit_of(layer.name) is None:
-            backbone.append(layer)
-        elif _shapes(layer) == _shapes(theirs.get(layer.name)):
-            known.append(layer)
+        own = graph.exit_of(layer.name) is not None
+        (classifiers if own else backbone).append(layer)
+    known = transfer.fitting(teacher, classifiers)
     transfer.copy_weights(teacher, backbone + known)
     for layer in backbone:
         layer.trainable = False
-
-
-def _shapes(layer):
-    return layer and [weight.shape for weight in layer.weights]

@@ -134,32 +134,23 @@ def test_changed_images_run_everything(layout, ran, tmp_path):
     assert ran.take() == ORDER
 
 
-def test_another_teacher_in_the_same_file_trains_again(layout, ran, tmp_path):
-    teacher = tmp_path / "teacher.keras"
-    teacher.write_bytes(b"one")
+@pytest.mark.parametrize(
+    "setting", ["objective_arguments.teacher", "initial_weights"]
+)
+def test_another_model_in_the_same_file_trains_again(
+    setting, layout, ran, tmp_path
+):
+    trained = tmp_path / "float.keras"
+    trained.write_bytes(b"one")
     settings = config.load("ranet_digits")
     with settings.unlocked():
-        settings.train.objective = "one_for_all"
-        settings.train.objective_arguments = {"teacher": str(teacher)}
+        settings.train.objective_arguments.teacher = ""
+        settings.update_from_flattened_dict({f"train.{setting}": str(trained)})
     run(layout, settings=settings)
     ran.take()
     run(layout, settings=settings)
     assert ran.take() == []
-    teacher.write_bytes(b"two")
-    run(layout, settings=settings)
-    assert ran.take() == ORDER[1:]
-
-
-def test_other_weights_to_start_from_train_again(layout, ran, tmp_path):
-    weights = tmp_path / "float.keras"
-    weights.write_bytes(b"one")
-    settings = config.load("ranet_digits")
-    settings.train.initial_weights = str(weights)
-    run(layout, settings=settings)
-    ran.take()
-    run(layout, settings=settings)
-    assert ran.take() == []
-    weights.write_bytes(b"two")
+    trained.write_bytes(b"two")
     run(layout, settings=settings)
     assert ran.take() == ORDER[1:]
 
