@@ -29,8 +29,12 @@ def conv_bn(
     *,
     name: str,
     strides: int = 1,
+    scale: str = "ones",
 ) -> keras.KerasTensor:
-    """Convolution without bias, batch normalization; "same" padding."""
+    """Convolution without bias, batch normalization; "same" padding.
+
+    `scale` is the initializer of the normalization's factor.
+    """
     x = keras.layers.Conv2D(
         filters,
         kernel_size,
@@ -40,13 +44,15 @@ def conv_bn(
         kernel_initializer=conv_initializer(filters, kernel_size),
         name=f"{name}_conv",
     )(x)
-    return batch_norm(x, name=name)
+    return batch_norm(x, name=name, scale=scale)
 
 
-def batch_norm(x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
+def batch_norm(
+    x: keras.KerasTensor, *, name: str, scale: str = "ones"
+) -> keras.KerasTensor:
     """Batch normalization with the momentum 0.9 and epsilon of the authors."""
     return keras.layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
+        momentum=0.9, epsilon=1e-5, gamma_initializer=scale, name=f"{name}_bn"
     )(x)
 
 

@@ -11,6 +11,7 @@ Here that is a 1x1 convolution with batch normalization (option B of section
 ResNet-20, and less to deeper ones.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 
 import keras
@@ -24,6 +25,7 @@ def resnet(
     classes: int,
     blocks: int,
     widths: Sequence[int] = (16, 32, 64),
+    zero_init_residual: bool = False,
     name: str = "resnet",
 ) -> keras.Model:
     """Builds a ResNet as a functional model with the output `exit_0`.
@@ -36,13 +38,22 @@ def resnet(
         blocks: Residual blocks of each stage, the paper's n: 3 for ResNet-20.
         widths: Channels of each stage. Every stage but the first halves height
             and width.
+        zero_init_residual: Whether each block begins as its shortcut: the
+            last normalization of its branch starts with the factor 0 (Goyal
+            et al., arXiv 1706.02677, section 5.1). Deep networks then learn
+            from the first epoch. Not in the paper.
         name: Name of the model.
 
     Raises:
         ValueError: If `blocks` or a width is not a positive integer.
     """
     inputs = keras.Input(shape=input_shape, name="image")
-    *_, x = resnet_stages(inputs, blocks=blocks, widths=widths)
+    *_, x = resnet_stages(
+        inputs,
+        blocks=blocks,
+        widths=widths,
+        zero_init_residual=zero_init_residual,
+    )
     logits = convolutions.linear_classifier(x, classes, 0)
     return keras.Model(inputs, logits, name=name)
 
@@ -55,6 +66,7 @@ def residual_branch(
     strides: int,
     name: str,
     scale: Callable[[keras.KerasTensor], keras.KerasTensor] | None = None,
+    zero_init: bool = False,
 ) -> keras.KerasTensor:
     """What a block adds to its shortcut: two 3x3 convolutions.
 
@@ -65,13 +77,20 @@ def residual_branch(
         strides: Of the first one.
         name: What the layers' names begin with.
         scale: What is done to the map between them.
+        zero_init: Whether it gives 0 at first.
     """
     x = convolutions.conv_bn_relu(
         x, inner, 3, strides=strides, name=f"{name}_first"
     )
     if scale:
         x = scale(x)
-    return convolutions.conv_bn(x, filters, 3, name=f"{name}_second")
+    return convolutions.conv_bn(
+        x,
+        filters,
+        3,
+        name=f"{name}_second",
+        scale="zeros" if zero_init else "ones",
+    )
 
 
 def resnet_stages(
@@ -79,6 +98,7 @@ def resnet_stages(
     *,
     blocks: int,
     widths: Sequence[int] = (16, 32, 64),
+    zero_init_residual: bool = False,
     branch: Callable[..., keras.KerasTensor] = residual_branch,
 ) -> list[keras.KerasTensor]:
     """The feature map at the end of each stage.
@@ -87,6 +107,7 @@ def resnet_stages(
         inputs: Images.
         blocks: As of `resnet`.
         widths: As of `resnet`.
+        zero_init_residual: As of `resnet`.
         branch: What stands for `residual_branch` in every block.
 
     Raises:
@@ -109,7 +130,7 @@ def resnet_stages(
                 x,
                 width,
                 strides=2 if stage and not block else 1,
-                branch=branch,
+                branch=functools.partial(branch, zero_init=zero_init_residual),
                 name=f"stage{stage}_block{block}",
             )
         ends.append(x)

@@ -20,6 +20,7 @@ def resnet_cifar10(depth: int, name: str) -> ml_collections.ConfigDict:
         "family": "resnet",
         "blocks": (depth - 2) // 6,
         "widths": (16, 32, 64),
+        "zero_init_residual": True,
     }
     return _cifar10(backbone, name, target=0.5)
 

@@ -18,6 +18,10 @@ def cifar(
     return _datasets.cifar(
         classes,
         family="resnet",
-        arguments={"blocks": (depth - 2) // 6, "widths": widths},
+        arguments={
+            "blocks": (depth - 2) // 6,
+            "widths": widths,
+            "zero_init_residual": False,
+        },
         name=f"resnet_cifar{classes}_{depth}{'_w050' if half else ''}",
     )
