@@ -4,7 +4,8 @@
 
 SUITE is "exits" (how exits are trained, RANet and MSDNet, and ResNets),
 "lcnet" (what gates save, and ResNets) or "basisnet" (numbers of bases, and
-MobileNets). IMAGES holds the CIFAR-10 images, `train/<class>/*` and
+MobileNets). A training that starts from the weights of another has --more
+epochs after the --epochs of that. IMAGES holds the CIFAR-10 images, `train/<class>/*` and
 `test/<class>/*`. Within a suite images, their order and augmentation, epochs,
 schedule and seeds are the same. `--parallel` trainings share the processor.
 What has been trained in OUTPUT stays, for other suites, too; the command can be
@@ -21,6 +22,8 @@ import subprocess
 import sys
 from concurrent import futures
 
+from pipeline import sweep
+
 # Of the reference run: RANet's authors' code, four epochs of 45,000 images
 # in batches of 64, SGD with Nesterov's momentum, a cosine from 0.1.
 _PROTOCOL = {
@@ -30,7 +33,10 @@ _PROTOCOL = {
     "data.fractions.validation": 0.05,
     "data.fractions.calibration": 0.05,
 }
-_STEPS = 45_000 // 64
+# Of the other suites: half as many steps, and arithmetic that takes less time.
+_LARGE = {"train.batch_size": 128}
+_FAST = {**_LARGE, "train.precision": "mixed_bfloat16"}
+_IMAGES = 45_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,13 +47,17 @@ class Training:
         config: Name of its configuration.
         settings: What differs from that and the protocol.
         seed: Of weights, order and augmentation.
-        warming: A setting that is a number of steps: a third of them all.
+        warming: A setting that is a number of steps: `warming_share` of all.
+        warming_share: That share.
+        start: What is trained before; its weights begin.
     """
 
     config: str
     settings: dict = dataclasses.field(default_factory=dict)
     seed: int = 0
     warming: str = ""
+    warming_share: float = 1 / 3
+    start: "Training | None" = None
 
 
 _RANET, _MSDNET = "ranet_cifar10_model1", "msdnet_cifar10_batch_nb5"
@@ -58,18 +68,36 @@ _JOINT, _BOOSTED, _DISTILLED = (
 _GE = {**_JOINT, "train.gradient_equilibrium": True}
 
 
-# L-Net and C-Net together, and each alone.
-_GATED = ("lcnet_cifar10", "lcnet_cifar10_layers", "lcnet_cifar10_channels")
-
-
 def _resnets(*depths: int) -> tuple[Training, ...]:
     return tuple(Training(f"resnet_cifar10_{n}", _JOINT) for n in depths)
 
 
-def _lcnet(which: str, target: float, seed: int = 0) -> Training:
-    goal = {"train.objective_arguments.target": target}
+# Gates close in a network that has learned without them, at half of its
+# learning rate. The plain networks beside it go on as long.
+_AFTERWARDS = {**_FAST, "train.learning_rate": 0.05}
+
+
+def _plain(depth: int) -> Training:
+    [resnet] = _resnets(depth)
+    begins = {"model.arguments.zero_init_residual": True}
+    settings = {**resnet.settings, **begins}
+    start = dataclasses.replace(resnet, settings={**settings, **_FAST})
+    return dataclasses.replace(
+        resnet, settings={**settings, **_AFTERWARDS}, start=start
+    )
+
+
+# L-Net and C-Net together, and each alone.
+_GATED = ("lcnet_cifar10_layers", "lcnet_cifar10_channels", "lcnet_cifar10")
+
+
+def _lcnet(which: str, target: float) -> Training:
     return Training(
-        which, goal, seed, "train.objective_arguments.annealing_steps"
+        which,
+        {"train.objective_arguments.target": target, **_AFTERWARDS},
+        warming="model.arguments.annealing_steps",
+        warming_share=1 / 2,
+        start=_plain(38).start,
     )
 
 
@@ -77,7 +105,10 @@ def _basisnet(bases: int, seed: int = 0, **others) -> Training:
     arguments = {"bases": bases, **others}
     settings = {f"model.arguments.{k}": v for k, v in arguments.items()}
     return Training(
-        "basisnet_cifar10", settings, seed, "model.arguments.blend_steps"
+        "basisnet_cifar10",
+        {**settings, **_LARGE},
+        seed,
+        "model.arguments.blend_steps",
     )
 
 
@@ -98,19 +129,17 @@ _SUITES = {
         ),
     ),
     "lcnet": (
-        *(_lcnet(which, 0.5) for which in _GATED),
-        *_resnets(38, 20, 14, 8),
-        *(_lcnet(which, target) for target in (0.3, 0.7) for which in _GATED),
+        *map(_plain, (38, 20, 14, 8)),
+        *(
+            _lcnet(which, target)
+            for target in (0.5, 0.3, 0.7)
+            for which in _GATED
+        ),
     ),
     "basisnet": (
-        Training("mobilenet_v3_small_cifar10_w100", _JOINT),
-        _basisnet(8),
-        _basisnet(1),
-        _basisnet(4),
-        Training("mobilenet_v3_small_cifar10_w050", _JOINT),
-        _basisnet(8, activation="softmax"),
-        Training("mobilenet_v3_small_cifar10_w100", _JOINT, 1),
-        _basisnet(8, seed=1),
+        Training("mobilenet_v3_small_cifar10_w100", {**_JOINT, **_LARGE}),
+        *map(_basisnet, (8, 1, 4)),
+        Training("mobilenet_v3_small_cifar10_w050", {**_JOINT, **_LARGE}),
     ),
 }
 
@@ -122,6 +151,7 @@ def main() -> None:
     parser.add_argument("images", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--more", type=int, default=2)
     parser.add_argument("--parallel", type=int, default=2)
     arguments = parser.parse_args()
     threads = max(1, os.cpu_count() // arguments.parallel)
@@ -129,15 +159,20 @@ def main() -> None:
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     common = {
         **_PROTOCOL,
-        "train.epochs": arguments.epochs,
         "data.source_options.path": arguments.images.absolute(),
     }
 
-    def train(training: Training) -> None:
-        settings = {**common, **training.settings}
+    def train(training: Training) -> pathlib.Path:
+        epochs = arguments.more if training.start else arguments.epochs
+        settings = {**common, "train.epochs": epochs, **training.settings}
         if training.warming:
-            settings[training.warming] = arguments.epochs * _STEPS // 3
-        # Jobs of one directory that need the same images wait for each other.
+            steps = epochs * (_IMAGES // settings.get("train.batch_size", 64))
+            settings[training.warming] = int(steps * training.warming_share)
+        if training.start:
+            trained = train(training.start) / "work/model/float.keras"
+            settings["train.initial_weights"] = trained
+        # Jobs of one directory that need the same images, or the same job,
+        # wait for each other.
         keras_dynamic(
             "sweep",
             f"--output={arguments.output}",
@@ -146,27 +181,27 @@ def main() -> None:
             "--stages=prepare,train,evaluate",
             *(f"--set={name}={value}" for name, value in settings.items()),
         )
+        [job] = sweep.plan(
+            [training.config],
+            str(arguments.output.absolute()),
+            seeds=[training.seed],
+            overrides={name: [str(each)] for name, each in settings.items()},
+        )
+        return pathlib.Path(job.directory)
 
     suite = _SUITES[arguments.suite]
     with futures.ThreadPoolExecutor(arguments.parallel) as pool:
-        list(pool.map(train, suite))
-    results = [
-        result
-        for config in sorted({training.config for training in suite})
-        for result in sorted(
-            arguments.output.glob(f"jobs/{config}-*/result.json")
-        )
-    ]
+        jobs = list(pool.map(train, suite))
     directory = arguments.output / arguments.suite
     directory.mkdir(exist_ok=True)
     keras_dynamic(
         "compare",
         f"--workdir={directory}",
-        *(str(result.parent / "work") for result in results),
+        *(str(job / "work") for job in jobs),
     )
-    for result in results:
-        seconds = json.loads(result.read_text())["seconds"]
-        print(f"{seconds:8.0f} s  {result.parent.name}")
+    for job in jobs:
+        seconds = json.loads((job / "result.json").read_text())["seconds"]
+        print(f"{seconds:8.0f} s  {job.name}")
 
 
 def keras_dynamic(*arguments: str) -> None:

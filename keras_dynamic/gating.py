@@ -44,14 +44,16 @@ class Gating:
     """The gates of a model, and what runs when.
 
     Attributes:
-        names: Of the `Gate` layers, in the order of the graph.
-        scores: What they give, symbolic [batch, ...].
+        gates: The `Gate` layers, in the order of the graph.
+        unclamped: What is given to them, symbolic [batch, ...].
+        scores: What they give, of the same shapes.
         masks: Whether a gate is a mask.
         exits: How many there are.
         parts: All calls of the model, each in one of them.
     """
 
-    names: tuple[str, ...]
+    gates: tuple[Gate, ...]
+    unclamped: tuple[keras.KerasTensor, ...]
     scores: tuple[keras.KerasTensor, ...]
     masks: tuple[bool, ...]
     exits: int
@@ -76,22 +78,27 @@ class Gating:
         return list(itertools.accumulate(own))
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of the gates."""
+        return tuple(gate.name for gate in self.gates)
+
+    @property
     def always(self) -> int:
         """Multiply-adds of the last exit with all gates closed.
 
         What has no gate, and the gates themselves, but those inside of
         branches.
         """
-        return int(self.madds([0] * len(self.names))[-1])
+        return int(self.madds([0] * len(self.gates))[-1])
 
     @property
     def dense(self) -> int:
         """Multiply-adds of the last exit with all gates open."""
-        return int(self.madds([1] * len(self.names))[-1])
+        return int(self.madds([1] * len(self.gates))[-1])
 
     def saved(self) -> list[int]:
         """Multiply-adds that each gate saves where all others are open."""
-        dense, gates = self.dense, range(len(self.names))
+        dense, gates = self.dense, range(len(self.gates))
         return [
             dense - int(self.madds([each != gate for each in gates])[-1])
             for gate in gates
@@ -146,7 +153,8 @@ def gating(model: keras.Model) -> Gating:
         if count
     ]
     return Gating(
-        names=tuple(call.operation.name for call in calls),
+        gates=tuple(call.operation for call in calls),
+        unclamped=tuple(call.input_tensors[0] for call in calls),
         scores=tuple(call.outputs[0] for call in calls),
         masks=masks,
         exits=len(model.outputs),

@@ -4,6 +4,7 @@ import keras
 from absl import logging
 
 from keras_dynamic import transfer
+from keras_dynamic.models import channel_groups
 from keras_dynamic.trained_model import trained_model
 
 
@@ -12,7 +13,8 @@ def load(path: str, model: keras.Model) -> None:
 
     A layer takes those of the layer of its name, if the shapes are the same.
     So a network with gates starts from one without, and one for other classes
-    from what saw the same images. What stays at random is logged.
+    from what saw the same images. Groups of channels take their slices of the
+    uncut block's. What stays at random is logged.
 
     Args:
         path: A .keras file.
@@ -23,13 +25,14 @@ def load(path: str, model: keras.Model) -> None:
     """
     source = trained_model("train.initial_weights", path)
     known = transfer.fitting(source, model.layers)
+    transfer.copy_weights(source, known)
+    known += channel_groups.copy_slices(source, model)
     if not known:
         raise ValueError(
             "`train.initial_weights` must have a layer of the name and the "
             f"shapes of one of {model.name!r}. Received: {path!r} with "
             f"{source.name!r}"
         )
-    transfer.copy_weights(source, known)
     others = [
         layer.name
         for layer in model.layers

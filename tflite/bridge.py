@@ -78,9 +78,8 @@ class UnsupportedLayerError(ValueError):
 def to_tf_keras(model: keras.Model) -> tf_keras.Model:
     """Translates a Keras 3 functional model into a tf_keras one.
 
-    `GradientScale` is left out: it changes nothing outside of training. So is
-    `Progress`, but for its second output where that is one of the model's.
-    Some layers become several (see `tflite.parts`).
+    `GradientScale` is left out: it changes nothing outside of training. Some
+    layers become several (see `tflite.parts`).
 
     Args:
         model: A functional model whose layers are all in `SUPPORTED` or
@@ -131,12 +130,11 @@ def follow(
     def call(layer, given):
         if isinstance(layer, layers.GradientScale):
             return scale(layer, given) if scale else given
-        if isinstance(layer, layers.Progress):
-            part = parts.Part(counterparts.Progress(name=layer.name))
-            return [given, find(part)(given)]
         if type(layer) in IN_PARTS:
             return IN_PARTS[type(layer)](layer, given, find)
         weights = [np.asarray(each, np.float32) for each in layer.weights]
+        if isinstance(layer, layers.Gate):
+            weights = []  # It counts the steps of training.
         made = _legacy_layer(layer)
         return find(parts.Part(made, weights, layer.trainable))(given)
 

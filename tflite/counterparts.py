@@ -207,12 +207,3 @@ class Gate(tf_keras.layers.Layer):
     def get_config(self) -> dict:
         """The layer's argument."""
         return {**super().get_config(), "quantized": self.quantized}
-
-
-class Progress(tf_keras.layers.Layer):
-    """The second output of `keras_dynamic.layers.Progress`, at its end: 1."""
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """A scalar."""
-        del inputs
-        return tf.ones(())

@@ -83,7 +83,6 @@ def quantize(model: tf_keras.Model) -> tf_keras.Model:
         counterparts.Gate,
         counterparts.Multiple,
         counterparts.Product,
-        counterparts.Progress,
         counterparts.Slice,
         counterparts.Taps,
         fixed_range.FixedRangeQuantizeConfig,
@@ -107,7 +106,6 @@ def _config(layer):
     match layer:
         case (
             tf_keras.layers.Resizing()
-            | counterparts.Progress()
             | counterparts.Slice()
             | counterparts.Taps()
         ):

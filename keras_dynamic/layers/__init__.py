@@ -8,7 +8,6 @@ from keras_dynamic.layers.bilinear_resize import BilinearResize
 from keras_dynamic.layers.gate import Gate
 from keras_dynamic.layers.gradient_scale import GradientScale
 from keras_dynamic.layers.multiple import Multiple
-from keras_dynamic.layers.progress import Progress
 from keras_dynamic.layers.ramp import Ramp
 
 __all__ = [
@@ -20,6 +19,5 @@ __all__ = [
     "Gate",
     "GradientScale",
     "Multiple",
-    "Progress",
     "Ramp",
 ]

@@ -1,6 +1,11 @@
 """A score that scales what it is multiplied with, or says to skip it."""
 
+import math
+from collections.abc import Sequence
+
 import keras
+
+from keras_dynamic.layers.ramp import Ramp
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamic")
@@ -16,31 +21,96 @@ class Gate(keras.layers.Layer):
     every image would stay so. The paper is silent about that. Here a score
     outside of [0, 1] gets the gradients that move it back in, and no others.
 
+    The paper is silent about how gates come to be 0, too. What follows a branch
+    makes up for a small score, so scores may shrink at will and yet stay above
+    0. In training they may therefore have noise, as the stochastic gates of
+    Yamada et al. ("Feature Selection using Stochastic Gates", ICML 2020, arXiv
+    1810.04247): near 0 a gate is closed for every other image, which a branch
+    that is of use must get away from. The probability that a gate is open has
+    a gradient, `open_probability`. Unlike theirs the noise falls.
+
     Args:
-        inward_gradient: Whether it does; otherwise the gradient of a clamp.
+        inward_gradient: Whether a score outside gets these; otherwise the
+            gradient of a clamp.
+        noise: Standard deviation of the noise in training, at first and at
+            last; None for none.
+        annealing_steps: Steps of training in which it falls, linearly; 0: it
+            is the last one from the start.
+        seed: Of the noise.
 
     Input and output: any shape, in the layer's dtype.
+
+    Raises:
+        ValueError: If an argument is not as said.
     """
 
-    def __init__(self, inward_gradient: bool = True, **kwargs):
+    def __init__(
+        self,
+        inward_gradient: bool = True,
+        noise: Sequence[float] | None = None,
+        annealing_steps: int = 0,
+        seed: int | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        if noise is not None and not (
+            len(noise) == 2 and math.inf > noise[0] >= noise[1] > 0
+        ):
+            raise ValueError(
+                "`noise` must be two finite positive numbers, the second not "
+                f"above the first, or None. Received: noise={noise!r}"
+            )
         self.inward_gradient = inward_gradient
+        self.noise = None if noise is None else tuple(noise)
+        self.annealing_steps = annealing_steps
+        self.seed = seed
+        self.ramp = Ramp(annealing_steps, name="ramp")
+        self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, inputs):
+    def build(self, input_shape):
+        """Makes the counter of the steps, if there is noise."""
+        if self.noise:
+            self.ramp.build()
+
+    def open_probability(self, scores):
+        """How probable a score with noise is to be above 0, in float32.
+
+        Args:
+            scores: Before the clamp and without noise, any shape.
+        """
+        scores = keras.ops.cast(scores, "float32")
+        deviation = self._deviation(self.ramp.reached())
+        return (1 + keras.ops.erf(scores / (deviation * math.sqrt(2)))) / 2
+
+    def call(self, inputs, training=None):
         """The clamped score."""
+        if training and self.noise:
+            deviation = self._deviation(self.ramp(training=True))
+            drawn = keras.random.normal(
+                keras.ops.shape(inputs), seed=self.seed_generator
+            )
+            noise = keras.ops.cast(deviation * drawn, self.compute_dtype)
+            inputs = inputs + noise
         if self.inward_gradient:
             return _clamp(inputs)
         return keras.ops.clip(inputs, 0.0, 1.0)
+
+    def _deviation(self, progress):
+        first, last = self.noise
+        return first + (last - first) * progress
 
     def compute_output_shape(self, input_shape):
         """Shape of the input."""
         return input_shape
 
     def get_config(self):
-        """The layer's argument."""
+        """The layer's arguments."""
         return {
             **super().get_config(),
             "inward_gradient": self.inward_gradient,
+            "noise": self.noise,
+            "annealing_steps": self.annealing_steps,
+            "seed": self.seed,
         }
 
 

@@ -40,11 +40,17 @@ class Ramp(keras.layers.Layer):
             trainable=False,
         )
 
+    def reached(self):
+        """The scalar that the next call in training gives; none is counted."""
+        if not self.steps:
+            return keras.ops.ones((), "float32")
+        return keras.ops.cast(self.seen, "float32") / self.steps
+
     def call(self, training=None):
         """The scalar; in training, one call more is counted."""
         if not training or not self.steps:
             return keras.ops.ones((), "float32")
-        value = keras.ops.cast(self.seen, "float32") / self.steps
+        value = self.reached()
         # Not counted on, so that the counter cannot overflow.
         self.seen.assign(keras.ops.minimum(self.seen + 1, self.steps))
         return value

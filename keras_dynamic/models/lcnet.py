@@ -40,6 +40,8 @@ def lcnet(
     groups: int = 4,
     gate_bias: float = 0.9,
     inward_gradient: bool = True,
+    noise: Sequence[float] | None = (0.5, 0.1),
+    annealing_steps: int = 0,
     exits: Sequence[int] = (),
     head_width: int | None = 128,
     name: str = "lcnet",
@@ -70,7 +72,9 @@ def lcnet(
             That saves nothing on a device: for training and comparison.
         groups: Gates per block, for "groups".
         gate_bias: Score of every gate at first, but for small random weights.
-        inward_gradient: See `Gate`.
+        inward_gradient: See `Gate`, as for the two that follow.
+        noise: See there.
+        annealing_steps: See there.
         exits: Stages, from 0, at whose end is an early exit.
         head_width: Width of the convolutions of the early exits; None keeps
             that of their stage.
@@ -101,7 +105,11 @@ def lcnet(
         channels=channels,
         groups=groups,
         gate=functools.partial(
-            _gate, bias=gate_bias, inward_gradient=inward_gradient
+            _gate,
+            bias=gate_bias,
+            inward_gradient=inward_gradient,
+            noise=noise,
+            annealing_steps=annealing_steps,
         ),
     )
     inputs = keras.Input(shape=input_shape, name="image")
@@ -170,7 +178,7 @@ def _gated(branch, *, layers, channels, groups, gate):
     return gated
 
 
-def _gate(pooled, units, *, bias, inward_gradient, name):
+def _gate(pooled, units, *, bias, name, **settings):
     """One dense layer on the mean of a map, and the clamp."""
     score = keras.layers.Conv2D(
         units,
@@ -179,4 +187,4 @@ def _gate(pooled, units, *, bias, inward_gradient, name):
         bias_initializer=keras.initializers.Constant(bias),
         name=f"{name}_score",
     )(pooled)
-    return Gate(inward_gradient, name=f"{name}_gate")(score)
+    return Gate(name=f"{name}_gate", **settings)(score)

@@ -46,16 +46,13 @@ def _cifar10(
             "layers": True,
             "channels": "groups",
             "groups": 2,
+            "annealing_steps": _ANNEALING_STEPS,
         },
         name=name,
     )
     with config.unlocked():
         config.train.objective = "cost_target"
         config.train.objective_arguments = ml_collections.ConfigDict(
-            {
-                "target": target,
-                "weight": 1.0,
-                "annealing_steps": _ANNEALING_STEPS,
-            }
+            {"target": target, "weight": 30.0}
         )
     return config

@@ -26,11 +26,12 @@ def get_config():
                 "groups": 2,
                 "exits": (1,),
                 "head_width": 16,
+                # A third of 30 epochs of 15 batches.
+                "annealing_steps": 150,
             }
         )
         config.train.objective = "cost_target"
-        # A third of 30 epochs of 15 batches.
         config.train.objective_arguments = ml_collections.ConfigDict(
-            {"target": 0.6, "annealing_steps": 150}
+            {"target": 0.6}
         )
     return config

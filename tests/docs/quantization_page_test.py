@@ -15,6 +15,6 @@ def test_its_tables_are_the_code():
     }
     assert len(listed) == len(rows)
     # What is left out of the translated graph, or becomes several layers.
-    others = {"GradientScale", "Progress"}
+    others = {"GradientScale"}
     others |= {layer.__name__ for layer in bridge.IN_PARTS}
     assert listed == {**bridge.SUPPORTED, **dict.fromkeys(others, ())}

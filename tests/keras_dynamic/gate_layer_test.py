@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 
 from keras_dynamic.layers import Gate
@@ -56,10 +57,46 @@ def test_a_gate_closed_for_all_images_comes_back_with_inward_gradients(inward):
 
 def test_a_saved_gate_comes_back(tmp_path):
     x = keras.Input((4,))
-    model = keras.Model(x, Gate(inward_gradient=False, name="gate")(x))
+    gate = Gate(False, noise=(0.4, 0.2), annealing_steps=4, name="gate")
+    model = keras.Model(x, gate(x))
+    model(np.zeros((1, 4)), training=True)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    assert loaded.get_layer("gate").inward_gradient is False
+    gate = loaded.get_layer("gate")
+    assert gate.inward_gradient is False
+    assert gate.noise == (0.4, 0.2)
+    assert float(gate.ramp.reached()) == 0.25
+
+
+@pytest.mark.parametrize(("calls", "deviation"), [(0, 0.4), (2, 0.3), (9, 0.2)])
+def test_noise_falls_and_is_there_in_training_only(calls, deviation):
+    gate = Gate(noise=(0.4, 0.2), annealing_steps=4, seed=0)
+    scores = np.full((100_000, 1), 0.2, np.float32)
+    for _ in range(calls):
+        gate(scores[:1], training=True)
+    expected = scipy.stats.norm.cdf(0.2 / deviation)
+    probability = np.asarray(gate.open_probability(scores))
+    np.testing.assert_allclose(probability, expected, rtol=1e-5)
+    drawn = np.asarray(gate(scores, training=True))
+    assert np.mean(drawn > 0) == pytest.approx(expected, abs=0.01)
+    np.testing.assert_array_equal(gate(scores), scores)
+
+
+def test_each_image_has_its_own_noise_the_same_again_with_the_seed():
+    def drawn():
+        gate = Gate(noise=(0.1, 0.1), seed=3)
+        return np.asarray(gate(np.full((8, 1), 0.5), training=True))
+
+    assert len(np.unique(drawn())) == 8
+    np.testing.assert_array_equal(drawn(), drawn())
+
+
+@pytest.mark.parametrize(
+    "noise", [(0.1,), (0.1, 0.2), (0.1, 0.0), (float("inf"), 0.1)]
+)
+def test_noise_must_be_two_falling_numbers(noise):
+    with pytest.raises(ValueError, match="`noise` must be two finite"):
+        Gate(noise=noise)
 
 
 def test_it_keeps_the_precision():

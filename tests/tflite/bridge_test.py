@@ -7,7 +7,6 @@ from keras_dynamic.layers import (
     Gate,
     GradientScale,
     Multiple,
-    Progress,
 )
 from keras_dynamic.models import ranet
 from tflite import bridge
@@ -98,16 +97,10 @@ def test_every_supported_layer_computes_the_same():
     _assert_same(model)
 
 
-def test_progress_is_left_out_and_at_its_end():
+def test_a_gate_keeps_neither_noise_nor_counter():
     inputs = keras.Input((4,))
-    x = keras.layers.Dense(2, name="exit_0")(inputs)
-    x, progress = Progress(10, name="progress")(x)
-    translated = bridge.to_tf_keras(keras.Model(inputs, [x, progress]))
-    batch = np.zeros((3, 4), np.float32)
-    for training in (False, True):
-        assert float(translated(batch, training=training)[1]) == 1.0
-    translated = _assert_same(keras.Model(inputs, x))
-    assert [layer.name for layer in translated.layers[1:]] == ["exit_0"]
+    gate = Gate(noise=(0.5, 0.1), annealing_steps=10, name="gate")
+    _assert_same(keras.Model(inputs, gate(inputs)))
 
 
 def test_a_gradient_scale_is_left_out():

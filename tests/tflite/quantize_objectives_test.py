@@ -180,7 +180,7 @@ def test_gradient_equilibrium_holds_in_quantized_training():
 
 @pytest.mark.parametrize("name", sorted(objectives.BUILDERS))
 def test_each_is_fine_tuned(name):
-    gates = {"target": 0.5, "annealing_steps": 1} if name == GATED else {}
+    gates = {"target": 0.5} if name == GATED else {}
     built = objective(name, **gates)
     extended = built.extend(gated() if gates else network())
     model = extended.model
