@@ -40,7 +40,7 @@ def lcnet(
     groups: int = 4,
     gate_bias: float = 0.9,
     inward_gradient: bool = True,
-    noise: Sequence[float] | None = (0.5, 0.1),
+    noise: Sequence[float] | None = (0.5, 0.2),
     annealing_steps: int = 0,
     exits: Sequence[int] = (),
     head_width: int | None = 128,
