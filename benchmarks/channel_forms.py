@@ -11,16 +11,16 @@ order. Times are of the kernels, without what a chain adds per segment.
 
 import argparse
 import pathlib
-import tempfile
 import time
 
 import keras
 import machine
 import numpy as np
+from converted import converted
 
 from keras_dynamic.models.resnet import residual_branch
 from pipeline import workdir
-from tflite import bridge, convert, interpreter, latency, quantize
+from tflite import interpreter, latency
 
 # Height and width of the map, and its channels.
 _BLOCKS = ((32, 16), (16, 32), (8, 64))
@@ -90,16 +90,9 @@ def _runner(side, channels, widths):
         total = keras.layers.Add(name=f"sum{part}")([total, branch])
     total = keras.layers.Activation("linear", name="exit_0")(total)
     network = keras.Model(image, total)
-    plain = bridge.to_tf_keras(network)
-    made = quantize.quantize(plain)
     rng = np.random.default_rng(_SEED)
     batch = rng.random((8, side, side, channels), np.float32)
-    quantize.initialise_ranges(made, plain, [batch])
-    quantize.settle_weight_ranges(made, batch)
-    with tempfile.TemporaryDirectory() as directory:
-        saved = pathlib.Path(directory) / "saved_model"
-        quantize.save(made, saved)
-        loaded = interpreter.load(convert.convert(saved))
+    loaded = interpreter.load(converted(network, batch))
     [given] = loaded.get_input_details()
     pixels = rng.integers(-128, 128, given["shape"], np.int8)
     loaded.set_tensor(given["index"], pixels)

@@ -5,12 +5,12 @@
 SUITE is "exits" (how exits are trained, RANet and MSDNet, and ResNets),
 "lcnet" (what gates save, and ResNets) or "basisnet" (numbers of bases, and
 MobileNets). A training that starts from the weights of another has --more
-epochs after the --epochs of that. IMAGES holds the CIFAR-10 images, `train/<class>/*` and
-`test/<class>/*`. Within a suite images, their order and augmentation, epochs,
-schedule and seeds are the same. `--parallel` trainings share the processor.
-What has been trained in OUTPUT stays, for other suites, too; the command can be
-killed and given again. It ends with `keras-dynamic compare` over the suite's
-working directories: OUTPUT/SUITE/comparison.
+epochs after the --epochs of that. IMAGES holds the CIFAR-10 images,
+`train/<class>/*` and `test/<class>/*`. Within a suite images, their order and
+augmentation, epochs, schedule and seeds are the same. `--parallel` trainings
+share the processor. What has been trained in OUTPUT stays, for other suites,
+too; the command can be killed and given again. It ends with `keras-dynamic
+compare` over the suite's working directories: OUTPUT/SUITE/comparison.
 """
 
 import argparse

@@ -68,6 +68,7 @@ SUPPORTED = {
 IN_PARTS = {
     layers.BasisCoefficients: parts.coefficients,
     layers.BasisConv2D: parts.convolution,
+    layers.Score: parts.score,
 }
 
 

@@ -1,4 +1,4 @@
-"""Layers of Keras 3 that are several in the legacy Keras.
+"""Layers of Keras 3 that are others, or several, in the legacy Keras.
 
 BasisNet's convolutions, with a kernel for each image, in operators that XNNPACK
 runs in int8 (docs/decisions.md): FULLY_CONNECTED combines the kernel, and
@@ -9,6 +9,7 @@ for each channel, and something to fold a normalisation into.
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -141,3 +142,19 @@ def _factors(kernel):
     largest = np.abs(kernel).max(axis=(0, 1, 2, 3))
     shares = largest / max(largest.max(), np.finfo(np.float32).tiny)
     return np.maximum(np.ceil(127 * shares), 1).astype(np.float32) / 127
+
+
+def score(layer: layers.Score, inputs: keras.KerasTensor, find: Find) -> Any:
+    """What `Score` gives outside of training: a plain convolution.
+
+    Args:
+        layer: The layer of Keras 3.
+        inputs: [batch, height, width, channels].
+        find: See `Find`.
+
+    Returns:
+        [batch, height, width, filters].
+    """
+    made = tf_keras.layers.Conv2D(layer.filters, 1, name=layer.name)
+    weights = [np.asarray(each, np.float32) for each in layer.plain()]
+    return find(Part(made, weights, layer.trainable))(inputs)

@@ -9,6 +9,7 @@ from keras_dynamic.layers.gate import Gate
 from keras_dynamic.layers.gradient_scale import GradientScale
 from keras_dynamic.layers.multiple import Multiple
 from keras_dynamic.layers.ramp import Ramp
+from keras_dynamic.layers.score import Score
 
 __all__ = [
     "BasisCoefficients",
@@ -20,4 +21,5 @@ __all__ = [
     "GradientScale",
     "Multiple",
     "Ramp",
+    "Score",
 ]

@@ -17,7 +17,7 @@ from typing import Any
 
 import keras
 
-from keras_dynamic.layers import Gate
+from keras_dynamic.layers import Gate, Score
 from keras_dynamic.models import arguments, convolutions
 from keras_dynamic.models.inverted_residual import inverted_branch
 from keras_dynamic.models.mobilenet_v2 import mobilenet_v2_stages
@@ -39,6 +39,7 @@ def lcnet(
     channels: str | None = None,
     groups: int = 4,
     gate_bias: float = 0.9,
+    gate_spread: float = 0.5,
     inward_gradient: bool = True,
     noise: Sequence[float] | None = (0.5, 0.2),
     annealing_steps: int = 0,
@@ -71,7 +72,8 @@ def lcnet(
             in the paper one score per channel, by which the map is multiplied.
             That saves nothing on a device: for training and comparison.
         groups: Gates per block, for "groups".
-        gate_bias: Score of every gate at first, but for small random weights.
+        gate_bias: Score of every gate at first, in the mean over images.
+        gate_spread: Its standard deviation; see `Score`.
         inward_gradient: See `Gate`, as for the two that follow.
         noise: See there.
         annealing_steps: See there.
@@ -85,7 +87,7 @@ def lcnet(
             the channels of a block.
     """
     arguments.require_one_of(_CHANNELS, channels=channels)
-    arguments.require_positive(gate_bias=gate_bias)
+    arguments.require_positive(gate_bias=gate_bias, gate_spread=gate_spread)
     arguments.require_positive_integers(
         head_width=1 if head_width is None else head_width
     )
@@ -107,6 +109,7 @@ def lcnet(
         gate=functools.partial(
             _gate,
             bias=gate_bias,
+            spread=gate_spread,
             inward_gradient=inward_gradient,
             noise=noise,
             annealing_steps=annealing_steps,
@@ -178,12 +181,11 @@ def _gated(branch, *, layers, channels, groups, gate):
     return gated
 
 
-def _gate(pooled, units, *, bias, name, **settings):
+def _gate(pooled, units, *, bias, spread, name, **settings):
     """One dense layer on the mean of a map, and the clamp."""
-    score = keras.layers.Conv2D(
+    score = Score(
         units,
-        1,
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        spread,
         bias_initializer=keras.initializers.Constant(bias),
         name=f"{name}_score",
     )(pooled)

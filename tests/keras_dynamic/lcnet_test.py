@@ -39,8 +39,8 @@ def shut(model: keras.Model, pattern: str) -> None:
     for layer in model.layers:
         if found := re.fullmatch(r"(.*)_score", layer.name):
             closed = re.fullmatch(pattern, f"{found[1]}_gate")
-            kernel, bias = layer.get_weights()
-            layer.set_weights([0 * kernel, 0 * bias + (not closed)])
+            kernel, bias, *rest = layer.get_weights()
+            layer.set_weights([0 * kernel, 0 * bias + (not closed), *rest])
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,9 @@ def test_groups_are_slices_of_the_block():
             axis = 3 if place == "first" else 2
             part = np.split(kernel, 2, axis=axis)[group]
             layer.set_weights([part])
-        elif layer.weights and not layer.name.endswith(("_score", "_bn")):
+        elif layer.weights and not layer.name.endswith(
+            ("_score", "_gate", "_bn")
+        ):
             layer.set_weights(static.get_layer(layer.name).get_weights())
     np.testing.assert_allclose(groups(BATCH), static(BATCH), rtol=2e-4)
 
@@ -141,14 +143,22 @@ def test_a_mask_has_a_score_per_channel():
     assert gated.output.shape == (None, 8, 8, 8)
 
 
-def test_gates_start_open_and_are_not_saturated():
-    for bias in (0.9, 0.5):
-        model = build(channels="groups", groups=2, gate_bias=bias)
-        scores = keras.Model(model.input, list(gating.gating(model).scores))
-        for score in scores(BATCH):
-            assert score.shape == (3, 1, 1, 1)
-            np.testing.assert_allclose(score, bias, atol=0.1)
-            assert len(np.unique(score)) == 3
+@pytest.mark.parametrize(("bias", "spread"), [(0.9, 0.5), (0.5, 0.1)])
+def test_scores_start_around_the_bias_and_tell_images_apart(bias, spread):
+    model = build(
+        channels="groups", groups=2, gate_bias=bias, gate_spread=spread
+    )
+    found = gating.gating(model)
+    images = np.random.default_rng(0).random((64, 16, 16, 3), np.float32)
+    scores = keras.Model(model.input, list(found.unclamped))(
+        images, training=True
+    )
+    for score in scores:
+        assert score.shape == (64, 1, 1, 1)
+        assert np.mean(score) == pytest.approx(bias, abs=1e-3)
+    deviations = [np.std(score) for score in scores]
+    # Of noise the means over maps have little variance, and that is shared.
+    assert 0.3 * spread < np.mean(deviations) < 2 * spread
 
 
 def test_the_gradient_of_gates_is_an_argument():

@@ -42,8 +42,9 @@ def test_gates_are_int8_numbers_with_an_exact_0(case, tmp_path):
     for layer in network.layers:
         # Scores that differ from gate to gate and from image to image.
         if layer.name.endswith("_score"):
-            kernel, bias = layer.get_weights()
-            layer.set_weights([rng.normal(0, 1, kernel.shape), bias])
+            kernel, bias, *rest = layer.get_weights()
+            drawn = rng.normal(0, 1, kernel.shape)
+            layer.set_weights([drawn, bias, *rest])
     model = small_int8.converted(network, PIXELS, tmp_path)
 
     assert int8.exceptions(model) == []
@@ -77,8 +78,9 @@ def test_gates_that_are_closed_for_all_images_stay_in_xnnpack(tmp_path):
     )
     for layer in network.layers:
         if layer.name.endswith("_score"):
-            kernel, bias = layer.get_weights()
-            layer.set_weights([0 * kernel, bias - 2 * ("stage1" in layer.name)])
+            kernel, bias, *rest = layer.get_weights()
+            score = bias - 2 * ("stage1" in layer.name)
+            layer.set_weights([0 * kernel, score, *rest])
     model = small_int8.converted(network, PIXELS, tmp_path)
     assert int8.exceptions(model) == []
     assert delegation.delegation(model).complete
