@@ -39,7 +39,7 @@ def lcnet(
     channels: str | None = None,
     groups: int = 4,
     gate_bias: float = 0.9,
-    gate_spread: float = 0.5,
+    gate_spread: float | None = None,
     inward_gradient: bool = True,
     noise: Sequence[float] | None = (0.5, 0.2),
     annealing_steps: int = 0,
@@ -73,7 +73,9 @@ def lcnet(
             That saves nothing on a device: for training and comparison.
         groups: Gates per block, for "groups".
         gate_bias: Score of every gate at first, in the mean over images.
-        gate_spread: Its standard deviation; see `Score`.
+        gate_spread: None: scores are a dense layer, as in the sketch, and at
+            first nearly equal for all images. Else of channels that are
+            standardized over the images, by `Score`, with this deviation.
         inward_gradient: See `Gate`, as for the two that follow.
         noise: See there.
         annealing_steps: See there.
@@ -87,7 +89,10 @@ def lcnet(
             the channels of a block.
     """
     arguments.require_one_of(_CHANNELS, channels=channels)
-    arguments.require_positive(gate_bias=gate_bias, gate_spread=gate_spread)
+    arguments.require_positive(
+        gate_bias=gate_bias,
+        gate_spread=1.0 if gate_spread is None else gate_spread,
+    )
     arguments.require_positive_integers(
         head_width=1 if head_width is None else head_width
     )
@@ -183,10 +188,13 @@ def _gated(branch, *, layers, channels, groups, gate):
 
 def _gate(pooled, units, *, bias, spread, name, **settings):
     """One dense layer on the mean of a map, and the clamp."""
-    score = Score(
-        units,
-        spread,
-        bias_initializer=keras.initializers.Constant(bias),
-        name=f"{name}_score",
-    )(pooled)
-    return Gate(name=f"{name}_gate", **settings)(score)
+    score = {
+        "bias_initializer": keras.initializers.Constant(bias),
+        "name": f"{name}_score",
+    }
+    if spread is None:
+        small = keras.initializers.RandomNormal(stddev=0.01)
+        dense = keras.layers.Conv2D(units, 1, kernel_initializer=small, **score)
+    else:
+        dense = Score(units, spread, **score)
+    return Gate(name=f"{name}_gate", **settings)(dense(pooled))

@@ -143,7 +143,9 @@ def test_a_mask_has_a_score_per_channel():
     assert gated.output.shape == (None, 8, 8, 8)
 
 
-@pytest.mark.parametrize(("bias", "spread"), [(0.9, 0.5), (0.5, 0.1)])
+@pytest.mark.parametrize(
+    ("bias", "spread"), [(0.9, None), (0.9, 0.5), (0.5, 0.1)]
+)
 def test_scores_start_around_the_bias_and_tell_images_apart(bias, spread):
     model = build(
         channels="groups", groups=2, gate_bias=bias, gate_spread=spread
@@ -155,10 +157,14 @@ def test_scores_start_around_the_bias_and_tell_images_apart(bias, spread):
     )
     for score in scores:
         assert score.shape == (64, 1, 1, 1)
-        assert np.mean(score) == pytest.approx(bias, abs=1e-3)
-    deviations = [np.std(score) for score in scores]
-    # Of noise the means over maps have little variance, and that is shared.
-    assert 0.3 * spread < np.mean(deviations) < 2 * spread
+        assert len(np.unique(score)) == 64
+        # Standardized, they are on the bias exactly.
+        near = 0.1 if spread is None else 1e-3
+        assert np.mean(score) == pytest.approx(bias, abs=near)
+    if spread:
+        deviations = [np.std(score) for score in scores]
+        # Of noise the means over maps have little variance, and share it.
+        assert 0.3 * spread < np.mean(deviations) < 2 * spread
 
 
 def test_the_gradient_of_gates_is_an_argument():
@@ -197,6 +203,7 @@ def test_names_say_where_a_layer_is():
     [
         ({"channels": "all"}, "`channels` must be one of .*'mask'.*='all'"),
         ({"gate_bias": 0.0}, "`gate_bias` must be .*positive.*=0.0"),
+        ({"gate_spread": 0.0}, "`gate_spread` must be .*positive.*=0.0"),
         ({"head_width": 0}, "`head_width` must be a positive integer"),
         ({"groups": 1}, "`groups` must be an integer above 1.*groups=1"),
         ({"layers": False}, "`layers` or `channels` must be set"),
