@@ -14,6 +14,7 @@ import pathlib
 _COLUMNS = (
     "network",
     "target",
+    "gate_spread",
     "bases",
     "epochs",
     "started_from",
@@ -52,6 +53,7 @@ def _rows(workdir):
     common = {
         "network": config["name"],
         "target": train["objective_arguments"].get("target", ""),
+        "gate_spread": config["model"]["arguments"].get("gate_spread", ""),
         "bases": config["model"]["arguments"].get("bases", ""),
         "epochs": train["epochs"],
         "started_from": _network(start) if start else "",
