@@ -19,7 +19,7 @@ def copy_slices(
     block there is then one normalization per group instead of one for their
     sum. They share its mean and variance equally, as if the groups' maps were
     independent; so the sum of the groups is the block's map outside of
-    training, and nearly so in it.
+    training. In it, each is normalized by what the batch shows of it.
 
     Args:
         source: A network without groups, with the same layer names otherwise.
