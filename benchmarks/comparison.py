@@ -2,15 +2,17 @@
 
     python benchmarks/comparison.py SUITE IMAGES OUTPUT
 
-SUITE is "exits" (how exits are trained, RANet and MSDNet, and ResNets),
-"lcnet" (what gates save, and ResNets) or "basisnet" (numbers of bases, and
-MobileNets). A training that starts from the weights of another has --more
-epochs after the --epochs of that. IMAGES holds the CIFAR-10 images,
-`train/<class>/*` and `test/<class>/*`. Within a suite images, their order and
-augmentation, epochs, schedule and seeds are the same. `--parallel` trainings
-share the processor. What has been trained in OUTPUT stays, for other suites,
-too; the command can be killed and given again. It ends with `keras-dynamic
-compare` over the suite's working directories: OUTPUT/SUITE/comparison.
+SUITE is "exits" (how exits are trained, RANet and MSDNet, and ResNets), "lcnet"
+(what gates save on ResNet-38, and ResNets), "lcnet_deep" (on ResNet-74) or
+"basisnet" (numbers of bases, and MobileNets). A training that starts from the
+weights of another has --more epochs after the --epochs of that. IMAGES holds
+the CIFAR-10 images, `train/<class>/*` and `test/<class>/*`. Within a suite
+images, their order and augmentation, epochs, schedule and seeds are the same.
+`--parallel` trainings share the processor. What has been trained in OUTPUT
+stays, for other suites, too; the command can be killed and given again. It ends
+with `keras-dynamic compare` over the suite's working directories:
+OUTPUT/SUITE/comparison. With `--int8` networks are quantized, converted and
+checked, too, and at last timed, one by one, beside the suite's first.
 """
 
 import argparse
@@ -37,6 +39,8 @@ _PROTOCOL = {
 _LARGE = {"train.batch_size": 128}
 _FAST = {**_LARGE, "train.precision": "mixed_bfloat16"}
 _IMAGES = 45_000
+# For `--int8`: short, as the trainings are.
+_QUANTIZED = ("--config.quantize.steps=200", "--config.check.max_points=1.5")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,13 +95,18 @@ def _plain(depth: int) -> Training:
 _GATED = ("lcnet_cifar10_layers", "lcnet_cifar10_channels", "lcnet_cifar10")
 
 
-def _lcnet(which: str, target: float) -> Training:
+def _lcnet(which: str, target: float, depth: int = 38) -> Training:
+    blocks = {"model.arguments.backbone.blocks": (depth - 2) // 6}
     return Training(
         which,
-        {"train.objective_arguments.target": target, **_AFTERWARDS},
+        {
+            "train.objective_arguments.target": target,
+            **({} if depth == 38 else blocks),
+            **_AFTERWARDS,
+        },
         warming="model.arguments.annealing_steps",
         warming_share=1 / 2,
-        start=_plain(38).start,
+        start=_plain(depth).start,
     )
 
 
@@ -136,6 +145,7 @@ _SUITES = {
             for which in _GATED
         ),
     ),
+    "lcnet_deep": (_plain(74), _lcnet("lcnet_cifar10_layers", 0.5, 74)),
     "basisnet": (
         Training("mobilenet_v3_small_cifar10_w100", {**_JOINT, **_LARGE}),
         *map(_basisnet, (8, 1, 4)),
@@ -153,6 +163,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--more", type=int, default=2)
     parser.add_argument("--parallel", type=int, default=2)
+    parser.add_argument("--int8", action="store_true")
     arguments = parser.parse_args()
     threads = max(1, os.cpu_count() // arguments.parallel)
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
@@ -189,9 +200,20 @@ def main() -> None:
         )
         return pathlib.Path(job.directory)
 
+    def finish(job: pathlib.Path) -> None:
+        if not (job / "work/stages/check.json").exists():
+            for verb in ("quantize", "convert", "check"):
+                stage(verb, job, *_QUANTIZED)
+
     suite = _SUITES[arguments.suite]
     with futures.ThreadPoolExecutor(arguments.parallel) as pool:
         jobs = list(pool.map(train, suite))
+        if arguments.int8:
+            list(pool.map(finish, jobs))
+    first, *others = jobs
+    for job in others if arguments.int8 else ():
+        beside = f"--config.benchmark.others=('{first / 'work'}',)"
+        stage("benchmark", job, *_QUANTIZED, beside)
     directory = arguments.output / arguments.suite
     directory.mkdir(exist_ok=True)
     keras_dynamic(
@@ -202,6 +224,12 @@ def main() -> None:
     for job in jobs:
         seconds = json.loads((job / "result.json").read_text())["seconds"]
         print(f"{seconds:8.0f} s  {job.name}")
+
+
+def stage(verb: str, job: pathlib.Path, *flags: str) -> None:
+    """Runs a stage in a job's working directory."""
+    config, work = f"--config={job / 'config.py'}", f"--workdir={job / 'work'}"
+    keras_dynamic(verb, config, work, *flags)
 
 
 def keras_dynamic(*arguments: str) -> None:

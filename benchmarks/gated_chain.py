@@ -120,9 +120,13 @@ def _write(path, cut, closed):
     """Writes the bundle; returns the multiply-adds of what runs."""
     parts = []
     runs = gates = 0
+    skipped = False
     for segment in cut:
         madds = operations.count(segment.model).madds
-        skipped = segment.gate is not None and gates in closed
+        if segment.bypass:
+            skipped = not skipped
+        else:
+            skipped = segment.gate is not None and gates in closed
         gates += segment.gate is not None
         runs += 0 if skipped else madds
         parts.append(
@@ -134,6 +138,7 @@ def _write(path, cut, closed):
                 madds=madds,
                 params=0,
                 gate=segment.gate,
+                bypass=segment.bypass,
             )
         )
     path.mkdir()

@@ -145,6 +145,7 @@ def _write_bundle(directory, config, cut, labels, policy, recorded=None):
                 madds=counted.madds,
                 params=counted.params,
                 gate=segment.gate,
+                bypass=segment.bypass,
             )
         )
     size = config.model.size
@@ -174,11 +175,13 @@ def _description(segment: split.Segment, segments: int, exits: int) -> str:
     if segments == 1:
         return "An image classifier."
     what = "Part" if segment.exit is None else f"Exit {segment.exit} of {exits}"
-    unless = "" if segment.gate is None else ", unless its gate is 0"
-    return (
-        f"{what} of an early-exit image classifier; runs after the segments "
-        f"before it{unless}."
-    )
+    if segment.bypass:
+        when = "instead of the segment before it, where that one's gate is 0"
+    elif segment.gate is not None:
+        when = "after the segments before it, unless its gate is 0"
+    else:
+        when = "after the segments before it"
+    return f"{what} of an early-exit image classifier; runs {when}."
 
 
 def _log_policy(policy: exits.Policy, routed: list[dict]) -> None:

@@ -11,7 +11,6 @@ runs, so it can also be staged as a template.
 """
 
 import dataclasses
-import itertools
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -262,18 +261,16 @@ def _summary(bundle, counts: dict) -> dict:
         counts["exits"].get(exit, (0, 0, 0)) for exit in range(len(bundle.ends))
     ]
     images, labelled, right = map(sum, zip(*rows, strict=True))
-    # Up to each exit, if no gate skips a segment.
-    madds = list(itertools.accumulate(each.madds for each in bundle.segments))
     exits = [
         {
             "exit": exit,
             "images": here,
             "share": here / images if images else 0.0,
-            "madds": madds[end],
+            "madds": madds,
             **({"accuracy": correct / known} if known else {}),
         }
-        for exit, (end, (here, known, correct)) in enumerate(
-            zip(bundle.ends, rows, strict=True)
+        for exit, (madds, (here, known, correct)) in enumerate(
+            zip(bundle.madds, rows, strict=True)
         )
     ]
     return {

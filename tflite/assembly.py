@@ -1,7 +1,9 @@
 """Packs some operators of a .tflite model as a model of their own."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
 
 from tflite import dependencies, flatbuffer
 
@@ -18,6 +20,7 @@ def assemble(
     inputs: Sequence[int],
     outputs: Sequence[int],
     names: Sequence[str],
+    zeros: Collection[int] = (),
 ) -> bytes:
     """Returns a model of the operators `part`, with what they use.
 
@@ -27,6 +30,8 @@ def assemble(
         inputs: Tensors that come in.
         outputs: Tensors that go out.
         names: Of all tensors; the one signature, "serving_default", has them.
+        zeros: Tensors that become a constant 0 of one element: operators that
+            read them must broadcast it.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -71,7 +76,13 @@ def assemble(
     for index in sorted(used):
         tensor = copy.copy(graph.tensors[index])
         tensor.name = names[index]
-        tensor.buffer = move(tensor.buffer)
+        if index in zeros:
+            tensor.shape = [1] * len(tensor.shape)
+            tensor.shapeSignature = None
+            tensor.buffer = len(buffers)
+            buffers.append(_zero(tensor))
+        else:
+            tensor.buffer = move(tensor.buffer)
         tensors.append(tensor)
     metadata = []
     for entry in whole.metadata or []:
@@ -107,6 +118,27 @@ def assemble(
             signatureDefs=[signature],
         )
     )
+
+
+def zero_types() -> Mapping[int, np.dtype]:
+    """Returns the types of tensors that can become a constant 0."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    types = schema.TensorType
+    return {
+        types.FLOAT32: np.dtype("<f4"),
+        types.INT8: np.dtype(np.int8),
+        types.UINT8: np.dtype(np.uint8),
+    }
+
+
+def _zero(tensor):
+    from ai_edge_litert import schema_py_generated as schema
+
+    points = getattr(tensor.quantization, "zeroPoint", None)
+    point = 0 if points is None else points[0]
+    value = np.array(point, zero_types()[tensor.type])
+    return schema.BufferT(data=np.frombuffer(value.tobytes(), np.uint8))
 
 
 def _data(buffer) -> Sequence[int]:

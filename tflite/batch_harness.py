@@ -56,7 +56,8 @@ class BatchHarness:
     by one (an operator that mixes them), runs one image at a time.
 
     A segment with a gate runs those images of a batch whose gate is not 0, in
-    a smaller batch; they do not wait for others, as all go on together.
+    a smaller batch, its bypass the others; they do not wait for more of their
+    kind, as all go on together.
 
     Memory does not grow with the number of images: behind each exit wait fewer
     than two batches. What is left for a segment at the end is a smaller batch,
@@ -189,7 +190,7 @@ class BatchHarness:
         """Runs one segment; returns the images that go on, perhaps none."""
         segment, rows = self._segments[place], batch.rows
         facts = segment.facts
-        runs = self._runs(facts, batch)
+        runs = self._runs(place, batch)
         tensors = {**batch.tensors, **segment.run(batch.tensors, runs)}
         found.madds[rows[runs]] += facts.madds
         leaves = np.zeros(len(rows), bool)
@@ -203,8 +204,11 @@ class BatchHarness:
         after = Batch(rows, wanted)
         return after.take(~leaves) if leaves.any() else after
 
-    def _runs(self, facts: bundle.SegmentFacts, batch: Batch) -> np.ndarray:
+    def _runs(self, place: int, batch: Batch) -> np.ndarray:
         """Says for which images a segment runs, booleans [B]."""
+        facts = self.bundle.segments[place]
+        if facts.bypass:
+            return ~self._runs(place - 1, batch)
         if facts.gate is None:
             return np.ones(len(batch.rows), bool)
         gates = batch.tensors[facts.gate].reshape(len(batch.rows))
@@ -249,10 +253,16 @@ class _Findings:
 def _wanted(segments: Sequence[bundle.SegmentFacts]) -> list[set[str]]:
     """Names the tensors so far that later segments need, for each segment."""
     wanted, names = [], set()
-    for facts in reversed(segments):
+    for place in reversed(range(len(segments))):
+        facts = segments[place]
         wanted.append(set(names))
-        names.difference_update(facts.outputs)
-        names.update(facts.inputs, {facts.gate} - {None})
+        gate = facts.gate
+        if facts.bypass:
+            # Its outputs are there already, for the images that do not run it.
+            gate = segments[place - 1].gate
+        else:
+            names.difference_update(facts.outputs)
+        names.update(facts.inputs, {gate} - {None})
     return wanted[::-1]
 
 
@@ -277,7 +287,10 @@ class _Segment:
         self._takes_batches: bool | None = None
 
     def run(self, tensors: Tensors, runs: np.ndarray) -> Tensors:
-        """Returns the outputs, [B, ...] each; zeros where it is not run.
+        """Returns the outputs, [B, ...] each.
+
+        Where it is not run they are what they were: of a bypass, what the
+        segment before it gave; else zeros.
 
         Args:
             tensors: Among them its inputs, [B, ...] each, by name.
@@ -286,7 +299,9 @@ class _Segment:
         if runs.all():
             return self._run(tensors)
         found = {
-            name: np.full(
+            name: tensors[name]
+            if self.facts.bypass
+            else np.full(
                 (len(runs), *details["shape"][1:]),
                 self.zeros[name],
                 details["dtype"],

@@ -6,6 +6,7 @@
 import dataclasses
 import errno
 import hashlib
+import itertools
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -43,6 +44,7 @@ class Part:
         madds: See there.
         params: See there.
         gate: See there.
+        bypass: See there.
     """
 
     model: bytes
@@ -52,6 +54,7 @@ class Part:
     madds: int
     params: int
     gate: str | None = None
+    bypass: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +92,18 @@ class Bundle:
         return tuple(
             place
             for place, facts in enumerate(self.segments)
+            if facts.exit is not None
+        )
+
+    @property
+    def madds(self) -> tuple[int, ...]:
+        """Multiply-adds up to each exit with all gates open, [K]."""
+        counted = itertools.accumulate(
+            0 if facts.bypass else facts.madds for facts in self.segments
+        )
+        return tuple(
+            up_to
+            for up_to, facts in zip(counted, self.segments, strict=True)
             if facts.exit is not None
         )
 
@@ -195,6 +210,7 @@ def write(
                 madds=int(part.madds),
                 params=int(part.params),
                 gate=part.gate,
+                bypass=part.bypass,
             )
         )
     manifest = manifests.Manifest(
@@ -255,6 +271,7 @@ def rewrite(
                 madds=facts.madds,
                 params=facts.params,
                 gate=facts.gate,
+                bypass=facts.bypass,
             )
             for place, facts in enumerate(opened.segments)
         ],

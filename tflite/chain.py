@@ -17,9 +17,9 @@ _LESS_128 = bytes(value ^ 0x80 for value in range(256))
 class Chain:
     """Takes one image at a time from exit to exit. Not thread-safe.
 
-    A segment with a gate runs only where the gate is not 0; else whatever
-    reads its outputs gets zeros. A segment is loaded when an image first gets
-    there, the first one at once.
+    A segment with a gate runs only where the gate is not 0; else its bypass
+    does or, without one, whatever reads its outputs gets zeros. A segment is
+    loaded when an image first gets there, the first one at once.
 
     A tensor between segments is copied when a segment runs that reads it, once,
     from one interpreter's memory into the other's; the image is written
@@ -87,16 +87,16 @@ class Chain:
             if place == len(loaded):
                 self.stage(place)
                 start = clock()
-            gate, feeds, run, madds, logits, _, _ = loaded[place]
-            if gate is not None and not (
-                ran[gate.origin] and gate.memory.item() != gate.zero
-            ):
+            gates, bypass, feeds, run, madds, logits, _, _ = loaded[place]
+            if (bypass and ran[place]) or (gates and not _open(gates, ran)):
                 ran.append(False)
                 spent.append(0.0)
                 continue
-            for view, source, origin, memory, zero in feeds:
-                if ran[origin]:
-                    view[:] = source
+            for view, sources, memory, zero in feeds:
+                for origin, source in sources:
+                    if ran[origin]:
+                        view[:] = source
+                        break
                 else:
                     memory.fill(zero)
             run()
@@ -140,9 +140,10 @@ class Chain:
         """
         while len(self._stages) <= place:
             [name] = self._opened.bundle.segments[0].inputs
-            sources = {name: self._source}
+            sources = {name: (self._source,)}
             for stage in self._stages:
-                sources |= stage.outputs
+                for name, source in stage.outputs.items():
+                    sources[name] = (*sources.get(name, ()), source)
             self._stages.append(
                 stages.load(self._opened, len(self._stages), sources)
             )
@@ -154,7 +155,7 @@ class Chain:
         [name] = opened.bundle.segments[0].inputs
         image = np.zeros((1, *facts.shape), facts.dtype)
         source = stages.image_source(image, facts)
-        stage = stages.load(opened, 0, {name: source})
+        stage = stages.load(opened, 0, {name: (source,)})
         readers = [name in each.inputs for each in opened.bundle.segments]
         if sum(readers) == 1:
             image = stage.feeds[0].memory
@@ -179,3 +180,11 @@ class Chain:
         else:
             # Half the time of numpy's xor, whose code is not in the caches.
             self._view[:] = image.tobytes().translate(_LESS_128)
+
+
+def _open(gates: tuple[stages.Source, ...], ran: list[bool]) -> bool:
+    """Whether the gate that was computed is not 0; none is as good as 0."""
+    for gate in gates:
+        if ran[gate.origin]:
+            return gate.memory.item() != gate.zero
+    return False

@@ -32,7 +32,7 @@ class Result:
         probabilities: Of every class, float64 [C], at the exit's temperature.
         exit: Where the image stopped, from 0.
         segment_ms: Milliseconds spent in each segment up to the exit's:
-            copying its inputs and running it; 0.0 if a gate skipped it.
+            copying its inputs and running it; 0.0 if it did not run.
             Loading a segment, at its first use, is not counted.
         ran: Whether each of these segments ran.
         madds: Multiply-adds of those that did.
@@ -70,8 +70,8 @@ class Reached(NamedTuple):
 class Harness:
     """Runs the segments of a bundle on one image, a batch, or a stream.
 
-    A segment with a gate runs only where the gate is not 0; else whatever
-    reads its outputs gets zeros.
+    A segment with a gate runs only where the gate is not 0; else its bypass
+    does or, without one, whatever reads its outputs gets zeros.
 
     The manifest, the labels and the first segment are read and checked at
     once; a later segment when an image first gets there, or by `warm_up`.

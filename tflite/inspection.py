@@ -98,10 +98,15 @@ def report(opened: bundle.Bundle) -> dict[str, Any]:
         "input": dataclasses.asdict(opened.input),
         "segments": segments,
         "exits": [
-            {"exit": exit}
-            | {
-                key: sum(each[key] for each in segments[: end + 1])
-                for key in ("madds", "params", "bytes")
+            {
+                "exit": exit,
+                "madds": opened.madds[exit],
+                "params": sum(
+                    each["params"]
+                    for each in segments[: end + 1]
+                    if not each["bypass"]
+                ),
+                "bytes": sum(each["bytes"] for each in segments[: end + 1]),
             }
             for exit, end in enumerate(opened.ends)
         ],

@@ -70,8 +70,11 @@ class SegmentFacts(FileFacts):
         madds: Multiply-adds of this segment alone.
         params: Parameters of this segment alone.
         gate: Name of an earlier segment's output, one number per image. Where
-            that is 0 the segment is not run and its outputs are all 0. None,
-            and no key in the manifest, if it always runs.
+            that is 0 the segment is not run: its bypass is or, if the next one
+            is none, its outputs are all 0. None, and no key in the manifest,
+            if it always runs.
+        bypass: Whether it runs where the segment before it, which has a gate,
+            does not, and gives the same outputs. No key if it does not.
     """
 
     inputs: tuple[str, ...]
@@ -80,6 +83,7 @@ class SegmentFacts(FileFacts):
     madds: int
     params: int
     gate: str | None = None
+    bypass: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,8 +124,9 @@ def encode(manifest: Manifest) -> bytes:
     """
     segments = [dataclasses.asdict(each) for each in manifest.segments]
     for each in segments:
-        if each["gate"] is None:
-            del each["gate"]
+        for option in _SEGMENT_OPTIONS:
+            if not each[option]:
+                del each[option]
     values = {
         "format_version": FORMAT_VERSION,
         "name": manifest.name,
@@ -268,7 +273,10 @@ _SEGMENT = {
     "madds": ("a count", _is_count),
     "params": ("a count", _is_count),
 }
-_SEGMENT_OPTIONS = {"gate": ("a name", lambda v: type(v) is str)}
+_SEGMENT_OPTIONS = {
+    "gate": ("a name", lambda v: type(v) is str),
+    "bypass": ("true, or no key", lambda v: v is True),
+}
 
 
 def _expect_keys(
@@ -341,6 +349,13 @@ def _check_chain(segments: tuple[SegmentFacts, ...]) -> None:
     computed: set[str] = set()
     for index, segment in enumerate(segments):
         where = f"segments[{index}]"
+        if segment.bypass:
+            _check_bypass(
+                where, segments[index - 1] if index else None, segment
+            )
+            replaced = set(segment.outputs)
+            known -= replaced
+            computed -= replaced
         if not segment.inputs or not known.issuperset(segment.inputs):
             raise InvalidBundle(
                 f"`{where}.inputs` must be the image or outputs of earlier "
@@ -364,6 +379,26 @@ def _check_chain(segments: tuple[SegmentFacts, ...]) -> None:
             )
         known |= new
         computed |= new
+
+
+def _check_bypass(
+    where: str, before: SegmentFacts | None, segment: SegmentFacts
+) -> None:
+    if before is None or before.gate is None:
+        raise InvalidBundle(
+            f"`{where}.bypass` must be of a segment behind one with a gate. "
+            "Received: one behind none"
+        )
+    if segment.gate is not None or segment.exit is not None:
+        raise InvalidBundle(
+            f"`{where}` must have no gate and end no exit, as it is a bypass. "
+            f"Received: exit {segment.exit}, gate {segment.gate!r}"
+        )
+    if segment.outputs != before.outputs:
+        raise InvalidBundle(
+            f"`{where}.outputs` must be those of the segment that it bypasses, "
+            f"{list(before.outputs)}. Received: {list(segment.outputs)}"
+        )
 
 
 def _no_constant(name: str) -> float:

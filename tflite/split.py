@@ -5,18 +5,18 @@ that the exit needs and that no earlier exit ran; those that a gate can switch
 off are segments of their own. Running the segments in turn computes each
 operator once, at most, and gives the uncut model's outputs bit for bit: a
 tensor that crosses a cut keeps its type, scale and zero point. Where a gate is
-0 its segments need not run: their results are zeros (see `tflite.branches`).
+0 its segments need not run: their results are zeros (see `tflite.branches`), or
+those of a segment that runs instead (see `tflite.pieces`).
 """
 
 import dataclasses
-import graphlib
 import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from tflite import assembly, branches, dependencies, flatbuffer
+from tflite import assembly, branches, dependencies, flatbuffer, pieces
 
 
 class CannotSplit(ValueError):
@@ -35,8 +35,11 @@ class Segment:
             segments (of any, not only of the one before).
         outputs: Names of its outputs: `output`, then what later ones read.
         operators: How many operators it runs.
-        gate: Name of an earlier segment's output of one element; where that
-            is 0, all outputs are. None if the segment is always needed.
+        gate: Name of an earlier segment's output of one element. Where that
+            is 0 the segment need not run: the next one is its bypass, or all
+            its outputs are 0. None if it is always needed.
+        bypass: Whether it runs only where the one before it does not, and
+            then gives what that one would: outputs of the same names.
     """
 
     exit: int | None
@@ -46,6 +49,7 @@ class Segment:
     outputs: tuple[str, ...]
     operators: int
     gate: str | None = None
+    bypass: bool = False
 
 
 def split(
@@ -61,8 +65,8 @@ def split(
 
     The operators of an exit are cut wherever the graph passes into a gate's
     branch or out of it, so that a row of gated blocks becomes an ungated
-    segment, a gated one, an ungated one, and so on. In nested branches an
-    operator belongs to the innermost.
+    segment, a gated one, its bypass, a gated one, and so on. In nested branches
+    an operator belongs to the innermost.
 
     Args:
         model: A .tflite file.
@@ -85,42 +89,49 @@ def split(
     found = branches.branches(whole) if gates else ()
     gate_of = branches.innermost(found)
     parts: list[set[int]] = []
-    # Of each segment: the exit whose operators it holds, and these.
-    pieces: list[tuple[int, list[int]]] = []
+    cut: list[pieces.Piece] = []
     for exit, (_, needed) in enumerate(exits):
         parts.append(needed.difference(*parts))
-        pieces += [(exit, p) for p in _pieces(graph, parts[exit], gate_of)]
+        cut += pieces.cut(graph, exit, parts[exit], gate_of)
+    logits = [tensor for tensor, _ in exits]
+    cut = pieces.with_bypasses(whole, cut, found, logits)
     # Where a tensor comes from: a segment or, -1, the graph's inputs. What is
     # constant comes from nowhere, each segment has its own.
     origin = dict.fromkeys(dependencies.tensors(graph.inputs), -1)
-    for i, (_, piece) in enumerate(pieces):
-        origin.update(dict.fromkeys(dependencies.written_by(graph, piece), i))
-    reads = [
-        {t for t in dependencies.read_by(graph, piece) if origin.get(t, i) < i}
-        for i, (_, piece) in enumerate(pieces)
-    ]
-    segments = []
-    for i, (exit, piece) in enumerate(pieces):
-        logits = exits[exit][0]
-        ends = origin[logits] == i
-        gate = gate_of.get(piece[0])
-        inputs = sorted(reads[i], key=lambda t: (origin[t], t))
-        later = set().union(*reads[i + 1 :]) - {logits}
-        outputs = [logits] if ends else []
-        outputs += sorted(t for t in later if origin[t] == i)
-        constants = dependencies.ancestors(
-            graph, dependencies.read_by(graph, piece), static
+    written = [dependencies.written_by(graph, p.operators) for p in cut]
+    reads = []
+    for i, piece in enumerate(cut):
+        reads.append(
+            dependencies.read_by(graph, piece.operators)
+            & origin.keys() - written[i].keys() - piece.zeros
         )
-        part = sorted({*piece, *constants})
+        if not piece.bypass:
+            origin.update(dict.fromkeys(written[i], i))
+    segments = []
+    for i, piece in enumerate(cut):
+        result = logits[piece.exit]
+        ends = result in written[i]
+        inputs = sorted(reads[i], key=lambda t: (origin[t], t))
+        # Those of a gated piece are those of its bypass, which reads none.
+        later = set().union(*reads[i + 1 :]) - {result}
+        outputs = [result] if ends else []
+        outputs += sorted(later & written[i].keys())
+        constants = dependencies.ancestors(
+            graph, dependencies.read_by(graph, piece.operators), static
+        )
+        part = sorted({*piece.operators, *constants})
         segments.append(
             Segment(
-                exit=exit if ends else None,
-                output=names[logits] if ends else None,
-                model=assembly.assemble(whole, part, inputs, outputs, names),
+                exit=piece.exit if ends else None,
+                output=names[result] if ends else None,
+                model=assembly.assemble(
+                    whole, part, inputs, outputs, names, piece.zeros
+                ),
                 inputs=tuple(names[t] for t in inputs),
                 outputs=tuple(names[t] for t in outputs),
                 operators=len(part),
-                gate=None if gate is None else names[gate],
+                gate=None if piece.gate is None else names[piece.gate],
+                bypass=piece.bypass,
             )
         )
     return tuple(segments)
@@ -132,7 +143,8 @@ def write(
     """Splits a file into `segment_0.tflite` ... and `segments.json`.
 
     The directory, which must be new or empty, appears whole or not at all. In
-    segments.json only gated segments have the key "gate".
+    segments.json only gated segments have the key "gate", and only a bypass
+    has that.
 
     Raises:
         ValueError: as `split`, if there is nothing to cut, or if
@@ -159,8 +171,9 @@ def write(
         facts = []
         for place, segment in enumerate(segments):
             row = dataclasses.asdict(segment)
-            if row["gate"] is None:
-                del row["gate"]
+            for option in ("gate", "bypass"):
+                if not row[option]:
+                    del row[option]
             row |= {"file": f"segment_{place}.tflite"}
             with open(os.path.join(unfinished, row["file"]), "wb") as file:
                 row["bytes"] = file.write(row.pop("model"))
@@ -171,46 +184,6 @@ def write(
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return segments
-
-
-def _pieces(
-    graph, part: set[int], gate_of: Mapping[int, int]
-) -> list[list[int]]:
-    """Cuts an exit's operators where the graph passes from gate to gate.
-
-    Args:
-        graph: Of the model.
-        part: The operators.
-        gate_of: The gate of those that have one.
-
-    Returns:
-        Operators of one gate, or of none, each; in an order in which they can
-        run, a gate before what it switches. The last one gives the exit's
-        logits: everything leads to them.
-    """
-    producer = dependencies.written_by(graph, part)
-    after = {
-        index: [
-            producer[tensor]
-            for tensor in [
-                *dependencies.tensors(graph.operators[index].inputs),
-                *([gate_of[index]] if index in gate_of else []),
-            ]
-            if tensor in producer
-        ]
-        for index in part
-    }
-    level: dict[int, int] = {}
-    pieces: dict[tuple[int, int | None], list[int]] = {}
-    for index in graphlib.TopologicalSorter(after).static_order():
-        gate = gate_of.get(index)
-        level[index] = max(
-            (level[i] + (gate_of.get(i) != gate) for i in after[index]),
-            default=0,
-        )
-        pieces.setdefault((level[index], gate), []).append(index)
-    found = [(depth, sorted(each)) for (depth, _), each in pieces.items()]
-    return [each for _, each in sorted(found)]
 
 
 def _tensor_names(model) -> list[str]:

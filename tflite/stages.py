@@ -36,15 +36,14 @@ class Feed(NamedTuple):
 
     Attributes:
         view: Memory of the input, as bytes.
-        source: Of the tensor, as bytes.
-        origin: As in `Source`.
+        sources: Where it may come from, as origins and bytes: a segment, and
+            its bypass if it has one.
         memory: Of the input.
         zero: As in `Source`.
     """
 
     view: memoryview
-    source: memoryview
-    origin: int
+    sources: tuple[tuple[int, memoryview], ...]
     memory: np.ndarray
     zero: int
 
@@ -56,7 +55,9 @@ class Stage(NamedTuple):
     out of the processor's caches, and each object looked into costs a wait.
 
     Attributes:
-        gate: What must not be 0 for it to run, if there is such a thing.
+        gates: What must not be 0 for it to run, from a segment or from its
+            bypass; empty if nothing must.
+        bypass: Whether it runs where the segment before it does not.
         feeds: One per input.
         run: Runs it.
         madds: Multiply-adds of the segment.
@@ -65,7 +66,8 @@ class Stage(NamedTuple):
         interpreter: Holds the segment, and the memory.
     """
 
-    gate: Source | None
+    gates: tuple[Source, ...]
+    bypass: bool
     feeds: tuple[Feed, ...]
     run: Callable[[], None]
     madds: int
@@ -88,7 +90,7 @@ def image_source(image: np.ndarray, facts: bundle.InputFacts) -> Source:
 
 
 def load(
-    opened: OpenBundle, place: int, sources: Mapping[str, Source]
+    opened: OpenBundle, place: int, sources: Mapping[str, tuple[Source, ...]]
 ) -> Stage:
     """Reads, checks and loads a segment.
 
@@ -96,6 +98,7 @@ def load(
         opened: The bundle.
         place: Of the segment in the chain.
         sources: The image and the outputs of all segments before, by name.
+            Two have one name if one of them is of the other's bypass.
 
     Raises:
         bundle.InvalidBundle: if it is not what the manifest says, or does not
@@ -118,23 +121,22 @@ def load(
     _check_names(facts.file, "outputs", facts.outputs, outputs)
     feeds = []
     for name in facts.inputs:
-        _check_match(facts.file, name, inputs[name], sources[name].details)
-        memory, source = _memory(loaded, inputs[name]), sources[name]
-        feeds.append(
-            Feed(
-                _bytes(memory), source.view, source.origin, memory, source.zero
-            )
-        )
+        for source in sources[name]:
+            _check_match(facts.file, name, inputs[name], source.details)
+        memory = _memory(loaded, inputs[name])
+        views = tuple((each.origin, each.view) for each in sources[name])
+        feeds.append(Feed(_bytes(memory), views, memory, zero(inputs[name])))
     found = {}
     for name, details in outputs.items():
         memory = _memory(loaded, details)
         found[name] = Source(
             place + 1, memory, _bytes(memory), zero(details), details
         )
-    gate = logits = None
+    gates, logits = (), None
     if facts.gate is not None:
-        gate = sources[facts.gate]
-        _check_gate(facts, gate.details)
+        gates = sources[facts.gate]
+        for gate in gates:
+            _check_gate(facts, gate.details)
     if facts.exit is not None:
         output = found[facts.outputs[0]]
         _check_logits(facts.file, output.details, len(opened.bundle.labels))
@@ -142,7 +144,8 @@ def load(
     return Stage(
         interpreter=loaded,
         run=loaded.invoke,
-        gate=gate,
+        gates=gates,
+        bypass=facts.bypass,
         feeds=tuple(feeds),
         outputs=found,
         logits=logits,

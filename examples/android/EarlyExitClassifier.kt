@@ -55,6 +55,8 @@ class EarlyExitClassifier(
         val interpreter = Interpreter(model(facts), Interpreter.Options().setNumThreads(threads))
         val inputs = facts.getJSONArray("inputs").list { getString(it) }
         val gate = if (facts.has("gate")) facts.getString("gate") else null
+        /** Whether it runs where the segment before it, which has a gate, does not. */
+        val bypass = facts.optBoolean("bypass")
         val exit = if (facts.isNull("exit")) null else facts.getInt("exit")
         val tensors: Map<String, Tensor> = facts.getJSONArray("outputs").list { getString(it) }
             .associateWith { interpreter.getOutputTensorFromSignature(it, interpreter.signatureKeys[0]) }
@@ -68,8 +70,10 @@ class EarlyExitClassifier(
         put(pixels)
         val values = hashMapOf(segments[0].getJSONArray("inputs").getString(0) to image)
         var (last, agreeing) = -1 to 0 // The class of the exit before, and for how many.
+        var runs = true
         for (segment in loaded.asSequence().map { it.value }) {
-            val runs = segment.gate == null || values[segment.gate] != zeros[segment.gate]
+            if (segment.bypass && runs) continue
+            runs = segment.gate == null || values[segment.gate] != zeros[segment.gate]
             // Without a place for outputs they are not copied; inputs are read where they are.
             if (runs) segment.interpreter.runSignature(segment.inputs.associateWith(values::getValue), emptyMap())
             values += if (runs) segment.outputs else segment.skipped

@@ -102,7 +102,7 @@ def _segments(report: Mapping[str, Any], numbers: Mapping[str, int]) -> str:
                 str(place),
                 each["file"],
                 "" if each["exit"] is None else str(each["exit"]),
-                "" if each["gate"] is None else f"t{numbers[each['gate']]}",
+                _runs_if(each, numbers),
                 f"{each['madds']:,}",
                 f"{each['params']:,}",
                 f"{each['bytes']:,}",
@@ -113,6 +113,13 @@ def _segments(report: Mapping[str, Any], numbers: Mapping[str, int]) -> str:
         )
     said = "XNNPACK: partitions that it runs; left: operators that it leaves."
     return f"{_table(rows, '><>>>>>>>>', flexible=1)}\n{said}"
+
+
+def _runs_if(segment: Mapping[str, Any], numbers: Mapping[str, int]) -> str:
+    if segment["bypass"]:
+        return "else"
+    gate = segment["gate"]
+    return "" if gate is None else f"t{numbers[gate]}"
 
 
 def _operators(segments: Sequence[Mapping[str, Any]]) -> str:
@@ -143,14 +150,14 @@ def _tensors(
     segments: Sequence[Mapping[str, Any]], numbers: Mapping[str, int]
 ) -> str:
     readers = collections.defaultdict(list)
-    facts, origins = {}, {}
+    facts, origins = {}, collections.defaultdict(list)
     for place, each in enumerate(segments):
         for tensor in each["inputs"]:
             readers[tensor["name"]].append(str(place))
             facts.setdefault(tensor["name"], tensor)
         for tensor in each["outputs"]:
             facts[tensor["name"]] = tensor
-            origins[tensor["name"]] = str(place)
+            origins[tensor["name"]].append(str(place))
     rows = [("", "tensor", "shape", "type", "scale", "zero", "from", "to")]
     for name, number in numbers.items():
         tensor = facts[name]
@@ -163,7 +170,7 @@ def _tensors(
                 tensor["dtype"],
                 "" if scale is None else f"{scale:.4g}",
                 "" if zero is None else str(zero),
-                origins.get(name, ""),
+                " ".join(origins[name]),
                 textwrap.shorten(
                     " ".join(readers[name]), 12, placeholder=" .."
                 ),

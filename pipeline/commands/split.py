@@ -25,6 +25,7 @@ def run(flags, positional: Sequence[str]) -> None:
     for place, segment in enumerate(segments):
         output = segment.output or "-"
         gate = f"  if {segment.gate}" if segment.gate else ""
+        gate = "  else" if segment.bypass else gate
         print(
             f"segment_{place}.tflite  {output}  "
             f"{segment.operators} operators  "

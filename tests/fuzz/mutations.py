@@ -390,9 +390,8 @@ def _edit_json(values: Any, rng: random.Random) -> None:
     )
     if not keys or rng.random() < 0.1:
         if isinstance(container, dict):
-            container[rng.choice(("x", "gate", "name", "scheduler", ""))] = (
-                hostile(rng)
-            )
+            key = rng.choice(("x", "gate", "bypass", "name", "scheduler", ""))
+            container[key] = hostile(rng)
         else:
             container.append(hostile(rng))
         return

@@ -55,6 +55,7 @@ def _bundle(
                     madds=1000,
                     params=100,
                     gate=each.gate,
+                    bypass=each.bypass,
                 )
                 for each in segments
             ],

@@ -1,5 +1,4 @@
 import dataclasses
-import types
 
 import numpy as np
 import pytest
@@ -205,12 +204,9 @@ def test_what_takes_no_batch_runs_one_by_one(tmp_path, write_bundle, operator):
     )
     model = graph.write([image], [logits], {"image": image, "exit_0": logits})
     flatbuffer.verify(model)
-    segment = types.SimpleNamespace(
-        model=model, inputs=("image",), outputs=("exit_0",), exit=0, gate=None
-    )
     write_bundle(
         tmp_path,
-        [segment],
+        split.split(model),
         input=bundle.InputFacts((8, 8, 3), "float32", 1 / 255, 0),
     )
     images = RNG.integers(0, 256, (7, 8, 8, 3), np.uint8)

@@ -79,19 +79,25 @@ def run_whole():
 def run_chain(run_whole):
     """Runs segments in turn: (segments, inputs by name) -> all by name.
 
-    What a gate switches off is not run and gives zeros.
+    What a gate switches off is not run: its bypass is, or it gives zeros.
     """
 
     def run(segments, values: dict) -> dict:
-        values, zeros = dict(values), {}
+        values, zeros, skipped = dict(values), {}, False
         for segment in segments:
+            if segment.bypass and not skipped:
+                continue
+            if segment.bypass:
+                for name in segment.outputs:
+                    del values[name]
             runner = interpreter.load(segment.model).get_signature_runner()
             details = runner.get_output_details()
             zeros |= {name: d["quantization"][1] for name, d in details.items()}
-            if (
+            skipped = (
                 segment.gate is not None
                 and values[segment.gate].item() == zeros[segment.gate]
-            ):
+            )
+            if skipped:
                 outputs = {
                     name: np.full(d["shape"], zeros[name], d["dtype"])
                     for name, d in details.items()
@@ -124,6 +130,7 @@ def write_bundle():
                     madds=cost,
                     params=100,
                     gate=each.gate,
+                    bypass=each.bypass,
                 )
                 for each, cost in zip(
                     segments, madds or [1000] * len(segments), strict=True

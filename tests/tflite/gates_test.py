@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -80,14 +81,20 @@ def whole():
 
 def test_a_row_of_blocks_is_cut_in_turn():
     segments = cut("blocks")
-    kinds = [(each.exit, each.gate is not None) for each in segments]
-    base, gated = (None, False), (None, True)
+    kinds = [
+        (each.exit, "bypass" if each.bypass else each.gate is not None)
+        for each in segments
+    ]
+    base, gated, bypass = (None, False), (None, True), (None, "bypass")
     assert kinds == [
         *[base, gated, (0, False)],
-        *[base, gated, base, gated, (1, False)],
+        *[base, gated, bypass, gated, (1, False)],
     ]
     known = {"image"}
-    for segment in segments:
+    for before, segment in itertools.pairwise((None, *segments)):
+        if segment.bypass:
+            assert segment.outputs == before.outputs
+            known.difference_update(segment.outputs)
         assert known.issuperset(segment.inputs)
         assert segment.gate is None or segment.gate in known
         assert (segment.output is None) == (segment.exit is None)
@@ -110,7 +117,8 @@ def test_each_operator_runs_once_and_branches_stay_delegated(name):
     model = tiny_gated.converted(name)
     segments = cut(name)
     graph = flatbuffer.read(model).subgraphs[0]
-    assert sum(each.operators for each in segments) == len(graph.operators)
+    once = [each.operators for each in segments if not each.bypass]
+    assert sum(once) == len(graph.operators)
     for each in segments:
         if each.gate and len(each.outputs) == 1:  # And no other gate.
             assert delegation.delegation(each.model).complete
@@ -142,7 +150,7 @@ def test_every_branch_is_run_for_some_images_and_skipped_for_others(
     ran = np.array([opened[name].run(image).ran for image in POOL])
     for column, facts in zip(ran.T, opened[name].bundle.segments, strict=True):
         assert column.any()
-        assert column.all() == (facts.gate is None)
+        assert column.all() == (facts.gate is None and not facts.bypass)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -309,12 +317,24 @@ def change(segments, place, **values):
         (1, {"exit": 1}, "in order"),
         (1, {"exit": 0}, "in order"),
         (4, {"gate": 3}, "a name"),
+        (3, {"bypass": True}, "behind one with a gate"),
+        (5, {"gate": "image"}, "have no gate and end no exit"),
+        (5, {"outputs": ("other",)}, "outputs` must be those of the segment"),
+        (5, {"bypass": False}, r"segments\[5\].outputs` must be names of its"),
+        (5, {"bypass": 1}, "true, or no key"),
     ],
 )
 def test_bad_chains_are_refused(tmp_path, write_bundle, place, values, message):
     segments = change(cut("blocks"), place, **values)
     with pytest.raises(bundle.InvalidBundle, match=message):
         write_bundle(tmp_path, segments, policy=policy_of(0.5, 0.0))
+
+
+def test_a_bypass_does_not_read_what_it_stands_for(tmp_path, write_bundle):
+    segments = cut("blocks")
+    inputs = (*segments[5].inputs, segments[4].outputs[0])
+    with pytest.raises(bundle.InvalidBundle, match=r"segments\[5\].inputs"):
+        write_bundle(tmp_path, change(segments, 5, inputs=inputs))
 
 
 def test_an_exit_has_no_gate(tmp_path, write_bundle):
@@ -346,6 +366,7 @@ def test_write(tmp_path):
         assert row["file"] == f"segment_{place}.tflite"
         assert row.get("gate") == segment.gate
         assert ("gate" in row) == (segment.gate is not None)
+        assert row.get("bypass", False) == segment.bypass
         assert row["exit"] == segment.exit
     with pytest.raises(split.CannotSplit, match="or a gate"):
         split.write(str(source), str(tmp_path / "one"), gates=False)
@@ -356,10 +377,12 @@ def test_segments_cost_what_the_keras_model_does(name):
     network = tiny_gated.network(name)
     expected = cost.exit_costs(network)
     for dtype in ("int8", "float32"):
-        counted = [operations.count(each.model) for each in cut(name, dtype)]
+        # With all gates open.
+        segments = [each for each in cut(name, dtype) if not each.bypass]
+        counted = [operations.count(each.model) for each in segments]
         ends = [
             place
-            for place, each in enumerate(cut(name, dtype))
+            for place, each in enumerate(segments)
             if each.exit is not None
         ]
         for end, exit in zip(ends, expected, strict=True):
