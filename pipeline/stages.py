@@ -80,7 +80,7 @@ def run(
                     f"`{name}` needs what `keras-dynamic {needed}` makes. "
                     f"Missing: {missing}"
                 )
-        workdir.write_json(layout.config, config.to_dict())
+        workdir.write_json(layout.config, _settings(config, layout, name))
         for stale in (name, *_dependents(name)):
             (layout.stages / f"{stale}.json").unlink(missing_ok=True)
         logging.info("%s ...", name)
@@ -90,6 +90,22 @@ def run(
         ran = {"fingerprint": prints[name], "seconds": seconds}
         workdir.write_json(mark, {**ran, **origin.here(name)})
         logging.info("%s: %.1f s", name, seconds)
+
+
+def _settings(config, layout: Layout, name: str) -> dict[str, Any]:
+    """With what each stage was run last, or will be.
+
+    A stage does not change what those before it were run with: `benchmark`
+    without the flags of the training says nothing of the training.
+    """
+    settings = config.to_dict()
+    if layout.config.exists():
+        before = json.loads(layout.config.read_text(encoding="utf-8"))
+        order = list(STAGES)
+        for earlier in order[: order.index(name)]:
+            for section in STAGES[earlier].sections:
+                settings[section] = before.get(section, settings[section])
+    return settings
 
 
 def _dependents(name: str) -> list[str]:

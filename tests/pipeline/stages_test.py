@@ -94,6 +94,22 @@ def test_the_configuration_is_kept(layout, ran):
     assert kept == json.loads(json.dumps(settings.to_dict()))
 
 
+def test_a_later_stage_does_not_say_how_an_earlier_one_was_run(layout, ran):
+    trained = config.load("ranet_digits")
+    trained.train.epochs, trained.seed = 7, 3
+    run(layout, settings=trained)
+    others = config.load("ranet_digits")
+    others.benchmark.runs = 5
+    run(layout, ["benchmark"], settings=others)
+    kept = json.loads(layout.config.read_text())
+    assert (kept["train"]["epochs"], kept["seed"]) == (7, 3)
+    assert kept["benchmark"]["runs"] == 5
+    run(layout, ["train"], settings=others)
+    kept = json.loads(layout.config.read_text())
+    assert kept["train"]["epochs"] == others.train.epochs
+    assert kept["seed"] == others.seed
+
+
 @pytest.mark.parametrize(
     ("changed", "again"),
     [
