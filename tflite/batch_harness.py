@@ -298,21 +298,25 @@ class _Segment:
         """
         if runs.all():
             return self._run(tensors)
-        found = {
-            name: tensors[name]
-            if self.facts.bypass
-            else np.full(
-                (len(runs), *details["shape"][1:]),
-                self.zeros[name],
-                details["dtype"],
-            )
-            for name, details in self._details.items()
-        }
+        if self.facts.bypass:
+            found = {name: tensors[name] for name in self._outputs}
+        else:
+            found = self._all_zeros(len(runs))
         if runs.any():
             some = {name: tensors[name][runs] for name in self._inputs}
             for name, values in self._run(some).items():
                 found[name][runs] = values
         return found
+
+    def _all_zeros(self, count: int) -> dict[str, np.ndarray]:
+        return {
+            name: np.full(
+                (count, *details["shape"][1:]),
+                self.zeros[name],
+                details["dtype"],
+            )
+            for name, details in self._details.items()
+        }
 
     def _run(self, tensors: Tensors) -> Tensors:
         if self._takes_batches is None:

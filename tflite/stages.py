@@ -128,6 +128,8 @@ def load(
         feeds.append(Feed(_bytes(memory), views, memory, zero(inputs[name])))
     found = {}
     for name, details in outputs.items():
+        if facts.bypass:
+            _check_match(facts.file, name, details, sources[name][-1].details)
         memory = _memory(loaded, details)
         found[name] = Source(
             place + 1, memory, _bytes(memory), zero(details), details
@@ -183,7 +185,7 @@ def _check_names(file: str, side: str, expected, found) -> None:
 
 
 def _check_match(file: str, name: str, found: dict, expected: dict) -> None:
-    """Checks that both sides of a cut mean the same by their numbers."""
+    """Checks that both sides of a cut, or two segments, mean the same."""
     pairs = [
         (
             tuple(map(int, each["shape"])),
@@ -195,8 +197,9 @@ def _check_match(file: str, name: str, found: dict, expected: dict) -> None:
     ]
     if pairs[0] != pairs[1]:
         raise bundle.InvalidBundle(
-            f"`{file}` input {name!r} must have the shape, type, scale and "
-            f"zero point of what feeds it, {pairs[0]}. Received: {pairs[1]}"
+            f"`{file}` tensor {name!r} must have the shape, type, scale and "
+            "zero point that it has in other segments, "
+            f"{pairs[0]}. Received: {pairs[1]}"
         )
 
 

@@ -337,6 +337,21 @@ def test_a_bypass_does_not_read_what_it_stands_for(tmp_path, write_bundle):
         write_bundle(tmp_path, change(segments, 5, inputs=inputs))
 
 
+def test_a_bypass_gives_what_it_stands_for(tmp_path, write_bundle):
+    segments = cut("blocks")
+    bypass = flatbuffer.read(segments[5].model)
+    graph = bypass.subgraphs[0]
+    for index in graph.outputs:
+        graph.tensors[index].quantization.scale = [0.5]
+    changed = flatbuffer.write(bypass)
+    write_bundle(tmp_path, change(segments, 5, model=changed))
+    with (
+        harness.Harness(str(tmp_path)) as chain,
+        pytest.raises(bundle.InvalidBundle, match="has in other segments"),
+    ):
+        chain.warm_up()
+
+
 def test_an_exit_has_no_gate(tmp_path, write_bundle):
     segments = cut("blocks")
     segments = change(segments, 2, gate=segments[1].gate)

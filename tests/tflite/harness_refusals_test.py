@@ -70,10 +70,10 @@ def test_both_sides_of_a_cut_must_agree(directory, segments):
             opened.logits(IMAGE)
 
     tensor.quantization.scale = scale * np.float32(1.01)
-    refuse("scale and zero point of what feeds it")
+    refuse("zero point that it has in other segments")
     tensor.quantization.scale = scale
     tensor.quantization.zeroPoint = zero_point + 1
-    refuse("scale and zero point of what feeds it")
+    refuse("zero point that it has in other segments")
     tensor.quantization.zeroPoint = zero_point
     sound.signatureDefs[0].inputs[0].name = b"another"
     refuse("must have the inputs")
