@@ -36,6 +36,8 @@ class Run:
         test: Each curve on the test split, by curve. Without calibration
             images, and for a single exit, there is no "budgeted_batch".
         calibration: The same on the calibration split, if it had images.
+        gated: Whether what an image costs depends on it: the costs of the
+            curves are means, and each seed has its own.
         workdir: Its path, if that is known.
     """
 
@@ -43,6 +45,7 @@ class Run:
     areas: Mapping[str, float]
     test: Mapping[str, Curve]
     calibration: Mapping[str, Curve]
+    gated: bool = False
     workdir: pathlib.Path | None = None
 
     @property
@@ -159,6 +162,7 @@ def of_metrics(
             for name, curve in curves.items()
             if "calibration_madds" in curve["points"][0]
         },
+        gated=any("dynamic_madds" in row for row in metrics["exits"]),
     )
 
 
@@ -182,8 +186,10 @@ def gather(runs: Sequence[Run]) -> list[Experiment]:
                     f"`config.seed`. Received: {run.workdir} and "
                     f"{other.workdir}, both with seed {run.seed}"
                 )
+            costs = [each.test["anytime"].costs for each in (run, other)]
             if (
-                run.test["anytime"].costs != other.test["anytime"].costs
+                (not run.gated and costs[0] != costs[1])
+                or len(costs[0]) != len(costs[1])
                 or run.test.keys() != other.test.keys()
             ):
                 raise ValueError(

@@ -77,7 +77,8 @@ def panels(
     """Returns the lines of each panel, from the undermost to the topmost.
 
     Experiments with a single exit are points, the same in every panel. Those of
-    one family are connected if they saw the same data set for as many epochs.
+    one family are connected if they saw the same data set for as many epochs;
+    those with gates, whose family is many networks, by their name.
 
     Args:
         experiments: What was measured.
@@ -135,7 +136,9 @@ def _lines(
     for each in experiments:
         name = each.label
         if each.is_static and connect_static:
-            name = f"static {each.family}, {each.epochs} epochs"
+            gated = each.runs[0].gated
+            kind = each.settings["name"] if gated else f"static {each.family}"
+            name = f"{kind}, {each.epochs} epochs"
         lines.setdefault((name, each.dataset), []).append(each)
     return lines
 

@@ -135,6 +135,21 @@ def test_the_same_seed_twice(tmp_path):
     assert str(b) in str(caught.value)
 
 
+def test_with_gates_each_seed_has_its_own_costs(tmp_path):
+    directories = [
+        measured.write(
+            tmp_path / f"{seed}",
+            "lcnet_cifar10_layers",
+            seed=seed,
+            madds=(cost,),
+            gated=True,
+        )
+        for seed, cost in enumerate((40_000_000, 50_000_000))
+    ]
+    [found] = gathered(*directories)
+    assert [run.gated for run in found.runs] == [True, True]
+
+
 def test_seeds_with_other_costs(tmp_path):
     a = measured.write(tmp_path / "a")
     b = measured.write(tmp_path / "b", seed=1, madds=(1, 2, 3))

@@ -30,6 +30,7 @@ def write(
     strength=2.0,
     kinds=("float", "int8"),
     calibration=True,
+    gated=False,
     overrides=None,
 ):
     """Writes config.json and metrics.json of a finished working directory.
@@ -42,6 +43,7 @@ def write(
         strength: The larger, the more accurate.
         kinds: What was measured.
         calibration: Whether there are calibration images.
+        gated: Whether the costs are means of what images cost.
         overrides: Values of the configuration, by dotted name.
 
     Returns:
@@ -64,6 +66,11 @@ def write(
                 "params": k + 1,
                 "accuracy": {},
             }
+            | (
+                {"dynamic_madds": {kind: {"mean": cost} for kind in kinds}}
+                if gated
+                else {}
+            )
             for k, cost in enumerate(madds)
         ],
     }

@@ -66,6 +66,27 @@ def test_one_seed_has_no_range(found):
     assert line.texts == ("exit 0", "exit 1", "exit 2")
 
 
+def test_networks_with_gates_are_lines_by_their_names(tmp_path):
+    names = ("lcnet_cifar10_layers", "lcnet_cifar10_channels")
+    found = gathered(
+        *(
+            measured.write(
+                tmp_path / f"{name}{cost}",
+                name,
+                madds=(cost,),
+                gated=True,
+                overrides={"train.objective_arguments.target": cost / 8e7},
+            )
+            for name in names
+            for cost in (20_000_000, 40_000_000)
+        )
+    )
+    lines = series.panels(found)["anytime"]
+    assert [each.name for each in lines] == [f"{n}, 300 epochs" for n in names]
+    for each in lines:
+        assert each.madds == (20_000_000, 40_000_000)
+
+
 def test_static_models_are_one_line_in_both_panels(found):
     panels = series.panels(found)
     (line,) = {
