@@ -90,7 +90,9 @@ def _times(workdir):
     with (directory / "benchmark.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             if not row.pop("segment"):
-                yield row | machine
+                # Of another working directory that is its path: no fact.
+                about = "" if "/" in row["about"] else row["about"]
+                yield row | machine | {"about": about}
 
 
 def _rows(workdir):
