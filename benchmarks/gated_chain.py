@@ -129,18 +129,7 @@ def _write(path, cut, closed):
             skipped = segment.gate is not None and gates in closed
         gates += segment.gate is not None
         runs += 0 if skipped else madds
-        parts.append(
-            bundle.Part(
-                segment.model,
-                segment.inputs,
-                segment.outputs,
-                exit=segment.exit,
-                madds=madds,
-                params=0,
-                gate=segment.gate,
-                bypass=segment.bypass,
-            )
-        )
+        parts.append(bundle.Part.of(segment, madds=madds, params=0))
     path.mkdir()
     bundle.write(
         str(path),

@@ -137,15 +137,11 @@ def _write_bundle(directory, config, cut, labels, policy, recorded=None):
         )
         counted = operations.count(segment.model)
         segments.append(
-            bundle.Part(
-                described,
-                segment.inputs,
-                segment.outputs,
-                exit=segment.exit,
+            bundle.Part.of(
+                segment,
                 madds=counted.madds,
                 params=counted.params,
-                gate=segment.gate,
-                bypass=segment.bypass,
+                model=described,
             )
         )
     size = config.model.size

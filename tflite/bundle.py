@@ -56,6 +56,34 @@ class Part:
     gate: str | None = None
     bypass: bool = False
 
+    @classmethod
+    def of(
+        cls,
+        segment: Any,
+        *,
+        madds: int,
+        params: int,
+        model: bytes | None = None,
+    ) -> "Part":
+        """Returns a segment of `split.split`, or of a manifest, as a part.
+
+        Args:
+            segment: What says its tensors, exit and gate.
+            madds: See above.
+            params: See above.
+            model: The .tflite file, if it is not `segment.model`.
+        """
+        return cls(
+            segment.model if model is None else model,
+            segment.inputs,
+            segment.outputs,
+            segment.exit,
+            madds=madds,
+            params=params,
+            gate=segment.gate,
+            bypass=segment.bypass,
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Bundle:
@@ -263,15 +291,11 @@ def rewrite(
         directory,
         name=opened.name,
         segments=[
-            Part(
-                opened.model(place),
-                facts.inputs,
-                facts.outputs,
-                facts.exit,
+            Part.of(
+                facts,
                 madds=facts.madds,
                 params=facts.params,
-                gate=facts.gate,
-                bypass=facts.bypass,
+                model=opened.model(place),
             )
             for place, facts in enumerate(opened.segments)
         ],

@@ -47,16 +47,7 @@ def _bundle(
             directory,
             name=name,
             segments=[
-                bundle.Part(
-                    each.model,
-                    each.inputs,
-                    each.outputs,
-                    each.exit,
-                    madds=1000,
-                    params=100,
-                    gate=each.gate,
-                    bypass=each.bypass,
-                )
+                bundle.Part.of(each, madds=1000, params=100)
                 for each in segments
             ],
             labels=["zero", "one", "two", "three"],

@@ -24,14 +24,7 @@ def write(directory, *, thresholds=(0.46, 0.34, 0.0), stored=SIZE):
         str(directory),
         name="tiny",
         segments=[
-            bundle.Part(
-                each.model,
-                each.inputs,
-                each.outputs,
-                each.exit,
-                madds,
-                params=1,
-            )
+            bundle.Part.of(each, madds=madds, params=1)
             for each, madds in zip(segments, MADDS, strict=True)
         ],
         labels=["a", "b", "c", "d"],

@@ -122,16 +122,7 @@ def write_bundle():
         facts = {
             "name": "three exits",
             "segments": [
-                bundle.Part(
-                    each.model,
-                    each.inputs,
-                    each.outputs,
-                    each.exit,
-                    madds=cost,
-                    params=100,
-                    gate=each.gate,
-                    bypass=each.bypass,
-                )
+                bundle.Part.of(each, madds=cost, params=100)
                 for each, cost in zip(
                     segments, madds or [1000] * len(segments), strict=True
                 )

@@ -1,7 +1,6 @@
 """Models with gates: cut, bundled, and run with what is not needed skipped."""
 
 import collections
-import dataclasses
 import itertools
 import json
 
@@ -299,75 +298,6 @@ def test_files_are_named_after_exits_and_places(directories, name):
             assert facts.file == f"exit_{facts.exit}.tflite"
     ends = [found.segments[place].exit for place in found.ends]
     assert ends == list(range(len(found.ends)))
-
-
-def change(segments, place, **values):
-    segments = list(segments)
-    segments[place] = dataclasses.replace(segments[place], **values)
-    return segments
-
-
-@pytest.mark.parametrize(
-    ("place", "values", "message"),
-    [
-        (1, {"gate": "nothing"}, r"segments\[1\].gate` must be an output"),
-        (1, {"gate": "image"}, r"segments\[1\].gate` must be an output"),
-        (0, {"gate": "image"}, r"segments\[0\].gate` must be an output"),
-        (-1, {"exit": None}, "the last one at the end"),
-        (1, {"exit": 1}, "in order"),
-        (1, {"exit": 0}, "in order"),
-        (4, {"gate": 3}, "a name"),
-        (3, {"bypass": True}, "behind one with a gate"),
-        (5, {"gate": "image"}, "have no gate and end no exit"),
-        (5, {"outputs": ("other",)}, "outputs` must be those of the segment"),
-        (5, {"bypass": False}, r"segments\[5\].outputs` must be names of its"),
-        (5, {"bypass": 1}, "true, or no key"),
-    ],
-)
-def test_bad_chains_are_refused(tmp_path, write_bundle, place, values, message):
-    segments = change(cut("blocks"), place, **values)
-    with pytest.raises(bundle.InvalidBundle, match=message):
-        write_bundle(tmp_path, segments, policy=policy_of(0.5, 0.0))
-
-
-def test_a_bypass_does_not_read_what_it_stands_for(tmp_path, write_bundle):
-    segments = cut("blocks")
-    inputs = (*segments[5].inputs, segments[4].outputs[0])
-    with pytest.raises(bundle.InvalidBundle, match=r"segments\[5\].inputs"):
-        write_bundle(tmp_path, change(segments, 5, inputs=inputs))
-
-
-def test_a_bypass_gives_what_it_stands_for(tmp_path, write_bundle):
-    segments = cut("blocks")
-    bypass = flatbuffer.read(segments[5].model)
-    graph = bypass.subgraphs[0]
-    for index in graph.outputs:
-        graph.tensors[index].quantization.scale = [0.5]
-    changed = flatbuffer.write(bypass)
-    write_bundle(tmp_path, change(segments, 5, model=changed))
-    with (
-        harness.Harness(str(tmp_path)) as chain,
-        pytest.raises(bundle.InvalidBundle, match="has in other segments"),
-    ):
-        chain.warm_up()
-
-
-def test_an_exit_has_no_gate(tmp_path, write_bundle):
-    segments = cut("blocks")
-    segments = change(segments, 2, gate=segments[1].gate)
-    with pytest.raises(bundle.InvalidBundle, match="must not have a gate"):
-        write_bundle(tmp_path, segments)
-
-
-def test_a_gate_is_one_number(tmp_path, write_bundle):
-    segments = cut("blocks")
-    [other] = set(segments[0].outputs) - {segments[1].gate}
-    write_bundle(tmp_path, change(segments, 1, gate=other))
-    with (
-        harness.Harness(str(tmp_path)) as chain,
-        pytest.raises(bundle.InvalidBundle, match="one number per image"),
-    ):
-        chain.logits(POOL[0])
 
 
 def test_write(tmp_path):
