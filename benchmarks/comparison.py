@@ -96,12 +96,11 @@ _GATED = ("lcnet_cifar10_layers", "lcnet_cifar10_channels", "lcnet_cifar10")
 
 
 def _lcnet(which: str, target: float, depth: int = 38) -> Training:
-    blocks = {"model.arguments.backbone.blocks": (depth - 2) // 6}
     return Training(
         which,
         {
             "train.objective_arguments.target": target,
-            **({} if depth == 38 else blocks),
+            "model.arguments.backbone.blocks": (depth - 2) // 6,
             **_AFTERWARDS,
         },
         warming="model.arguments.annealing_steps",

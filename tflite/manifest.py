@@ -125,7 +125,7 @@ def encode(manifest: Manifest) -> bytes:
     segments = [dataclasses.asdict(each) for each in manifest.segments]
     for each in segments:
         for option in _SEGMENT_OPTIONS:
-            if not each[option]:
+            if each[option] is None or each[option] is False:
                 del each[option]
     values = {
         "format_version": FORMAT_VERSION,

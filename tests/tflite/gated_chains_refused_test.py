@@ -26,6 +26,7 @@ def change(segments, place, **values):
     [
         (1, {"gate": "nothing"}, r"segments\[1\].gate` must be an output"),
         (1, {"gate": "image"}, r"segments\[1\].gate` must be an output"),
+        (1, {"gate": ""}, r"segments\[1\].gate` must be an output"),
         (0, {"gate": "image"}, r"segments\[0\].gate` must be an output"),
         (-1, {"exit": None}, "the last one at the end"),
         (1, {"exit": 1}, "in order"),
