@@ -11,6 +11,7 @@ import numpy as np
 from keras_dynamic import exits
 from pipeline import (
     augmentation,
+    contents,
     dataset,
     entrants,
     metrics,
@@ -46,7 +47,7 @@ def benchmark(config: ml_collections.ConfigDict, layout: Layout) -> None:
     )
     # What else the machine does, before this adds to it.
     load = os.getloadavg()[0]
-    with workdir.published(layout.benchmark) as stage:
+    with workdir.published(layout.benchmark, contents.BENCHMARK) as stage:
         stage.mkdir()
         entered, absent = entrants.enter(config, layout, stage, found, images)
         timed = {

@@ -129,6 +129,15 @@ def _command(verb: str, beam_args: list[str]) -> Callable:
         for flag in VERBS[verb].needs:
             if getattr(values, flag) is None:
                 raise UsageError(f"keras-dynamic {verb} needs --{flag}")
+        for flag in (*VERBS[verb].needs, *VERBS[verb].takes):
+            # As a path it would be the current directory.
+            if getattr(values, flag) == "":
+                raise UsageError(f"`{flag}` must not be empty. Received: ''")
+        if "" in positional:
+            raise UsageError(
+                f"{VERBS[verb].files or 'arguments'} must not be empty. "
+                f"Received: {positional}"
+            )
         if positional and not VERBS[verb].files:
             raise UsageError(
                 f"keras-dynamic {verb} takes nothing but flags. "

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pipeline import (
     chart,
     comparison,
+    contents,
     experiments,
     page,
     plots,
@@ -30,7 +31,7 @@ def compare(
     Args:
         workdirs: Working directories, at least one; the first experiment of a
             data set is what the others are compared with.
-        output: A directory, which is replaced.
+        output: A directory, which is replaced. It must hold nothing else.
         kind: Of the models: "float" or "int8".
         publications: Names of published curves to draw as well.
         with_best: Draw the best of the experiments at each budget, too.
@@ -39,8 +40,10 @@ def compare(
         `output`.
 
     Raises:
-        ValueError: A directory lacks what is needed, or a name is not known.
+        ValueError: A directory lacks what is needed, a name is not known, or
+            `output` holds other files.
     """
+    workdir.check_replaceable(output, contents.COMPARISON)
     runs = [experiments.read(each, kind) for each in workdirs]
     found = experiments.gather(runs)
     chosen = published.choose(publications)
@@ -59,7 +62,7 @@ def compare(
         titles=series.TITLES,
         plotly_js=page.plotly_js(),
     )
-    with workdir.published(output) as stage:
+    with workdir.published(output, contents.COMPARISON) as stage:
         stage.mkdir()
         (stage / "index.html").write_text(text, encoding="utf-8")
         (stage / "comparison.svg").write_text(

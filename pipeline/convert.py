@@ -13,6 +13,7 @@ from keras_dynamic import exits
 from pipeline import (
     assessment,
     augmentation,
+    contents,
     dataset,
     evaluate,
     manifest,
@@ -55,7 +56,7 @@ def convert(config: ml_collections.ConfigDict, layout: Layout) -> None:
         name: Predictions(said.labels, whole.dequantize(said.logits))
         for name, said in recorded.items()
     }
-    with workdir.published(layout.tflite) as stage:
+    with workdir.published(layout.tflite, contents.TFLITE) as stage:
         stage.mkdir()
         (stage / layout.tflite_model.name).write_bytes(model)
         predictions.save(stage / layout.predictions.name, **found)
@@ -74,7 +75,7 @@ def convert(config: ml_collections.ConfigDict, layout: Layout) -> None:
     )
     metrics["routed"] = routed
     _log_policy(policy, routed)
-    with workdir.published(layout.bundle) as stage:
+    with workdir.published(layout.bundle, contents.BUNDLE) as stage:
         _write_bundle(str(stage), config, cut, labels, policy, fitting)
     tables.publish(layout, metrics)
     metrics_lib.write(layout.metrics, metrics)

@@ -26,7 +26,7 @@ from typing import Any
 
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline import metrics, process, storage, workdir
+from pipeline import contents, metrics, process, storage, workdir
 from pipeline.layout import Layout
 
 _RESULT = "result.json"
@@ -183,7 +183,10 @@ def _ended(
     deadline = start + (math.inf if job.timeout is None else job.timeout)
     ended = _facts(job)
     work = Layout(directory / "work")
-    _set_up(job, directory)
+    try:
+        _set_up(job, directory)
+    except (OSError, ValueError) as error:
+        return ended | {"error": str(error), "tail": []}
     for attempt in range(1, job.attempts + 1):
         log = directory / f"attempt-{attempt}.log"
         log.unlink(missing_ok=True)
@@ -200,7 +203,9 @@ def _ended(
         else:
             failure = {}
             if not job.keep:
-                shutil.rmtree(work.root)
+                # It stays with what somebody has put there meanwhile.
+                with contextlib.suppress(ValueError):
+                    _remove(work)
             break
     ended["seconds"] = time.monotonic() - start
     return ended | failure
@@ -249,13 +254,19 @@ def _run_stage(
 
 
 def _set_up(job: Job, directory: pathlib.Path) -> None:
-    """Writes the configuration; removes what another job of the name made."""
+    """Writes the configuration; removes what another job of the name made.
+
+    Raises:
+        ValueError: Files of others are where that is removed, or will be.
+    """
     work = Layout(directory / "work")
     note = directory / "job.json"
+    if not job.keep:
+        workdir.check_replaceable(work.root, contents.WORKING_DIRECTORY)
     if note.exists():
         before = json.loads(note.read_text(encoding="utf-8"))
         if before["fingerprint"] != job.fingerprint:
-            shutil.rmtree(work.root, ignore_errors=True)
+            _remove(work)
     work.root.mkdir(exist_ok=True)
     workdir.write_json(note, dataclasses.asdict(job))
     settings = pprint.pformat(job.settings, sort_dicts=False, width=76)
@@ -268,6 +279,17 @@ def _set_up(job: Job, directory: pathlib.Path) -> None:
         "    return ml_collections.ConfigDict(SETTINGS)\n",
         encoding="utf-8",
     )
+
+
+def _remove(work: Layout) -> None:
+    """Removes a working directory.
+
+    Raises:
+        ValueError: It holds what no stage writes.
+    """
+    workdir.check_replaceable(work.root, contents.WORKING_DIRECTORY)
+    if work.root.exists():
+        shutil.rmtree(work.root)
 
 
 def _last_lines(log: pathlib.Path) -> list[str]:

@@ -17,7 +17,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult
 from ml_collections import config_flags
 
-from pipeline import config, prepare, running
+from pipeline import apart, config, prepare, running
 
 # Every pipeline that can be launched, and the flags that it has to be given.
 VERBS = {
@@ -124,6 +124,8 @@ def _define_prepare(flags) -> None:
 
 def _build_prepare(pipeline: beam.Pipeline, ours: flags.FlagValues) -> None:
     job = prepare.job(configure(ours.config, ours.overrides))
+    read = map(apart.location, job.source.paths())
+    apart.check(apart.location(ours.output), read)
     _ = pipeline | "PrepareImages" >> prepare.PrepareImages(job, ours.output)
 
 

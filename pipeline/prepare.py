@@ -17,7 +17,6 @@ import dataclasses
 import functools
 import inspect
 import os
-import pathlib
 import uuid
 from collections.abc import Mapping, Sequence
 
@@ -26,10 +25,12 @@ import ml_collections
 from absl import logging
 
 from pipeline import (
+    contents,
     fingerprint,
     finish,
     form,
     manifest,
+    placement,
     plan,
     running,
     shard,
@@ -278,30 +279,35 @@ def prepare(
         config: `config.data` holds the fields of `DataConfig`.
         output: Local directory to publish. With `data.directory` the data set
             is made there, unless it is there already, and a copy is published
-            as `output`, or a link if that is on a local disk, too.
+            as `output`, or a link if that is on a local disk, too. A link to
+            other, shared data is replaced; through any other one its target.
         beam_args: Beam's own options.
 
     Returns:
         The manifest.
 
     Raises:
-        ValueError: The configuration or the images cannot be used.
+        ValueError: The configuration or the images cannot be used, or
+            something that is not ours would be replaced.
         RuntimeError: The runner failed.
     """
     task = job(config)
     directory = task.data.directory
     running.check_output(running.options(beam_args), directory or str(output))
-    if not directory:
-        _publish(task, output, beam_args)
-    elif storage.is_local(directory):
-        if _made_from(directory) != task.made_from:
+    place = placement.decide(
+        output, directory, task.made_from, task.source.paths()
+    )
+    if not place.shared:
+        _publish(task, output, beam_args, follow=place.follow)
+    elif place.links:
+        if placement.made_from(directory) != task.made_from:
             _publish(task, directory, beam_args)
-        _link(output, directory)
+        placement.link(output, directory)
     else:
-        if _made_from(directory) != task.made_from:
+        if placement.made_from(directory) != task.made_from:
+            placement.check_objects(directory)
             _run(task, directory, beam_args)
-        with workdir.published(output) as stage:
-            _fetch(directory, stage)
+        placement.fetch(output, directory, follow=place.follow)
     result = manifest.read(output)
     logging.info(
         "%s: %s, %d rejected, %d copies, %d of them dropped",
@@ -314,8 +320,10 @@ def prepare(
     return result
 
 
-def _publish(task: Job, output: str | os.PathLike, beam_args) -> None:
-    with workdir.published(output) as stage:
+def _publish(
+    task: Job, output: str | os.PathLike, beam_args, *, follow: bool = True
+) -> None:
+    with workdir.published(output, contents.DATA, follow=follow) as stage:
         stage.mkdir()
         _run(task, str(stage), beam_args)
 
@@ -349,38 +357,6 @@ def _run(task: Job, output: str, beam_args: Sequence[str]) -> None:
         raise
     finally:
         storage.remove_tree(work)
-
-
-def _link(output: str | os.PathLike, directory: str) -> None:
-    """Makes `output` a link to a directory on a local disk."""
-    output = pathlib.Path(output)
-    if output.is_symlink():
-        output.unlink()  # Else its old target would be replaced.
-    with workdir.published(output) as stage:
-        stage.symlink_to(os.path.abspath(directory))
-
-
-def _made_from(directory: str) -> str:
-    """What a data set that is there was made from; "" if there is none."""
-    path = storage.join(directory, manifest.FILE)
-    if not storage.exists(path):
-        return ""
-    return manifest.parse(storage.read(path), path)["made_from"]
-
-
-def _fetch(directory: str, stage: os.PathLike) -> None:
-    """Copies a data set, its manifest and all that it names, to local disk."""
-    os.mkdir(stage)
-    path = storage.join(directory, manifest.FILE)
-    description = manifest.parse(storage.read(path), path)
-    files = [shard["file"] for shard in description["shards"]]
-    for name in (*files, finish.REJECTED, finish.DUPLICATES, manifest.FILE):
-        with (
-            storage.open(storage.join(directory, name)) as source,
-            open(os.path.join(stage, name), "wb") as target,
-        ):
-            while data := source.read(1 << 24):
-                target.write(data)
 
 
 def _fractions(data: DataConfig, found: Found) -> dict[str, float]:

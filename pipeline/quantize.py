@@ -12,6 +12,7 @@ from keras_dynamic import objectives, transfer
 from pipeline import (
     augmentation,
     batches,
+    contents,
     dataset,
     evaluate,
     manifest,
@@ -87,7 +88,7 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
     said = evaluate.predict(deployed, config, layout, "test")
     accuracies = said.accuracies()
     evaluate.log_accuracies("qat", accuracies)
-    with workdir.published(layout.qat_model) as stage:
+    with workdir.published(layout.qat_model, contents.QAT_MODEL) as stage:
         qat.save(deployed, stage)
         predictions.save(stage / layout.qat_predictions.name, test=said)
     metrics.set_accuracies(found, "qat", accuracies)

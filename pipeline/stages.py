@@ -10,7 +10,7 @@ from typing import Any
 import ml_collections
 from absl import logging
 
-from pipeline import fingerprint, origin, sources, workdir
+from pipeline import contents, fingerprint, origin, sources, workdir
 from pipeline.layout import Layout
 
 
@@ -66,12 +66,20 @@ def run(
             configuration, data and results of the stages it needs.
 
     Raises:
-        ValueError: If what a stage needs is not there, or the stage fails.
+        ValueError: If something that is not ours is where a stage would write,
+            before any of them runs; if what a stage needs is not there, or the
+            stage fails.
     """
     prints = _fingerprints(config)
+    to_run = set()
+    for name in names:
+        if not (skip_finished and _finished(name, prints[name], layout)):
+            to_run |= {name, *_dependents(name)}
+        if name in to_run:
+            _check_free(name, layout)
     for name in names:
         mark = layout.stages / f"{name}.json"
-        if skip_finished and _finished(name, mark, prints[name], layout):
+        if skip_finished and _finished(name, prints[name], layout):
             logging.info("%s: unchanged", name)
             continue
         for needed in STAGES[name].needs:
@@ -149,7 +157,17 @@ def _fingerprints(config) -> dict[str, str]:
     return prints
 
 
-def _finished(name, mark, expected, layout) -> bool:
+def _check_free(name: str, layout: Layout) -> None:
+    """Raises ValueError if a stage would replace what is not ours."""
+    for made in (*STAGES[name].makes, *STAGES[name].extras):
+        path, files = getattr(layout, made), contents.OF_STAGES.get(made)
+        if made == "data" and path.is_symlink():
+            continue  # Whether that or its target is replaced `prepare` knows.
+        workdir.check_replaceable(path, files)
+
+
+def _finished(name, expected, layout) -> bool:
+    mark = layout.stages / f"{name}.json"
     written = (*STAGES[name].makes, *STAGES[name].extras)
     if not mark.exists() or _missing(written, layout):
         return False

@@ -3,6 +3,7 @@
 import math
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 
@@ -85,7 +86,14 @@ def run(flags, positional: Sequence[str]) -> None:
             "keras-dynamic policy needs the directory of a bundle: what a "
             f"policy is fitted to is not in {bundle.ARCHIVE}. Received: {path}"
         )
-    opened = bundle.read(path)
+    # From reading to publishing, else another one's point would be lost.
+    with workdir.alone(path):
+        said = _change(flags, bundle.read(path))
+    print(said)
+
+
+def _change(flags, opened: bundle.Bundle) -> str:
+    """Publishes the bundle with other policies; returns what is to be said."""
     points = dict(opened.operating_points)
     if flags.remove is not None:
         if points.pop(flags.remove, None) is None:
@@ -95,14 +103,13 @@ def run(flags, positional: Sequence[str]) -> None:
                 f"Received: {flags.remove}"
             )
         _publish(opened, opened.policy, points)
-        print(f"operating point {flags.remove} removed")
-        return
+        return f"operating point {flags.remove} removed"
     found = _fit(flags, opened)
     if flags.name is None:
         _publish(opened, found.policy, points)
     else:
         _publish(opened, opened.policy, {**points, flags.name: found.policy})
-    print(_text(found, flags.name))
+    return _text(found, flags.name)
 
 
 def _fit(flags, opened: bundle.Bundle) -> Refit:
@@ -136,7 +143,10 @@ def _publish(
     points: Mapping[str, exits.Policy],
 ) -> None:
     """Replaces the bundle by one with these; other files go along."""
-    with workdir.published(opened.directory) as stage:
+    there = "|".join(map(re.escape, workdir.names(opened.directory)))
+    with workdir.published(
+        opened.directory, re.compile(there), held=True
+    ) as stage:
         bundle.rewrite(
             opened, str(stage), policy=policy, operating_points=points
         )

@@ -25,6 +25,9 @@ from pipeline.layout import Layout
 from tflite import bundle, difference
 from tflite.layer_error import LayerError
 
+# The first is written first.
+_REPORTS = ("gate.json", "junit.xml", "gate.md")
+
 
 @dataclasses.dataclass(frozen=True)
 class Request:
@@ -47,8 +50,11 @@ def previous(request: Request) -> Reference | None:
     """The reference to compare with; None if it is yet to be written.
 
     Raises:
-        ValueError: If it cannot be used.
+        ValueError: If it cannot be used, or somebody else's report lies where
+            that of the verdict would go.
     """
+    if request.output is not None:
+        _check_output(request.output)
     if request.update and not request.reference.exists():
         return None
     return reference.read(request.reference)
@@ -136,12 +142,30 @@ def _layer_errors(
     return layers.errors(config, layout)
 
 
+def _check_output(directory: pathlib.Path) -> None:
+    """Raises ValueError if files of others would be replaced.
+
+    Test runners write a junit.xml, too; ours never lies without a gate.json.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise ValueError(
+            f"`output` must be a directory. Received: {directory}, a file"
+        )
+    there = [name for name in _REPORTS if (directory / name).exists()]
+    if there and _REPORTS[0] not in there:
+        raise ValueError(
+            f"`output` must not hold another {there[0]}, which would be "
+            f"replaced. Received: {directory}"
+        )
+
+
 def _publish(directory: pathlib.Path, verdict: Verdict) -> None:
     text = json.dumps(verdict.to_dict(), indent=2, allow_nan=False)
-    for name, data in (
-        ("gate.json", f"{text}\n".encode()),
-        ("junit.xml", junit.xml(verdict)),
-        ("gate.md", markdown.text(verdict).encode()),
-    ):
+    reports = (
+        f"{text}\n".encode(),
+        junit.xml(verdict),
+        markdown.text(verdict).encode(),
+    )
+    for name, data in zip(_REPORTS, reports, strict=True):
         with workdir.published(directory / name) as stage:
             stage.write_bytes(data)

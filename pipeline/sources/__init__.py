@@ -1,9 +1,10 @@
 """Where images come from: one module per source.
 
 A source is a frozen dataclass. Its fields are its options; it is pickled to
-the workers, and has four methods:
+the workers, and has five methods:
 
     find() -> Found                  in the driver; cheap, reads no pixels
+    paths() -> tuple of str          likewise: files and directories it reads
     items(piece) -> iterator of Item in a worker: lists what a piece holds
     load(location) -> bytes or array in a worker: one image
     state() -> str                   a hash that changes when the images do
@@ -41,6 +42,9 @@ class Source(Protocol):
 
     def find(self) -> Found:
         """Returns what there is."""
+
+    def paths(self) -> tuple[str, ...]:
+        """Returns the files and directories that it reads: none is replaced."""
 
     def items(self, piece: str) -> Iterator[Item]:
         """Yields the items of one piece."""

@@ -143,6 +143,10 @@ class Cifar:
         names = self._names(self._labels(layout))
         return Found(names, tuple(pieces), images, ("test",))
 
+    def paths(self) -> tuple[str, ...]:
+        """Returns the directory."""
+        return (self.path,)
+
     def items(self, piece: str) -> Iterator[Item]:
         """Yields the images of a range of records.
 

@@ -24,6 +24,10 @@ class Digits:
         """Returns the ten labels and one piece."""
         return Found(tuple("0123456789"), ("all",), _IMAGES)
 
+    def paths(self) -> tuple[str, ...]:
+        """Returns none: they come with scikit-learn."""
+        return ()
+
     def items(self, piece: str) -> Iterator[Item]:
         """Yields all digits."""
         _, labels = _digits()

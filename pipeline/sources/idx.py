@@ -102,6 +102,10 @@ class Idx:
             ]
         return Found(self.classes, tuple(pieces), images, tuple(published))
 
+    def paths(self) -> tuple[str, ...]:
+        """Returns the directory."""
+        return (self.path,)
+
     def items(self, piece: str) -> Iterator[Item]:
         """Yields the images of a range.
 

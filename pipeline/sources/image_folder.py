@@ -97,6 +97,10 @@ class ImageFolder:
             splits=tuple(split for split in splits.values() if split),
         )
 
+    def paths(self) -> tuple[str, ...]:
+        """Returns the folder."""
+        return (self.path,)
+
     def items(self, piece: str) -> Iterator[Item]:
         """Yields files of a class directory, or those outside of all.
 

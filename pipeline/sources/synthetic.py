@@ -91,6 +91,10 @@ class Synthetic:
             images=self.images,
         )
 
+    def paths(self) -> tuple[str, ...]:
+        """Returns none: the images are computed."""
+        return ()
+
     def items(self, piece: str) -> Iterator[Item]:
         """Yields the images of a range; each is there, damaged or not."""
         for number in range(*map(int, piece.split(":"))):

@@ -130,6 +130,10 @@ class Table:
             splits=tuple(s for s in splits.SPLITS[1:] if s in published),
         )
 
+    def paths(self) -> tuple[str, ...]:
+        """Returns the table."""
+        return (self.path,)
+
     def items(self, piece: str) -> Iterator[Item]:
         """Yields the images of a range of rows.
 

@@ -110,6 +110,10 @@ class TFRecord:
             splits=tuple(s for s in splits.SPLITS[1:] if s in published),
         )
 
+    def paths(self) -> tuple[str, ...]:
+        """Returns the files that match, and that of the labels."""
+        return (*self._files(), *filter(None, [self.labels_file]))
+
     def items(self, piece: str) -> Iterator[Item]:
         """Yields the records of a file.
 

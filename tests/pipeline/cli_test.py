@@ -61,6 +61,18 @@ def two_exits(tmp_path, monkeypatch) -> pathlib.Path:
     [
         (["trian"], ["`verb` must be one of", "Did you mean 'train'?"]),
         (["train", CONFIG], ["train needs --workdir"]),
+        (["train", CONFIG, "--workdir="], ["`workdir` must not be empty"]),
+        (["run", CONFIG, "--workdir", ""], ["`workdir` must not be empty"]),
+        (
+            ["check", CONFIG, "--workdir=x", "--reference="],
+            ["`reference` must not be empty"],
+        ),
+        (["classify", "--bundle=", "x"], ["`bundle` must not be empty"]),
+        (["score", "--bundle=x", "--output="], ["`output` must not be empty"]),
+        (["sweep", "--output="], ["`output` must not be empty"]),
+        (["split", "--output=", "x"], ["`output` must not be empty"]),
+        (["compare", "--workdir=x", ""], ["WORKDIR ... must not be empty"]),
+        (["policy", ""], ["BUNDLE must not be empty"]),
         (["train", "--workdir=x"], ["train needs --config"]),
         (
             ["train", "--config=ranet_digit", "--workdir=x"],

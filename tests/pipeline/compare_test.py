@@ -52,6 +52,16 @@ JOINT = "ranet_cifar10_model1 train.objective=joint"
 BOOSTED = "ranet_cifar10_model1 train.objective=boosted"
 
 
+def test_a_directory_of_others_is_refused(workdirs, tmp_path):
+    output = tmp_path / "comparison"
+    compare.compare(workdirs[:1], output)
+    compare.compare(workdirs[:1], output)
+    (output / "notes.md").write_text("mine")
+    with pytest.raises(ValueError, match=r"`path` must.*notes\.md"):
+        compare.compare(workdirs[:1], output)
+    assert (output / "notes.md").read_text() == "mine"
+
+
 def test_what_is_written(output, source, page):
     assert sorted(path.name for path in output.iterdir()) == [
         "comparison.csv",

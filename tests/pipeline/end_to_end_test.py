@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline import contents
+from pipeline.workdir import names
+
 _CONFIG = pathlib.Path(__file__).parent / "tiny_config.py"
 
 pytestmark = pytest.mark.slow
@@ -51,6 +54,17 @@ def test_every_result_is_there(finished):
         assert (workdir / path).exists(), path
     assert str(workdir / "report" / "index.html") in done.stdout
     assert not list(workdir.rglob("*.partial"))
+
+
+def test_every_file_is_known(finished):
+    """Else `run` would refuse to replace what it made itself."""
+    workdir, _ = finished
+    unknown = [
+        name
+        for name in names(workdir)
+        if not contents.WORKING_DIRECTORY.fullmatch(name)
+    ]
+    assert unknown == []
 
 
 def test_the_metrics_are_complete_and_the_chain_exact(finished):

@@ -108,7 +108,10 @@ def test_a_job_that_succeeded_is_not_run_again(job):
 
 
 def test_other_settings_begin_anew(job):
-    script = "(work / stage).touch(exist_ok=False)" + _METRICS
+    script = (
+        "(work / 'stages').mkdir(exist_ok=True)\n"
+        "(work / 'stages' / f'{stage}.json').touch(exist_ok=False)" + _METRICS
+    )
     assert job_lib.succeeded(run(job(script)))
     other = job(script, fingerprint="g")
     assert job_lib.outcome(other) is None
@@ -176,6 +179,29 @@ def test_without_keep_the_working_directory_goes(job):
     failed = job("sys.exit(1)", keep=False, fingerprint="g")
     assert not job_lib.succeeded(run(failed))
     assert "work" in files(failed)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"fingerprint": "g"}, {"fingerprint": "f", "keep": False}]
+)
+def test_files_of_others_are_not_removed(job, changes):
+    first = job("sys.exit(1)")
+    assert not job_lib.succeeded(run(first))
+    mine = pathlib.Path(first.directory, "work", "photos", "mine.jpg")
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    found = run(job("(work / stage).touch()" + _METRICS, **changes))
+    assert "photos/mine.jpg" in job_lib.reason(found)
+    assert found["attempts"] == 0
+    assert mine.read_text() == "mine"
+    mine.unlink()
+    assert job_lib.succeeded(run(job(**changes)))
+
+
+def test_files_of_others_that_come_meanwhile_stay(job):
+    made = job("(work / 'mine').write_text('mine')" + _METRICS, keep=False)
+    assert job_lib.succeeded(run(made))
+    assert pathlib.Path(made.directory, "work", "mine").read_text() == "mine"
 
 
 # A stage with a child of its own, both sleeping.

@@ -1,4 +1,5 @@
 import json
+import shutil
 import sys
 import types
 
@@ -17,6 +18,14 @@ ORDER = [
     "benchmark",
     "report",
 ]
+# One in each result that is a directory.
+FILES = {
+    "data": "manifest.json",
+    "qat_model": "saved_model.pb",
+    "tflite": "model.tflite",
+    "bundle": "manifest.json",
+    "benchmark": "benchmark.csv",
+}
 
 
 @pytest.fixture
@@ -51,6 +60,7 @@ def ran(monkeypatch, layout):
             written = stages.STAGES[name]
             for made in (*written.makes, *written.extras):
                 path = getattr(layout, made)
+                path /= FILES.get(made, "")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(name)
             if name in log.failing:
@@ -174,7 +184,7 @@ def test_another_model_in_the_same_file_trains_again(
 def test_a_lost_result_is_made_again(layout, ran):
     run(layout)
     ran.take()
-    layout.bundle.unlink()
+    shutil.rmtree(layout.bundle)
     run(layout)
     assert ran.take() == ORDER[4:]
 
@@ -182,7 +192,7 @@ def test_a_lost_result_is_made_again(layout, ran):
 def test_a_report_can_do_without_the_benchmark_s_tables(layout, ran):
     run(layout)
     ran.take()
-    layout.benchmark.unlink()
+    shutil.rmtree(layout.benchmark)
     run(layout, ["report"], skip_finished=False)
     assert ran.take() == ["report"]
     run(layout)
@@ -213,7 +223,7 @@ def test_a_stage_without_its_input_names_the_verb(layout, ran):
 def test_a_lost_input_of_a_later_stage(layout, ran):
     run(layout)
     ran.take()
-    layout.qat_model.unlink()
+    shutil.rmtree(layout.qat_model)
     with pytest.raises(ValueError, match="`keras-dynamic quantize` makes"):
         run(layout, ["convert"], skip_finished=False)
     assert ran.take() == []
@@ -251,6 +261,53 @@ def test_a_failed_check_stops_before_the_report(layout, ran):
         run(layout)
     assert ran.take()[-1] == "check"
     assert not layout.report.exists()
+
+
+@pytest.mark.parametrize("made", FILES)
+def test_files_of_others_are_refused_before_any_stage_runs(layout, ran, made):
+    run(layout)
+    ran.take()
+    # All of it is finished: nothing would be replaced.
+    mine = getattr(layout, made) / "photos" / "mine.jpg"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    run(layout)
+    settings = config.load("ranet_digits")
+    settings.data.seed = 1
+    before = marks(layout)
+    with pytest.raises(ValueError, match=r"`path` must.*photos/mine\.jpg"):
+        run(layout, settings=settings)
+    assert ran.take() == []
+    assert marks(layout) == before
+    assert mine.read_text() == "mine"
+    mine.unlink()
+    run(layout, settings=settings)
+    assert ran.take() == ORDER
+
+
+@pytest.mark.parametrize("made", ["float_model", "report"])
+def test_a_directory_where_a_file_goes_is_refused(layout, ran, made):
+    getattr(layout, made).mkdir(parents=True)
+    with pytest.raises(ValueError, match="`path` must"):
+        run(layout)
+    assert ran.take() == []
+
+
+def test_a_file_where_a_directory_goes_is_refused(layout, ran):
+    layout.root.mkdir()
+    layout.bundle.write_text("mine")
+    with pytest.raises(ValueError, match="`path` must"):
+        run(layout)
+    assert ran.take() == []
+    assert layout.bundle.read_text() == "mine"
+
+
+def test_files_of_others_where_no_stage_of_these_writes(layout, ran):
+    layout.bundle.mkdir(parents=True)
+    (layout.bundle / "mine").touch()
+    (layout.root / "mine").touch()
+    run(layout, ORDER[:4])
+    assert ran.take() == ORDER[:4]
 
 
 def test_beam_options_go_to_prepare(layout, ran):

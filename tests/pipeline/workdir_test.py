@@ -1,17 +1,22 @@
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from concurrent import futures
 
 import pytest
 
-from pipeline import workdir
+from pipeline import exchange, workdir
+
+OURS = re.compile("a|only-.*")
 
 
 def publish_directory(path, text):
-    with workdir.published(path) as stage:
+    with workdir.published(path, OURS) as stage:
         stage.mkdir()
         (stage / "a").write_text(text)
         (stage / f"only-{text}").touch()
@@ -47,7 +52,7 @@ def test_replaces_what_a_link_points_to(tmp_path):
 def test_an_exception_leaves_the_old(tmp_path, error):
     path = tmp_path / "data"
     publish_directory(path, "one")
-    with pytest.raises(error), workdir.published(path) as stage:
+    with pytest.raises(error), workdir.published(path, OURS) as stage:
         stage.mkdir()
         (stage / "half").touch()
         raise error
@@ -67,10 +72,10 @@ def test_nothing_written_is_an_error(tmp_path):
 def test_a_file_does_not_replace_a_directory(tmp_path):
     publish_directory(tmp_path / "data", "one")
     with (
-        pytest.raises(IsADirectoryError),
-        workdir.published(tmp_path / "data") as stage,
+        pytest.raises(ValueError, match=r"`path` must.*a directory"),
+        workdir.published(tmp_path / "data"),
     ):
-        stage.touch()
+        pytest.fail("the block ran")
     assert (tmp_path / "data" / "a").read_text() == "one"
     assert os.listdir(tmp_path) == ["data"]
 
@@ -86,6 +91,7 @@ def test_a_failed_rename_restores_the_old(tmp_path, monkeypatch):
         rename(source, destination)
 
     monkeypatch.setattr(os, "rename", fail_once)
+    monkeypatch.setattr(exchange, "exchange", lambda one, other: False)
     with pytest.raises(OSError, match="no"):
         publish_directory(path, "two")
     assert (path / "a").read_text() == "one"
@@ -94,7 +100,7 @@ def test_a_failed_rename_restores_the_old(tmp_path, monkeypatch):
 
 def test_two_runs_at_once_do_not_disturb_each_other(tmp_path):
     path = tmp_path / "data"
-    with workdir.published(path) as outer:
+    with workdir.published(path, OURS) as outer:
         outer.mkdir()
         publish_directory(path, "inner")
         (outer / "a").write_text("outer")
@@ -116,23 +122,31 @@ def test_many_runs_at_once_all_publish(tmp_path):
 
 # Kills itself at each step of publishing a directory.
 KILLED = """
-    import os, signal, sys
+    import os, re, signal, sys
     from pipeline import workdir
 
     def kill(*args):
         os.kill(os.getpid(), signal.SIGKILL)
 
     path, step = sys.argv[1:]
-    rename = os.rename
-    def rename_and_kill(source, destination):
-        if step == "second rename" and os.path.exists(path):
-            return rename(source, destination)
-        kill() if step.endswith("rename") else rename(source, destination)
+    names = "before the exchange", "first rename", "second rename", "third"
+    exchange, rename = workdir.exchange.exchange, os.rename
+    steps = iter(names[1:])
 
+    def exchange_and_kill(one, other):
+        if step in ("before the exchange", "after the exchange"):
+            step.startswith("before") or exchange(one, other)
+            kill()
+        return step not in names[1:] and exchange(one, other)
+
+    def rename_and_kill(source, destination):
+        kill() if step == next(steps) else rename(source, destination)
+
+    workdir.exchange.exchange = exchange_and_kill
     os.rename = rename_and_kill
     if step == "cleaning":
         workdir.shutil.rmtree = kill
-    with workdir.published(path) as stage:
+    with workdir.published(path, re.compile("a|only-.*")) as stage:
         stage.mkdir()
         (stage / "a").write_text("two")
         if step == "writing":
@@ -141,15 +155,20 @@ KILLED = """
 
 
 @pytest.mark.parametrize(
-    ("step", "left", "restored"),
+    ("step", "left"),
     [
-        ("writing", "one", "one"),
-        ("first rename", "one", "one"),
-        ("second rename", None, "one"),
-        ("cleaning", "two", "two"),
+        ("writing", "one"),
+        ("before the exchange", "one"),
+        ("after the exchange", "two"),
+        ("cleaning", "two"),
+        # Where directories cannot be exchanged.
+        ("first rename", "one"),
+        ("second rename", None),
+        ("third", "two"),
     ],
 )
-def test_a_kill_leaves_old_or_new_or_none(tmp_path, step, left, restored):
+@pytest.mark.parametrize("next_one", ["published", "alone"])
+def test_a_kill_leaves_the_old_or_the_new(tmp_path, step, left, next_one):
     path = tmp_path / "data"
     publish_directory(path, "one")
     script = textwrap.dedent(KILLED)
@@ -159,10 +178,157 @@ def test_a_kill_leaves_old_or_new_or_none(tmp_path, step, left, restored):
     assert len(os.listdir(tmp_path)) == (2 if left else 1)
 
     # The next run restores and cleans up, even if it fails itself.
-    with pytest.raises(ZeroDivisionError), workdir.published(path):
+    with (
+        pytest.raises(ZeroDivisionError),
+        getattr(workdir, next_one)(path, *[OURS][: next_one == "published"]),
+    ):
         _ = 1 / 0
-    assert (path / "a").read_text() == restored
+    assert (path / "a").read_text() == (left or "one")
     assert os.listdir(tmp_path) == ["data"]
+
+
+def test_a_reader_always_finds_a_directory(tmp_path):
+    path = tmp_path / "data"
+    publish_directory(path, "0")
+    stop = threading.Event()
+
+    def read():
+        while not stop.is_set():
+            os.stat(path)
+
+    with futures.ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        for run in range(200):
+            publish_directory(path, str(run))
+        stop.set()
+        reading.result()
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "a/b", "only", "A", ".hidden"])
+def test_a_directory_with_other_files_is_refused_before_the_work(
+    tmp_path, name
+):
+    path = tmp_path / "data"
+    publish_directory(path, "one")
+    if name == "a/b":
+        (path / "a").unlink()
+        (path / "a").mkdir()
+    (path / name).write_text("mine")
+    with (
+        pytest.raises(ValueError, match=f"`path` must.*data with {name}"),
+        workdir.published(path, OURS),
+    ):
+        pytest.fail("the block ran")
+    assert (path / name).read_text() == "mine"
+    assert os.listdir(tmp_path) == ["data"]
+
+
+def test_a_file_that_comes_meanwhile_is_not_lost(tmp_path):
+    path = tmp_path / "data"
+    publish_directory(path, "one")
+    with (
+        pytest.raises(ValueError, match="with mine"),
+        workdir.published(path, OURS) as stage,
+    ):
+        stage.mkdir()
+        (path / "mine").write_text("mine")
+    assert sorted(os.listdir(path)) == ["a", "mine", "only-one"]
+    assert os.listdir(tmp_path) == ["data"]
+
+
+def test_a_link_in_a_directory_is_a_file_of_it(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a").touch()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "b").symlink_to(tmp_path / "photos")
+    assert list(workdir.names(tmp_path / "data")) == ["b"]
+    with pytest.raises(ValueError, match="`path` must"):
+        publish_directory(tmp_path / "data", "one")
+
+
+def test_an_empty_directory_is_replaced(tmp_path):
+    (tmp_path / "data" / "empty").mkdir(parents=True)
+    publish_directory(tmp_path / "data", "one")
+    assert sorted(os.listdir(tmp_path / "data")) == ["a", "only-one"]
+
+
+def test_a_directory_does_not_replace_a_file(tmp_path):
+    (tmp_path / "data").write_text("mine")
+    with pytest.raises(ValueError, match=r"`path` must.*a file"):
+        publish_directory(tmp_path / "data", "one")
+    assert (tmp_path / "data").read_text() == "mine"
+
+
+def test_a_link_itself_gives_way_if_asked_for(tmp_path):
+    publish_directory(tmp_path / "disk", "one")
+    (tmp_path / "disk" / "mine").touch()
+    path = tmp_path / "data"
+    path.symlink_to("disk")
+    with workdir.published(path, OURS, follow=False) as stage:
+        stage.symlink_to("other")
+    assert os.readlink(path) == "other"
+    with workdir.published(path, OURS, follow=False) as stage:
+        stage.mkdir()
+    assert path.is_dir()
+    assert not path.is_symlink()
+    with workdir.published(path, OURS, follow=False) as stage:
+        stage.symlink_to("disk")
+    assert path.is_symlink()
+    assert sorted(os.listdir(tmp_path)) == ["data", "disk"]
+    assert sorted(os.listdir(path)) == ["a", "mine", "only-one"]
+
+
+@pytest.mark.parametrize("exchanging", [True, False])
+def test_what_is_read_alone_is_still_there_when_it_is_replaced(
+    tmp_path, monkeypatch, exchanging
+):
+    if not exchanging:
+        monkeypatch.setattr(exchange, "exchange", lambda one, other: False)
+    path = tmp_path / "data"
+    publish_directory(path, "0")
+
+    def add_one(_):
+        with workdir.alone(path):
+            number = int((path / "a").read_text())
+            with workdir.published(path, OURS, held=True) as stage:
+                stage.mkdir()
+                (stage / "a").write_text(str(number + 1))
+
+    with futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(add_one, range(100)))
+    assert (path / "a").read_text() == "100"
+    assert os.listdir(tmp_path) == ["data"]
+
+
+def test_who_publishes_waits_for_who_is_alone(tmp_path):
+    path = tmp_path / "data"
+    publish_directory(path, "one")
+    with futures.ThreadPoolExecutor(1) as pool:
+        with workdir.alone(path):
+            other = pool.submit(publish_directory, path, "two")
+            with workdir.published(path, OURS, held=True) as stage:
+                shutil.copytree(path, stage)
+            assert not other.done()
+            assert (path / "a").read_text() == "one"
+        other.result()
+    assert (path / "a").read_text() == "two"
+
+
+def test_nobody_waits_where_there_is_no_directory(tmp_path):
+    for name in ("none", "none/none", "file"):
+        (tmp_path / "file").touch()
+        with workdir.alone(tmp_path / name), workdir.alone(tmp_path / name):
+            pass
+
+
+def test_what_only_has_such_a_name_stays(tmp_path):
+    mine = tmp_path / ".data.abcdefgh.partial"
+    mine.mkdir()
+    (mine / "photo.jpg").write_text("mine")
+    (tmp_path / ".data.abcdefg1.partial").write_text("mine")
+    publish_directory(tmp_path / "data", "one")
+    assert (mine / "photo.jpg").read_text() == "mine"
+    assert len(os.listdir(tmp_path)) == 3
 
 
 def test_leftovers_of_other_paths_stay(tmp_path):

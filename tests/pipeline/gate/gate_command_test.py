@@ -7,6 +7,7 @@ import pytest
 
 from pipeline import check, cli
 from pipeline.commands import stage
+from pipeline.gate import judge
 from pipeline.gate.judge import Request
 
 
@@ -27,6 +28,24 @@ def test_what_was_asked_for():
 def test_what_needs_a_reference(values):
     with pytest.raises(ValueError, match="needs --reference"):
         stage._request(flags(**values))
+
+
+@pytest.mark.parametrize("name", ["junit.xml", "gate.md"])
+def test_reports_of_others_are_not_replaced(tmp_path, name):
+    request = Request(tmp_path / "new.json", update=True, output=tmp_path)
+    assert judge.previous(request) is None
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match=f"`output` must.*{name}"):
+        judge.previous(request)
+    (tmp_path / "gate.json").write_text("the check's")
+    assert judge.previous(request) is None
+
+
+def test_a_file_is_no_place_for_reports(tmp_path):
+    (tmp_path / "gate").touch()
+    request = Request(tmp_path / "new.json", True, tmp_path / "gate")
+    with pytest.raises(ValueError, match="`output` must be a directory"):
+        judge.previous(request)
 
 
 @pytest.mark.parametrize(
