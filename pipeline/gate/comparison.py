@@ -38,13 +38,15 @@ def compare(reference: Reference, measured: Measured) -> list[Finding]:
         )
     found = [_labels(reference, measured)]
     for name, expected in reference.metrics.items():
-        finding = _missing(name, expected)
-        if name in measured.metrics:
-            now = measured.metrics[name]
-            if now.right is not None:
-                ordered = measured.in_order(now.right)
-                now = dataclasses.replace(now, right=ordered)
-            finding = _compared(name, expected, now, reference.level)
+        if name not in measured.metrics:
+            # To be gone is not to be off: no reason excuses it.
+            found.append(_missing(name, expected))
+            continue
+        now = measured.metrics[name]
+        if now.right is not None:
+            ordered = measured.in_order(now.right)
+            now = dataclasses.replace(now, right=ordered)
+        finding = _compared(name, expected, now, reference.level)
         found.append(_known(finding, expected) if expected.xfail else finding)
     return found + new(measured, reference.metrics.keys())
 

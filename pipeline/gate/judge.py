@@ -13,14 +13,16 @@ from pipeline.gate import (
     junit,
     markdown,
     reference,
+    reference_file,
     suspects,
     table,
     where,
 )
 from pipeline.gate.finding import Finding
-from pipeline.gate.measured import Measured
+from pipeline.gate.measured import Measured, finite
 from pipeline.gate.reference import Reference
 from pipeline.gate.verdict import Verdict
+from pipeline.identity import identity
 from pipeline.layout import Layout
 from tflite import bundle, difference
 from tflite.layer_error import LayerError
@@ -57,7 +59,7 @@ def previous(request: Request) -> Reference | None:
         _check_output(request.output)
     if request.update and not request.reference.exists():
         return None
-    return reference.read(request.reference)
+    return reference_file.read(request.reference, for_update=request.update)
 
 
 def judge(
@@ -78,14 +80,16 @@ def judge(
         layout: Where the experiment lies.
         measured: What it reached.
         shipped: Its bundle.
-        limits: Rules without a reference that it broke. With any, the
-            reference is not updated.
+        limits: Rules without a reference that it broke. With any, or with a
+            metric that is no finite number, the reference is not updated.
 
     Raises:
         ValueError: If the reference is of other images, or the reference model
             is damaged.
         OSError: If there is no reference model.
     """
+    measured, strange = finite(measured)
+    limits = [*limits, *strange]
     findings = [Finding("limits", "limit", each) for each in limits]
     findings = findings or [Finding("limits", "passed")]
     if request.update and (old is None or old.sha256 != measured.sha256):
@@ -103,7 +107,7 @@ def judge(
             causes.append(f"the layers could not be compared: {error}")
     if update:
         own = suspects.own_errors(layers)
-        reference.write(
+        reference_file.write(
             request.reference, reference.updated(old, measured, own)
         )
     elif failed:
@@ -126,6 +130,7 @@ def judge(
         tuple(causes),
         tuple(layers),
         update,
+        identity(layout, shipped),
     )
     if request.output is not None:
         _publish(request.output, verdict)

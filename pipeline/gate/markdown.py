@@ -1,10 +1,19 @@
 """The verdict for a pull request."""
 
+import re
 from collections.abc import Sequence
 
 from pipeline.gate import table
 from pipeline.gate.finding import Finding
 from pipeline.gate.verdict import Verdict
+
+# What Markdown reads as more than a character, wherever it stands.
+_SPECIAL = re.compile(r"[\\`*_\[\]<>|~&$]")
+# What starts a list, a heading or a line, at the start of an item.
+_LEADING = re.compile(r"^(\d*)([-+#.)])")
+# What GitHub makes links of by itself.
+_LINK = re.compile(r"(?i)(?<=:)//|(?<=www)\.")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def text(verdict: Verdict) -> str:
@@ -16,12 +25,12 @@ def text(verdict: Verdict) -> str:
         lines += [*_table(verdict.failures), ""]
     if verdict.where:
         lines += ["**Where**", ""]
-        lines += [f"- {_escaped(each)}" for each in verdict.where]
+        lines += [_item(each) for each in verdict.where]
         lines.append("")
     lines += ["<details><summary>All metrics</summary>", ""]
     lines += [*_table(verdict.findings), ""]
     known = [each for each in verdict.findings if each.status == "expected"]
-    lines += [f"- {_escaped(each.text)}" for each in known]
+    lines += [_item(each.text) for each in known]
     lines += [
         "",
         f"p: exact McNemar test on the same images, level {verdict.level:g}.",
@@ -42,7 +51,13 @@ def _table(findings: Sequence[Finding]) -> list[str]:
     return lines
 
 
+def _item(text: str) -> str:
+    return "- " + _LEADING.sub(r"\1\\\2", _escaped(text))
+
+
 def _escaped(text: str) -> str:
-    """Keeps what a name holds from being read as a table or as HTML."""
-    text = " ".join(text.split()).replace("|", "\\|")
-    return text.replace("<", "&lt;").replace("_", "\\_").replace("*", "\\*")
+    """Keeps what a name holds from being read as Markdown, HTML or a link."""
+    text = _CONTROL.sub("\ufffd", " ".join(text.split()))
+    text = _LINK.sub(r"\\\g<0>", _SPECIAL.sub(r"\\\g<0>", text))
+    # An escape does not keep GitHub from a mention or an address.
+    return text.replace("@", "@<!-- -->")

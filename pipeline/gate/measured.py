@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -43,6 +44,17 @@ class Measured:
     def in_order(self, right: np.ndarray) -> np.ndarray:
         """Sorts what is said of each image by the images' names."""
         return right[sorted(range(len(self.keys)), key=self.keys.__getitem__)]
+
+
+def finite(measured: Measured) -> tuple[Measured, list[str]]:
+    """Leaves out metrics that are no finite numbers, each in a sentence."""
+    strange = {
+        name: f"{name} is {each.value}, which is no finite number"
+        for name, each in measured.metrics.items()
+        if not math.isfinite(each.value)
+    }
+    kept = {k: v for k, v in measured.metrics.items() if k not in strange}
+    return dataclasses.replace(measured, metrics=kept), list(strange.values())
 
 
 def of_exits(

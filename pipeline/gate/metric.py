@@ -50,3 +50,8 @@ def count(value: int, better: Better) -> Metric:
 def cost(value: float) -> Metric:
     """A cost, of which two in a hundred are no matter."""
     return Metric(value, "lower", relative_tolerance=0.02)
+
+
+def is_share(name: str) -> bool:
+    """Whether a metric of this name is a share of the test images."""
+    return name.endswith(("accuracy", "agreement"))

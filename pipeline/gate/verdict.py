@@ -1,6 +1,7 @@
 """What the gate says of an experiment."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.gate.finding import Finding
@@ -20,6 +21,7 @@ class Verdict:
         layers: The error of every layer in the order of the graph, if there
             was a reason to look.
         updated: Whether the reference was rewritten to what was measured.
+        made_from: What was measured; see pipeline.identity.
     """
 
     config: str
@@ -29,6 +31,7 @@ class Verdict:
     where: tuple[str, ...] = ()
     layers: tuple[LayerError, ...] = ()
     updated: bool = False
+    made_from: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def failures(self) -> list[Finding]:
@@ -53,6 +56,7 @@ class Verdict:
         return {
             "format_version": 1,
             "config": self.config,
+            "made_from": dict(self.made_from),
             "passed": self.updated or not self.failures,
             "updated": self.updated,
             "sentence": self.sentence,

@@ -4,12 +4,14 @@ import json
 import pathlib
 import shutil
 
+import numpy as np
 import planted
 import pytest
 
-from pipeline import check, manifest
+from pipeline import check, manifest, predictions
 from pipeline.gate.judge import Request
 from pipeline.layout import Layout
+from pipeline.predictions import Predictions
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +63,41 @@ def test_unchanged_it_is_open(agreed, capsys):
     layout, reference = agreed
     check.check(planted.settings(), layout, Request(reference))
     assert "check passed: 22 metrics on 600" in capsys.readouterr().out
+
+
+def test_a_reference_merged_by_hand_decides_nothing(agreed, copied, tmp_path):
+    _, reference = agreed
+    planted.ship(copied, planted.coarsened(model(copied), "deep", 100))
+    damaged = tmp_path / "damaged.json"
+    check.check(planted.settings(), copied, Request(damaged, update=True))
+    good, bad = (json.loads(each.read_text()) for each in (reference, damaged))
+    name = "exit_1.int8_accuracy"
+    lost = good["metrics"][name]["value"] - bad["metrics"][name]["value"]
+    assert lost > 0.03
+    good["right"] = bad["right"]
+    merged = tmp_path / "merged.json"
+    merged.write_text(json.dumps(good))
+    with pytest.raises(ValueError, match=rf"`metrics\.{name}\.value`") as e:
+        check.check(planted.settings(), copied, Request(merged))
+    assert not isinstance(e.value, check.CheckFailed)
+    assert str(merged) in str(e.value)
+
+
+def test_a_number_that_is_not_finite(copied, tmp_path):
+    said = predictions.load(copied.float_predictions, "test")
+    logits = said.logits.copy()
+    logits[0, 0, 0] = np.nan
+    broken = Predictions(said.labels, logits)
+    predictions.save(copied.float_predictions, test=broken)
+    request = Request(tmp_path / "new.json", True, tmp_path / "out")
+    with pytest.raises(check.ReferenceMissed):
+        check.check(planted.settings(), copied, request)
+    # It would hide all that comes after it.
+    assert not request.reference.exists()
+    found = json.loads((tmp_path / "out" / "gate.json").read_text())
+    assert [f["text"] for f in found["findings"] if f["status"] == "limit"] == [
+        "exit_0.logit_error is nan, which is no finite number"
+    ]
 
 
 def test_coarsened_weights(copied, shut):

@@ -10,7 +10,7 @@ COUNT = 400
 
 
 def measured(right=None, **changes) -> Measured:
-    """With the metrics `accuracy`, `madds`, `operators`; `changes` go there."""
+    """With `accuracy`, `madds`, `operators` and others; `changes` go there."""
     if right is None:
         right = answered(360)
     metrics = {
@@ -18,6 +18,11 @@ def measured(right=None, **changes) -> Measured:
         "madds": metric.cost(1000.0),
         "operators": metric.count(7, ""),
         "mismatches": metric.count(0, "lower"),
+        # A reference names the exits and the policies twice.
+        "exit_0.agreement": metric.share(answered(COUNT)),
+        "exit_1.agreement": metric.share(answered(COUNT)),
+        "policy_default.accuracy": metric.share(answered(350)),
+        "policy_default.mean_madds": metric.cost(500.0),
     }
     return Measured(
         config="made_up",

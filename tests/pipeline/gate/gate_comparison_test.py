@@ -1,10 +1,11 @@
 import dataclasses
+import math
 
 import agreed
 import numpy as np
 import pytest
 
-from pipeline.gate import comparison, metric
+from pipeline.gate import comparison, measured, metric
 from pipeline.gate.metric import Metric
 
 
@@ -131,6 +132,35 @@ def test_a_metric_that_is_gone_and_one_that_is_new():
     del found.metrics["operators"]
     status = {name: each.status for name, each in compared(found).items()}
     assert status == {"operators": "missing", "extra": "new"}
+
+
+def test_no_reason_excuses_a_metric_that_is_gone():
+    found = agreed.measured()
+    del found.metrics["operators"]
+    reference = expecting(operators={"xfail": "two heads are float"})
+    assert compared(found, reference)["operators"].status == "missing"
+
+
+def test_a_metric_under_another_name_fails_twice():
+    found = agreed.measured(renamed=metric.count(7, ""))
+    del found.metrics["operators"]
+    status = {name: each.status for name, each in compared(found).items()}
+    assert status == {"operators": "missing", "renamed": "new"}
+
+
+def test_what_is_no_finite_number_is_told_apart():
+    strange = agreed.measured(
+        madds=metric.cost(math.nan), operators=metric.count(math.inf, "")
+    )
+    kept, said = measured.finite(strange)
+    assert kept.metrics.keys() == strange.metrics.keys() - {
+        "madds",
+        "operators",
+    }
+    assert [each.split()[:3] for each in said] == [
+        ["madds", "is", "nan,"],
+        ["operators", "is", "inf,"],
+    ]
 
 
 def test_labels_are_compared_one_by_one():

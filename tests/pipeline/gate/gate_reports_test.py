@@ -1,6 +1,8 @@
+import html.parser
 import json
 from xml.etree import ElementTree
 
+import markdown_it
 import pytest
 
 from pipeline.gate import junit, markdown, table
@@ -74,6 +76,111 @@ def test_markdown_says_the_verdict_first_and_folds_the_rest(verdict):
     for line in lines:
         if line.startswith("|"):
             assert line.replace("\\|", "").count("|") == 7
+
+
+# Each is no more than text, wherever it stands.
+HOSTILE = [
+    "a|b",
+    "a\\|b\\",
+    "`code` ``",
+    "<img src=x onerror=alert(1)>",
+    "<!-- hidden",
+    "</details>",
+    "&lt;b&gt; &copy;",
+    "[text](javascript:alert(1)) ![](x.png) [ ]",
+    "<https://example.org> https://example.org www.example.org",
+    "WWW.example.org someone@example.org @someone",
+    "**bold** _em_ ~~gone~~ $x$",
+    "two\nlines\r\n\n| a | b |\n|---|---|",
+    "# heading",
+    "12. item",
+    "1) item",
+    "- item",
+    "+ item",
+    "---",
+    "```",
+    "bell \x07, escape \x1b[31m, half \ud800, next \x85, null \x00",
+]
+
+
+class Read(html.parser.HTMLParser):
+    """The tags of a page, and the text of table cells and of items."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags, self.texts, self.inside = set(), [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        if tag in ("td", "li", "h3"):
+            self.texts.append("")
+            self.inside = True
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "li", "h3"):
+            self.inside = False
+
+    def handle_data(self, data):
+        if self.inside:
+            self.texts[-1] += data
+
+
+def visible(text: str) -> str:
+    """One line, with a mark for what cannot be shown."""
+    shown = " ".join(text.split())
+    for each in "\x07\x1b\ud800\x00":
+        shown = shown.replace(each, "\ufffd")
+    return shown
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_is_read_as_markdown(name):
+    findings = (
+        Finding(name, "regression", name, 1.0, 0.5),
+        Finding("limits", "limit", name),
+        Finding("known", "expected", name, 0, 2),
+    )
+    text = markdown.text(Verdict(name, 0.05, 9, findings, (name,)))
+    text.encode()
+    # As GitHub reads it.
+    reader = markdown_it.MarkdownIt("commonmark").enable(
+        ["table", "strikethrough"]
+    )
+    page = Read(reader.render(text))
+    usual = {"h3", "table", "thead", "tbody", "tr", "th", "td"}
+    usual |= {"p", "ul", "li", "strong", "details", "summary"}
+    assert page.tags <= usual
+    shown = visible(name)
+    # The table of all metrics has a row more than that of the failures.
+    cells = ["1.0000", "0.5000", "0", "-", "regression"]
+    failed = [shown, *cells, "limit", "", "", "", "", shown]
+    assert [" ".join(each.split()) for each in page.texts] == [
+        f"{shown}: check failed: 2 of 3 metrics on 9 test images",
+        *failed,
+        shown,
+        *failed,
+        *["known", "0", "2", "0", "-", "expected"],
+        shown,
+    ]
+    # What GitHub makes of bare text is not in CommonMark.
+    for link in ("://", "www.", "@s", "@e"):
+        assert link not in text.lower()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_breaks_junit(name):
+    findings = (
+        Finding(name, "regression", name, 1.0, 0.5),
+        Finding(name, "expected", name, 0, 2),
+    )
+    data = junit.xml(Verdict(name, 0.05, 9, findings, (name,)))
+    suite = ElementTree.fromstring(data).find("testsuite")
+    cases = suite.findall("testcase")
+    assert len(cases) == 2
+    shown = cases[0].get("name")
+    assert shown == cases[1].find("skipped").get("message")
+    assert visible(shown) == visible(name)
 
 
 def test_json_holds_it_all(verdict):

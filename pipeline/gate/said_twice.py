@@ -1,0 +1,112 @@
+"""Finds what a reference contradicts, as a file merged by hand does.
+
+Some things are said twice. A share is in `value` and in the images that `right`
+counts; how many exits there are is in the lists of each policy and in the names
+of the metrics; the names of the policies are in `policies` and in the names of
+the metrics. All that was measured is in `checksum` once more.
+
+What is known to fail keeps an older value, so that different metrics cannot be
+held against each other image by image.
+"""
+
+import re
+from collections.abc import Mapping
+
+from pipeline import fingerprint
+from pipeline.gate import answers
+from pipeline.gate.reference import Expected, Reference
+
+_ROUNDING = 1e-9
+_EXIT = re.compile(r"exit_(\d+)\.")
+_OF_POLICIES = ("accuracy", "mean_madds")
+_MENDED = "take one version of the file whole, or run --update"
+
+
+def check(reference: Reference) -> None:
+    """Holds what is said twice against each other.
+
+    Raises:
+        ValueError: If it differs, naming the field.
+    """
+    check_shares(reference.metrics)
+    exits = {int(m[1]) for m in map(_EXIT.match, reference.metrics) if m}
+    for name, policy in reference.policies.items():
+        count = len(policy["thresholds"])
+        if exits != set(range(count)):
+            raise ValueError(
+                f"`policies.{name}` must have as many exits as `metrics` "
+                f"names; {_MENDED}. Received: {count} thresholds, exits "
+                f"{', '.join(map(str, sorted(exits))) or 'none'}"
+            )
+    expected = {
+        f"policy_{name}.{fact}"
+        for name in reference.policies
+        for fact in _OF_POLICIES
+    }
+    named = {each for each in reference.metrics if each.startswith("policy_")}
+    if off := sorted(expected ^ named):
+        raise ValueError(
+            f"`policies` must name the policies that `metrics` has; {_MENDED}. "
+            f"Received: only one of them has {', '.join(off)}"
+        )
+
+
+def check_shares(metrics: Mapping[str, Expected]) -> None:
+    """Holds each share against the images that count.
+
+    Raises:
+        ValueError: If it is not theirs, naming the metric.
+    """
+    for name, each in metrics.items():
+        if each.right is None:
+            continue
+        share = float(each.right.mean())
+        if abs(each.value - share) > _ROUNDING:
+            raise ValueError(
+                f"`metrics.{name}.value` must be the share of the images that "
+                f"`right` counts, {share:.4f}; {_MENDED}. "
+                f"Received: {each.value}"
+            )
+
+
+def check_sum(reference: Reference, received: object) -> None:
+    """Holds the file's checksum against what was measured.
+
+    Raises:
+        ValueError: If it is another one.
+    """
+    if received != checksum(reference):
+        raise ValueError(
+            "`checksum` must be that of what was measured; only `level`, "
+            "`tolerance`, `relative_tolerance` and `xfail` may be edited by "
+            f"hand or merged; {_MENDED}. Received: {received}"
+        )
+
+
+def checksum(reference: Reference) -> str:
+    """Hashes what was measured, and not what people decide, to a hex string.
+
+    Numbers are hashed as floats, so that 1 and 1.0 are the same.
+    """
+    return fingerprint.of(
+        reference.config,
+        [reference.images, reference.sha256],
+        list(reference.labels),
+        {
+            name: {
+                "kind": policy["kind"],
+                "temperatures": [float(x) for x in policy["temperatures"]],
+                "thresholds": [float(x) for x in policy["thresholds"]],
+                "enabled": [bool(x) for x in policy["enabled"]],
+            }
+            for name, policy in reference.policies.items()
+        },
+        {
+            name: [
+                float(each.value),
+                None if each.right is None else answers.encode(each.right),
+            ]
+            for name, each in reference.metrics.items()
+        },
+        {k: float(error) for k, error in reference.layer_errors.items()},
+    )
