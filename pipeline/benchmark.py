@@ -21,6 +21,7 @@ from pipeline import (
     timetable,
     workdir,
 )
+from pipeline.identity import identity
 from pipeline.layout import Layout
 from tflite import bundle, latency, start
 
@@ -76,6 +77,7 @@ def benchmark(config: ml_collections.ConfigDict, layout: Layout) -> None:
             {
                 "format_version": 1,
                 "config": config.name,
+                "made_from": identity(layout, opened),
                 "settings": settings.to_dict(),
                 "images": len(images),
                 "measured": origin.here("benchmark"),

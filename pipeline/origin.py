@@ -7,6 +7,7 @@ import pathlib
 import platform
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -34,22 +35,20 @@ def here(stage: str) -> dict[str, Any]:
     }
 
 
-def read(marks: pathlib.Path) -> list[dict[str, Any]]:
+def read(marks: pathlib.Path, order: Sequence[str]) -> list[dict[str, Any]]:
     """Returns what the marks of finished stages say, the oldest first.
 
     Args:
         marks: Directory of a JSON file per stage. Those of earlier releases
             say no more than "seconds".
+        order: Of stages whose marks do not tell, or tell the same second.
     """
     found = [
         {"stage": path.stem, **json.loads(path.read_text(encoding="utf-8"))}
-        for path in sorted(marks.glob("*.json"), key=_changed)
+        for stage in order
+        if (path := marks / f"{stage}.json").exists()
     ]
     return sorted(found, key=lambda each: each.get("finished", ""))
-
-
-def _changed(path: pathlib.Path) -> float:
-    return path.stat().st_mtime
 
 
 def _processor() -> str:

@@ -23,11 +23,13 @@ from pipeline import (
     samples,
     series,
     sliders,
+    stages,
     trade_off,
     workdir,
 )
 from pipeline import metrics as metrics_lib
 from pipeline.experiments import Experiment
+from pipeline.identity import identity
 from pipeline.layout import Layout
 from pipeline.predictions import Predictions
 from pipeline.published import Published
@@ -77,6 +79,7 @@ def report(
     images, said = _rows(images, said, rows)
     shown = samples.choose(images, said, bundle.policy)
     taken = bundle.policy.route(said.logits)
+    made_from = identity(layout, bundle)
     text = page.render(
         "report.html",
         metrics=metrics,
@@ -94,8 +97,8 @@ def report(
         quantization_figure=plots.quantization(metrics),
         timed=(timed := _timed(metrics, bundle)),
         times_figure=timed and plots.latency(timed),
-        benchmark=_benchmark(layout),
-        gate=_gate(metrics, layout),
+        benchmark=_about(layout.benchmark_json, made_from),
+        gate=_gate(metrics, layout, made_from),
         curve_figures=plots.curves(panels),
         curve_titles=series.TITLES,
         curve_legend=series.legend(panels),
@@ -246,15 +249,15 @@ def _timed(metrics, bundle) -> dict[str, dict[str, float]]:
     return found
 
 
-def _benchmark(layout) -> dict[str, Any] | None:
-    """What was measured side by side, if it was of this very model."""
-    path = layout.benchmark_json
-    if not path.exists() or not _newer(path, layout.predictions):
+def _about(path: pathlib.Path, made_from) -> dict[str, Any] | None:
+    """Reads a result, if there is one and it is of this very model."""
+    if not path.exists():
         return None
-    return json.loads(path.read_text(encoding="utf-8"))
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return found if found.get("made_from") == made_from else None
 
 
-def _gate(metrics, layout) -> dict[str, Any] | None:
+def _gate(metrics, layout, made_from) -> dict[str, Any] | None:
     """What `check` found; None if it did not run, or failed without words.
 
     In full if its verdict was kept, of this very model, in the working
@@ -262,24 +265,18 @@ def _gate(metrics, layout) -> dict[str, Any] | None:
     """
     if found := metrics.get("gate"):
         return found
-    kept = layout.root / "gate" / "gate.json"
-    if kept.exists() and _newer(kept, layout.predictions):
-        return json.loads(kept.read_text(encoding="utf-8"))
+    if kept := _about(layout.root / "gate" / "gate.json", made_from):
+        return kept
     if (layout.stages / "check.json").exists():
         return {"passed": True}
     return None
 
 
-def _newer(path: pathlib.Path, other: pathlib.Path) -> bool:
-    return path.stat().st_mtime >= other.stat().st_mtime
-
-
 def _origins(layout) -> list[dict[str, Any]]:
     """What ran where: the stages, and this one, which has no mark yet."""
-    stages = [
-        each for each in origin.read(layout.stages) if each["stage"] != "report"
-    ]
-    return [*stages, origin.here("report")]
+    ran = origin.read(layout.stages, tuple(stages.STAGES))
+    ran = [each for each in ran if each["stage"] != "report"]
+    return [*ran, origin.here("report")]
 
 
 def _curves(config, metrics) -> tuple[series.Panels, list[Published]]:

@@ -110,6 +110,7 @@ def write(root, policy=POLICY, classes=CLASSES) -> Layout:
     prepared.write(layout.data, members, labels=len(classes))
     _describe(layout, members, len(classes))
     predictions.save(layout.predictions, **said)
+    layout.tflite_model.write_bytes(b"no model")
     write_bundle(layout, policy, classes)
     layout.metrics.write_text(json.dumps(METRICS))
     return layout

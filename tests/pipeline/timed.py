@@ -4,6 +4,8 @@ import numpy as np
 
 from pipeline import timetable, workdir
 from pipeline.entrants import Entrant
+from pipeline.identity import identity
+from tflite import bundle
 from tflite.latency import Times
 from tflite.start import Start
 
@@ -59,5 +61,6 @@ def document(*names: str) -> dict:
 
 
 def write(layout, *names: str) -> None:
-    """Writes benchmark.json."""
-    workdir.write_json(layout.benchmark_json, document(*names))
+    """Writes benchmark.json, of the bundle that is there."""
+    about = {"made_from": identity(layout, bundle.read(str(layout.bundle)))}
+    workdir.write_json(layout.benchmark_json, document(*names) | about)

@@ -1,0 +1,47 @@
+import os
+import shutil
+
+import pytest
+import reported
+
+from keras_dynamic.exits import Policy
+from pipeline import predictions
+from pipeline.identity import identity
+from tflite import bundle
+
+
+@pytest.fixture
+def layout(tmp_path):
+    return reported.write(tmp_path / "work")
+
+
+def told(layout) -> dict:
+    return identity(layout, bundle.read(str(layout.bundle)))
+
+
+def test_times_and_operating_points_change_nothing(layout):
+    before = told(layout)
+    assert before.keys() == {"model", "predictions", "policy"}
+    os.utime(layout.predictions, (0, 0))
+    os.utime(layout.tflite_model, (2e9, 2e9))
+    shutil.rmtree(layout.bundle)
+    reported.write_bundle(
+        layout, reported.POLICY, operating_points={"fast": reported.POLICY}
+    )
+    assert told(layout) == before
+
+
+def test_model_answers_and_policy_do(layout):
+    before = told(layout)
+    layout.tflite_model.write_bytes(b"another")
+    said = predictions.load(layout.predictions, "test")
+    predictions.save(layout.predictions, test=said)
+    policy = Policy(
+        temperatures=(1.0, 1.0, 1.0),
+        thresholds=(0.5, 0.5, 0.0),
+        enabled=(True, True, True),
+    )
+    shutil.rmtree(layout.bundle)
+    reported.write_bundle(layout, policy)
+    after = told(layout)
+    assert all(after[name] != before[name] for name in before)
