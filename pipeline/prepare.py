@@ -37,6 +37,7 @@ from pipeline import (
     sources,
     splits,
     spread,
+    stages,
     storage,
     terminal,
     workdir,
@@ -256,11 +257,15 @@ def job(config: ml_collections.ConfigDict) -> Job:
 
 
 def made_from(config: ml_collections.ConfigDict) -> str:
-    """Returns a hash that changes when the prepared data would."""
+    """Returns a hash that changes when the prepared data would.
+
+    It holds the version of the stage, as data that other code made may differ.
+    """
     data = dataclasses.asdict(_data_config(config))
     del data["directory"]
     source = sources.build(config.data.source, **data["source_options"])
-    return fingerprint.of(data, source.state())
+    version = stages.STAGES["prepare"].version
+    return fingerprint.of(version, data, source.state())
 
 
 def prepare(

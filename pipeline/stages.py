@@ -19,12 +19,15 @@ class Stage:
     """One stage, and what decides whether it has to run.
 
     Attributes:
+        version: Of its code. Raise it with a change that gives another result
+            of the same inputs; else old results pass for new ones.
         sections: Parts of the configuration that it reads.
         needs: Stages whose results it reads.
         makes: What it writes, attributes of `Layout`.
         extras: Likewise, but the stages that need it can do without.
     """
 
+    version: int
     sections: tuple[str, ...]
     needs: tuple[str, ...]
     makes: tuple[str, ...]
@@ -34,15 +37,19 @@ class Stage:
 # A stage called "train" is the function `train(config, layout)` of the module
 # `pipeline.train`; modules are imported when they are needed.
 STAGES = {
-    "prepare": Stage(("data",), (), ("data",)),
-    "train": Stage(("model", "train", "seed"), ("prepare",), ("float_model",)),
+    "prepare": Stage(1, ("data",), (), ("data",)),
+    "train": Stage(
+        1, ("model", "train", "seed"), ("prepare",), ("float_model",)
+    ),
     # Not its tables: they only say again what metrics.json says.
-    "evaluate": Stage((), ("train",), ("metrics", "float_predictions")),
-    "quantize": Stage(("quantize", "seed"), ("evaluate",), ("qat_model",)),
-    "convert": Stage(("policy", "name"), ("quantize",), ("tflite", "bundle")),
-    "check": Stage(("check",), ("evaluate", "convert"), ()),
-    "benchmark": Stage(("benchmark",), ("convert",), (), ("benchmark",)),
-    "report": Stage((), ("check", "benchmark"), ("report",)),
+    "evaluate": Stage(1, (), ("train",), ("metrics", "float_predictions")),
+    "quantize": Stage(1, ("quantize", "seed"), ("evaluate",), ("qat_model",)),
+    "convert": Stage(
+        1, ("policy", "name"), ("quantize",), ("tflite", "bundle")
+    ),
+    "check": Stage(1, ("check",), ("evaluate", "convert"), ()),
+    "benchmark": Stage(1, ("benchmark",), ("convert",), (), ("benchmark",)),
+    "report": Stage(1, (), ("check", "benchmark"), ("report",)),
 }
 
 
@@ -63,7 +70,7 @@ def run(
         arguments: What some stages take beside configuration and layout, by
             their names: keyword arguments of their functions.
         skip_finished: Leave out a stage that has finished with the same
-            configuration, data and results of the stages it needs.
+            configuration, data, version and results of the stages it needs.
 
     Raises:
         ValueError: If something that is not ours is where a stage would write,
@@ -153,7 +160,7 @@ def _fingerprints(config) -> dict[str, str]:
                 "initial_weights": config.train.initial_weights,
             }
             parts.append(fingerprint.of_files(trained))
-        prints[name] = fingerprint.of(name, parts)
+        prints[name] = fingerprint.of(name, stage.version, parts)
     return prints
 
 

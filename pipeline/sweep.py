@@ -270,7 +270,11 @@ def _job(
         settings=settings.to_dict(),
         stages=ordered,
         directory=_directory(directory, name),
-        fingerprint=fingerprint.of(data.fingerprint, rest, ordered),
+        fingerprint=fingerprint.of(
+            data.fingerprint,
+            rest,
+            {stage: stages.STAGES[stage].version for stage in ordered},
+        ),
         data=data,
         timeout=terms.timeout,
         attempts=terms.attempts,

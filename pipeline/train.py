@@ -22,6 +22,7 @@ from pipeline import (
     manifest,
     network,
     passes,
+    stages,
     terminal,
     workdir,
 )
@@ -92,6 +93,7 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
     settings = config.train.to_dict()
     portion = settings.pop("checkpoint_steps") or steps  # Changes no weight.
     made_from = fingerprint.of(
+        stages.STAGES["train"].version,
         config.model.to_dict(),
         settings,
         fingerprint.of_files(

@@ -75,6 +75,17 @@ def test_its_commands_are_ours(workflow, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_the_cache_is_of_this_very_code(workflow):
+    [cache] = [
+        each["with"]
+        for each in steps(workflow)
+        if each.get("uses", "").startswith("actions/cache@")
+    ]
+    # The images of one version of the code must not pass for another's.
+    assert "hashFiles('pipeline/**'" in cache["key"]
+    assert "requirements.lock" in cache["key"]
+
+
 def test_every_variable_is_defined(workflow):
     text = WORKFLOW.read_text()
     used = set(re.findall(r"\$\{\{ env\.(\w+) \}\}", text))

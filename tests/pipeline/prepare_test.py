@@ -1,4 +1,5 @@
 import collections
+import dataclasses
 import hashlib
 import io
 import json
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 from preparing import config, contents, folder_config, records, write_folder
 
-from pipeline import plan, prepare, shard, splits
+from pipeline import plan, prepare, shard, splits, stages
 from pipeline.sources import digits, image_folder
 from pipeline.sources.item import Found
 
@@ -205,6 +206,17 @@ def test_a_directory_of_its_own_is_shared(tmp_path):
     assert other != first
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     assert (tmp_path / "b").resolve() == shared
+
+
+def test_a_data_set_of_other_code_is_made_again(tmp_path, monkeypatch):
+    data = config(directory=str(tmp_path / "shared"))
+    first = prepare.prepare(data, tmp_path / "a")
+    old = stages.STAGES["prepare"]
+    raised = dataclasses.replace(old, version=old.version + 1)
+    monkeypatch.setitem(stages.STAGES, "prepare", raised)
+    assert prepare.made_from(data) != first["made_from"]
+    second = prepare.prepare(data, tmp_path / "b")
+    assert second["made_from"] == prepare.made_from(data)
 
 
 def damaged(directory):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 import sys
@@ -143,6 +144,29 @@ def test_a_changed_section_runs_what_depends_on_it(layout, ran, changed, again):
     run(layout, settings=settings)
     assert ran.take() == again
     run(layout, settings=settings)
+    assert ran.take() == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "again"),
+    [
+        ("prepare", ORDER),
+        ("quantize", ORDER[3:]),
+        ("check", ["check", "report"]),
+        ("report", ["report"]),
+    ],
+)
+def test_a_raised_version_runs_what_depends_on_it(
+    layout, ran, monkeypatch, changed, again
+):
+    run(layout)
+    ran.take()
+    old = stages.STAGES[changed]
+    raised = dataclasses.replace(old, version=old.version + 1)
+    monkeypatch.setitem(stages.STAGES, changed, raised)
+    run(layout)
+    assert ran.take() == again
+    run(layout)
     assert ran.take() == []
 
 

@@ -1,10 +1,11 @@
 """Which jobs a sweep is made of."""
 
+import dataclasses
 import pathlib
 
 import pytest
 
-from pipeline import sweep
+from pipeline import stages, sweep
 
 _TINY = str(pathlib.Path(__file__).parent / "tiny_config.py")
 
@@ -72,6 +73,20 @@ def test_a_result_does_not_depend_on_where_it_is():
     [here], [there] = (sweep.plan([_TINY], path) for path in ("/a", "/b"))
     assert here.fingerprint == there.fingerprint
     assert here.directory != there.directory
+
+
+@pytest.mark.parametrize("stage", ["prepare", "train", "evaluate"])
+def test_other_code_gives_another_result(stage, monkeypatch):
+    [before] = sweep.plan([_TINY], "/sweep")
+    old = stages.STAGES[stage]
+    raised = dataclasses.replace(old, version=old.version + 1)
+    monkeypatch.setitem(stages.STAGES, stage, raised)
+    [after] = sweep.plan([_TINY], "/sweep")
+    assert after.fingerprint != before.fingerprint
+    # The old data set stays where it was.
+    assert (after.data.directory != before.data.directory) == (
+        stage == "prepare"
+    )
 
 
 def test_long_names_are_cut():
