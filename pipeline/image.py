@@ -9,6 +9,9 @@ import numpy as np
 import simplejpeg
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+# No file of an image is larger, in bytes: it is read whole.
+MAX_BYTES = 64 << 20
+
 # Pillow warns of what `Rules` decide on.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 

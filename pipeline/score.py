@@ -24,9 +24,17 @@ from apache_beam.ml.inference.base import (
 )
 from apache_beam.pvalue import AsIter, AsSingleton
 
-from pipeline import score_input, score_rows, scoring, spread, storage
+from pipeline import (
+    matching,
+    score_input,
+    score_rows,
+    scoring,
+    spread,
+    storage,
+)
 from pipeline.score_rows import Row
 from pipeline.scoring import Rejected
+from pipeline.written_name import original, written
 
 FORMAT_VERSION = 1
 
@@ -44,6 +52,8 @@ class Job:
         form: One of `score_rows.FORMATS`.
         batch_size: Images that a segment takes at once.
         shards: Number of output files; 0 leaves it to the runner.
+        escape_formulas: Whether keys in CSV are escaped that a spreadsheet
+            would take for formulas.
 
     Raises:
         ValueError: If a value cannot be used.
@@ -55,6 +65,7 @@ class Job:
     form: str = "tfrecord"
     batch_size: int = 64
     shards: int = 0
+    escape_formulas: bool = False
 
     def __post_init__(self) -> None:
         rules = {
@@ -70,6 +81,10 @@ class Job:
             ),
             "batch_size": ("be at least 1", self.batch_size >= 1),
             "shards": ("be at least 0", self.shards >= 0),
+            "escape_formulas": (
+                "be False unless `form` is csv",
+                self.form == "csv" or not self.escape_formulas,
+            ),
         }
         for name, (rule, holds) in rules.items():
             if not holds:
@@ -93,7 +108,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     handler = scoring.BundleModelHandler(job.bundle, batch_size=job.batch_size)
     found = (
         pipeline
-        | "Inputs" >> beam.Create(list(job.inputs))
+        | "Inputs" >> beam.Create(list(map(written, job.inputs)))
         | "RefuseOldFiles" >> beam.Map(_refuse_old_files, job)
         | "Match" >> beam.FlatMap(_matches)
         | "Once" >> beam.Distinct()  # Two patterns may match the same file.
@@ -117,7 +132,10 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         outcomes
         | "Scored" >> beam.Filter(lambda outcome: not _is_rejected(outcome))
         | "Row" >> beam.MapTuple(Row)
-        | "Rows" >> score_rows.write(job.form, job.output, job.shards)
+        | "Rows"
+        >> score_rows.write(
+            job.form, job.output, job.shards, job.escape_formulas
+        )
     )
     _ = (
         pipeline
@@ -214,13 +232,14 @@ def _refuse_old_files(pattern: str, job: Job) -> str:
     return pattern
 
 
-def _matches(pattern: str) -> Iterator[tuple[str, int]]:
-    """Yields the path and the bytes of each file of a pattern."""
-    found = FileSystems.match([pattern])[0].metadata_list
+def _matches(pattern: str) -> Iterator[matching.Match]:
+    """Yields what a pattern matches; the paths, as the pattern, `written`."""
+    found = False
+    for path, size, fault in matching.matches(original(pattern)):
+        found = True
+        yield written(path), size, fault
     if not found:
         raise ValueError(f"`input` must match files. Received: {pattern}")
-    for metadata in found:
-        yield metadata.path, metadata.size_in_bytes
 
 
 def _outcome(named: tuple[str, int], result: PredictionResult) -> Outcome:
@@ -245,14 +264,14 @@ def _finish(
             f"{images} images were found, but {scored} were scored and "
             f"{counts['rejected']} rejected: the runner lost or repeated some"
         )
-    lines = [
+    lines = (
         json.dumps({"key": key, "reason": reason}) + "\n"
         for key, reason in sorted(rejected)
-    ]
-    _publish(job.rejected, "".join(lines))
+    )
+    _publish(job.rejected, lines)
     summary = _summary(scoring.read(job.bundle), counts)
     summary["files"] = sorted(path.rpartition("/")[2] for path in files)
-    _publish(job.summary, json.dumps(summary, indent=2) + "\n")
+    _publish(job.summary, [json.dumps(summary, indent=2) + "\n"])
 
 
 def _summary(bundle, counts: dict) -> dict:
@@ -286,9 +305,11 @@ def _summary(bundle, counts: dict) -> dict:
     }
 
 
-def _publish(path: str, content: str) -> None:
+def _publish(path: str, lines: Iterable[str]) -> None:
     """Writes a file that appears whole."""
     storage.make_directory(path.rpartition("/")[0] or ".")
     attempt = f"{path}.{uuid.uuid4().hex}.partial"
-    storage.write(attempt, content.encode())
+    with storage.create(attempt) as file:
+        for line in lines:
+            file.write(line.encode())
     storage.rename(attempt, path)

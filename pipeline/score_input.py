@@ -7,16 +7,20 @@ image/height, image/width and image/channels. One without image/key is named by
 its file and its offset in it.
 
 Whatever is found is read as an image or as a `Rejected`; nothing is left out.
+A path is carried, and is a key, as `pipeline.written_name` writes it.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import apache_beam as beam
 import numpy as np
 
-from pipeline import example, image, scoring, storage, tfrecord
+from pipeline import example, image, records, scoring, storage, tfrecord
+from pipeline.image import BadImage
 from pipeline.scoring import Rejected
+from pipeline.sources import tree
+from pipeline.written_name import original, written
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png")
 UNLABELLED = -1
@@ -24,11 +28,12 @@ UNLABELLED = -1
 # A worker reads a large file in pieces of about this size, in bytes.
 PIECE = 1 << 25
 
-Piece = tuple[str, int, int, str]  # Path, first byte, end; a name of its own.
+# Path, first byte, end, why it cannot be read or "", a name of its own.
+Piece = tuple[str, int, int, str, str]
 Named = tuple[tuple[str, int], np.ndarray | Rejected]  # Key and label; pixels.
 
 
-def pieces(path: str, size: int) -> Iterator[Piece]:
+def pieces(path: str, size: int, fault: str = "") -> Iterator[Piece]:
     """Yields parts of a file that different workers can read.
 
     The lengths of records say where one can be cut: of a large TFRecord only
@@ -37,21 +42,25 @@ def pieces(path: str, size: int) -> Iterator[Piece]:
     Args:
         path: Of the file.
         size: Its bytes.
+        fault: Why it cannot be read, if that is known.
     """
-    if size <= PIECE or _is_image(path):
-        yield _piece(path, 0, size)
+    if fault or size <= PIECE or _is_image(path):
+        yield _piece(path, 0, size, fault)
         return
     start = offset = 0
-    with storage.open(path) as file:
-        while offset < size:
-            file.seek(offset)
-            try:
-                offset += _whole(file.read(tfrecord.HEADER))
-            except tfrecord.Damaged:  # Who reads the last piece finds it.
-                break
-            if offset - start >= PIECE and offset < size:
-                yield _piece(path, start, offset)
-                start = offset
+    try:
+        with storage.open(original(path)) as file:
+            while offset < size:
+                file.seek(offset)
+                offset += tfrecord.whole(file.read(tfrecord.HEADER))
+                if offset - start >= PIECE and offset < size:
+                    yield _piece(path, start, offset)
+                    start = offset
+    except tfrecord.Damaged:  # Who reads the last piece finds it.
+        pass
+    except Exception as error:
+        if not storage.fault(error):
+            raise
     yield _piece(path, start, size)
 
 
@@ -61,7 +70,7 @@ class Read(beam.DoFn):
     An image file, and an encoded image in a record, is fitted as
     `keras-dynamic classify` does: to the size that training images were
     stored at, then cropped at the centre. Raw pixels of that size are cropped
-    only. Those of another size stay as they are: the handler refuses them.
+    only; those of another size are refused.
     """
 
     def __init__(self, bundle: str):
@@ -75,33 +84,36 @@ class Read(beam.DoFn):
     def setup(self) -> None:
         """Reads the size of the images from the bundle."""
         bundle = scoring.read(self._bundle)
-        self._height, _, self._channels = bundle.input.shape
+        self._shape = bundle.input.shape
+        self._height, _, self._channels = self._shape
         self._stored = bundle.provenance.get("stored_size", self._height)
 
     def process(self, element: Piece) -> Iterator[Named]:
         """Yields ((key, label), pixels or `Rejected`)."""
-        path, start, stop, _ = element
-        if _is_image(path):
-            yield (path, UNLABELLED), self._fitted(storage.read(path))
-            return
-        for name, data in _records(path, start, stop):
-            if isinstance(data, Rejected):
-                yield (name, UNLABELLED), data
-            else:
-                yield self._of_example(name, data)
+        name, start, stop, fault, _ = element
+        path = original(name)
+        if fault:
+            yield (name, UNLABELLED), Rejected(fault)
+        elif _is_image(path):
+            yield (name, UNLABELLED), self._fitted(lambda: tree.read(path))
+        else:
+            for found in records.find(path, start, stop):
+                key = written(f"{path}@{found.offset}")
+                yield self._of_record(key, found)
 
-    def _of_example(self, name: str, data: bytes) -> Named:
+    def _of_record(self, name: str, found: records.Found) -> Named:
         try:
-            features = example.features(data)
+            if found.reason:
+                raise ValueError(found.reason)
+            features = example.features(found.data)
         except ValueError as error:
             return (name, UNLABELLED), Rejected(str(error))
-        key = _first(features, "image/key", "bytes_list", b"").decode(
-            errors="replace"
-        )
+        key = _first(features, "image/key", "bytes_list", b"")
+        key = written(key.decode("utf-8", "surrogateescape"))
         label = _first(features, "image/label", "int64_list", UNLABELLED)
         named = (key or name, label)
         if encoded := _first(features, "image/encoded", "bytes_list", b""):
-            return named, self._fitted(encoded)
+            return named, self._fitted(lambda: encoded)
         raw = _first(features, "image/raw", "bytes_list", b"")
         shape = [
             _first(features, f"image/{side}", "int64_list", 0)
@@ -114,13 +126,15 @@ class Read(beam.DoFn):
                 f"Received: {len(raw)} bytes for {shape}"
             )
         pixels = np.frombuffer(raw, np.uint8).reshape(shape)
-        stored = pixels.shape[:2] == (self._stored, self._stored)
-        return named, self._cropped(pixels) if stored else pixels
+        if pixels.shape[:2] == (self._stored, self._stored):
+            pixels = self._cropped(pixels)
+        # Whatever has another size need not travel any further.
+        return named, scoring.refusal(pixels, self._shape) or pixels
 
-    def _fitted(self, data: bytes) -> np.ndarray | Rejected:
+    def _fitted(self, load: Callable[[], bytes]) -> np.ndarray | Rejected:
         try:
-            decoded = image.decode(data)
-        except image.BadImage as error:
+            decoded = image.decode(load())
+        except BadImage as error:
             return Rejected(str(error))
         return self._cropped(image.fit(decoded, self._stored, self._channels))
 
@@ -130,50 +144,13 @@ class Read(beam.DoFn):
         return pixels[window, window]
 
 
-def _piece(path: str, start: int, stop: int) -> Piece:
+def _piece(path: str, start: int, stop: int, fault: str = "") -> Piece:
     # What comes last decides which worker gets it.
-    return path, start, stop, f"{path}@{start}"
+    return path, start, stop, fault, f"{path}@{start}"
 
 
 def _is_image(path: str) -> bool:
     return path.lower().endswith(IMAGE_EXTENSIONS)
-
-
-def _records(
-    path: str, start: int, stop: int
-) -> Iterator[tuple[str, bytes | Rejected]]:
-    """Yields the records between two offsets, each with a name.
-
-    After a damaged length nothing can be found: what is left of the piece is
-    one `Rejected`. Damaged data costs that record only.
-    """
-    with storage.open(path) as file:
-        file.seek(start)
-        while start < stop:
-            name = f"{path}@{start}"
-            try:
-                size = _whole(file.read(tfrecord.HEADER))
-                if start + size > stop:
-                    raise tfrecord.Damaged("truncated record")
-            except tfrecord.Damaged as error:
-                yield name, Rejected(f"{error}; nothing after it can be read")
-                return
-            data = file.read(size - tfrecord.HEADER - tfrecord.FOOTER)
-            footer = file.read(tfrecord.FOOTER)
-            try:
-                yield name, tfrecord.checked(data, footer)
-            except tfrecord.Damaged as error:
-                yield name, Rejected(str(error))
-            start += size
-
-
-def _whole(header: bytes) -> int:
-    """Returns the bytes of a whole record.
-
-    Raises:
-        tfrecord.Damaged: It is no header of a record.
-    """
-    return tfrecord.HEADER + tfrecord.length(header) + tfrecord.FOOTER
 
 
 def _first(features: Mapping, name: str, kind: str, default):

@@ -24,6 +24,9 @@ from apache_beam.io import WriteToParquet, WriteToText, WriteToTFRecord
 from pipeline import example
 from pipeline.scoring import Scored
 
+# How a formula begins. Tabs and ends of lines before one are passed over.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
 
 class Row(NamedTuple):
     """One scored image; label is -1 if it is not known."""
@@ -33,7 +36,9 @@ class Row(NamedTuple):
     scored: Scored
 
 
-def write(form: str, output: str, shards: int) -> beam.PTransform:
+def write(
+    form: str, output: str, shards: int, escape_formulas: bool = False
+) -> beam.PTransform:
     """Returns what writes rows to OUTPUT-00000-of-0000N.FORM.
 
     Args:
@@ -41,6 +46,7 @@ def write(form: str, output: str, shards: int) -> beam.PTransform:
         output: Prefix of the files.
         shards: Number of files; 0 leaves it to the runner, which then need
             not gather the rows.
+        escape_formulas: Whether keys are written as `without_formula` does.
 
     Returns:
         From a PCollection of `Row` to one of file names.
@@ -53,9 +59,22 @@ def write(form: str, output: str, shards: int) -> beam.PTransform:
             f"`format` must be one of {', '.join(FORMATS)}. Received: {form!r}"
         )
     encode, writer = FORMATS[form]
-    return "Encode" >> beam.Map(encode) | "Write" >> writer(
+    steps = "Encode" >> beam.Map(encode) | "Write" >> writer(
         output, f".{form}", shards
     )
+    if escape_formulas:
+        return "EscapeFormulas" >> beam.Map(without_formula) | steps
+    return steps
+
+
+def without_formula(row: Row) -> Row:
+    """Returns a row whose key a spreadsheet takes for a text.
+
+    A key that begins like a formula gets a "'" in front.
+    """
+    if row.key.startswith(_FORMULA):
+        return row._replace(key=f"'{row.key}")
+    return row
 
 
 def to_example(row: Row) -> bytes:
@@ -79,7 +98,8 @@ def to_line(row: Row) -> str:
     # Nine digits tell any two float32 apart.
     probabilities = " ".join(f"{p:.9g}" for p in _float32(scored))
     target = io.StringIO()
-    csv.writer(target, lineterminator="").writerow(
+    # Keys with what ends a line are quoted for its sake only.
+    csv.writer(target, lineterminator="\r\n").writerow(
         (
             row.key,
             row.label if row.label >= 0 else "",
@@ -89,7 +109,7 @@ def to_line(row: Row) -> str:
             probabilities,
         )
     )
-    return target.getvalue()
+    return target.getvalue().removesuffix("\r\n")
 
 
 def to_dict(row: Row) -> dict:

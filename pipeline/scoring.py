@@ -16,9 +16,9 @@ one bad element does not cost a batch.
 
 import contextlib
 import os
+import shutil
 import tempfile
 import threading
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -124,7 +124,7 @@ class BundleModelHandler(
         """Yields the results of some images, in their order."""
         del inference_args
         shape = model.harness.bundle.input.shape
-        inferences = [_refusal(element, shape) for element in batch]
+        inferences = [refusal(element, shape) for element in batch]
         places = [i for i, refusal in enumerate(inferences) if not refusal]
         if places:
             images = np.stack([batch[i] for i in places])
@@ -154,6 +154,20 @@ class BundleModelHandler(
         return NAMESPACE
 
 
+def refusal(element: object, shape: tuple[int, ...]) -> Rejected | None:
+    """Returns why an element cannot be scored, or None."""
+    if isinstance(element, Rejected):
+        return element
+    if not isinstance(element, np.ndarray) or element.dtype != np.uint8:
+        received = getattr(element, "dtype", type(element).__name__)
+        return Rejected(f"pixels must be uint8. Received: {received}")
+    if element.shape != shape:
+        return Rejected(
+            f"pixels must have the shape {shape}. Received: {element.shape}"
+        )
+    return None
+
+
 def read(bundle: str | os.PathLike) -> bundle_lib.Bundle:
     """Returns the facts of a bundle, wherever it is.
 
@@ -168,25 +182,24 @@ def read(bundle: str | os.PathLike) -> bundle_lib.Bundle:
 
 @contextlib.contextmanager
 def local(bundle: str | os.PathLike) -> Iterator[str]:
-    """Yields a directory of this machine that holds a bundle.
+    """Yields where a bundle lies on this machine: a directory or a bundle.zip.
 
     Args:
         bundle: A directory with a bundle's files or its bundle.zip, or the
-            latter itself; here or in an object store.
-
-    Raises:
-        bundle.InvalidBundle: A bundle.zip is damaged.
+            latter itself; here or in an object store, from which it is copied.
     """
     bundle = os.fspath(bundle)
     archive = _archive(bundle)
-    if storage.is_local(bundle) and not archive:
-        yield bundle
+    if storage.is_local(bundle):
+        yield archive or bundle
         return
     with tempfile.TemporaryDirectory() as directory:
         if archive:
-            _unpack(archive, directory)
-        else:
-            _copy(bundle, directory)
+            yield _copied(archive, directory)
+            return
+        pattern = storage.join(bundle, "*")
+        for metadata in FileSystems.match([pattern])[0].metadata_list:
+            _copied(metadata.path, directory)
         yield directory
 
 
@@ -196,20 +209,6 @@ class _Model:
     def __init__(self, harness: BatchHarness):
         self.harness = harness
         self.lock = threading.Lock()
-
-
-def _refusal(element: object, shape: tuple[int, ...]) -> Rejected | None:
-    """Returns why an element cannot be scored, or None."""
-    if isinstance(element, Rejected):
-        return element
-    if not isinstance(element, np.ndarray) or element.dtype != np.uint8:
-        received = getattr(element, "dtype", type(element).__name__)
-        return Rejected(f"pixels must be uint8. Received: {received}")
-    if element.shape != shape:
-        return Rejected(
-            f"pixels must have the shape {shape}. Received: {element.shape}"
-        )
-    return None
 
 
 def _archive(bundle: str) -> str | None:
@@ -223,21 +222,9 @@ def _archive(bundle: str) -> str | None:
     return archive if storage.exists(archive) else None
 
 
-def _unpack(archive: str, directory: str) -> None:
-    try:
-        with storage.open(archive) as file, zipfile.ZipFile(file) as opened:
-            opened.extractall(directory)
-    except zipfile.BadZipFile as error:
-        raise bundle_lib.InvalidBundle(
-            f"`bundle` must be a bundle.zip. Received: {archive} ({error})"
-        ) from error
-
-
-def _copy(bundle: str, directory: str) -> None:
-    pattern = storage.join(bundle, "*")
-    for metadata in FileSystems.match([pattern])[0].metadata_list:
-        name = metadata.path.rpartition("/")[2]
-        if name != bundle_lib.ARCHIVE:
-            data = storage.read(metadata.path)
-            with open(os.path.join(directory, name), "wb") as file:
-                file.write(data)
+def _copied(path: str, directory: str) -> str:
+    """Copies a file into a local directory, and returns where it is."""
+    target = os.path.join(directory, path.rpartition("/")[2])
+    with storage.open(path) as source, open(target, "wb") as file:
+        shutil.copyfileobj(source, file, 1 << 24)
+    return target

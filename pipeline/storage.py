@@ -4,12 +4,35 @@ A path with a scheme, such as "gs://bucket/data", needs the extra of that
 store: `apache-beam[gcp]` for gs://. Nothing is ever decompressed on the way.
 """
 
+import errno
+import io
 import os
 import shutil
 from typing import BinaryIO
 
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
+
+from pipeline import regular_file
+
+# What trying again does not mend.
+_LASTING = (
+    errno.EACCES,
+    errno.EBADMSG,
+    errno.EFBIG,
+    errno.EINVAL,
+    errno.EIO,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENODATA,
+    errno.ENODEV,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.ENXIO,
+    errno.EOVERFLOW,
+    errno.EPERM,
+)
 
 _AS_IT_IS = CompressionTypes.UNCOMPRESSED
 
@@ -30,14 +53,66 @@ def create(path: str) -> BinaryIO:
 
 
 def open(path: str) -> BinaryIO:
-    """Opens a file for reading, at random if wanted."""
-    return FileSystems.open(path, compression_type=_AS_IT_IS)
+    """Opens a file for reading, at random if wanted.
+
+    Raises:
+        OSError: A local path is no regular file, or no file system knows the
+            scheme. Object stores raise errors of their own, too: see `fault`.
+    """
+    if is_local(path):
+        return regular_file.open(path)
+    try:
+        system = FileSystems.get_filesystem(path)
+    except Exception as error:  # An extra that is not installed, for one.
+        raise _unknown(path) from error
+    try:
+        return system.open(path, compression_type=_AS_IT_IS)
+    except ValueError as error:
+        raise _unknown(path) from error
 
 
-def read(path: str) -> bytes:
-    """Returns all bytes of a file."""
+def read(path: str, max_bytes: int | None = None) -> bytes:
+    """Returns all bytes of a file.
+
+    Args:
+        path: Of the file.
+        max_bytes: The most that it may have; None for files of our own.
+
+    Raises:
+        OSError: As `open`, or it has more than `max_bytes` bytes.
+    """
+    if max_bytes is None:
+        with open(path) as file:
+            return file.read()
+    if is_local(path):
+        return regular_file.read(path, max_bytes)
     with open(path) as file:
-        return file.read()
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        allowed = regular_file.in_mib(max_bytes)
+        raise OSError(errno.EFBIG, f"larger than {allowed}")
+    return data
+
+
+def size(file: BinaryIO) -> int:
+    """Returns the bytes of an open file, which then stands at its beginning."""
+    total = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    return total
+
+
+def fault(error: Exception) -> str:
+    """Returns why a file cannot be read, as a reason to set it aside.
+
+    It is "" for errors that trying again may mend, and for those that are not
+    of a file.
+    """
+    if isinstance(error, OSError) and error.errno in _LASTING:
+        return f"cannot be read: {error.strerror}"
+    # Errors of object stores have types that need not be installed.
+    if getattr(error, "code", None) in (403, 404):
+        return f"cannot be read: {type(error).__name__}"
+    return ""
 
 
 def write(path: str, data: bytes) -> None:
@@ -70,3 +145,10 @@ def remove_tree(path: str) -> None:
     found = FileSystems.match([join(path, "**")])[0].metadata_list
     if found:
         FileSystems.delete([metadata.path for metadata in found])
+
+
+def _unknown(path: str) -> OSError:
+    scheme = path.partition("://")[0]
+    return OSError(
+        errno.EINVAL, f"no file system is installed for this {scheme}://"
+    )

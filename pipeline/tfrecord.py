@@ -45,6 +45,15 @@ def length(header: bytes) -> int:
     return struct.unpack_from("<Q", header)[0]
 
 
+def whole(header: bytes) -> int:
+    """Returns the bytes of a whole record, header, data and footer.
+
+    Raises:
+        Damaged: It is no header.
+    """
+    return HEADER + length(header) + FOOTER
+
+
 def checked(data: bytes, footer: bytes) -> bytes:
     """Returns the data of a record after comparing it with its CRC.
 
@@ -73,14 +82,16 @@ def scan(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         offset += HEADER + size + FOOTER
 
 
-def read_at(file: BinaryIO, offset: int) -> bytes:
+def read_at(file: BinaryIO, offset: int, max_bytes: int) -> bytes:
     """Returns the data of the record that begins at `offset`.
 
     Raises:
-        Damaged: There is no sound record.
+        Damaged: There is no sound record of at most `max_bytes` bytes.
     """
     file.seek(offset)
     size = length(file.read(HEADER))
+    if size > max_bytes:
+        raise Damaged(f"a record of {size} bytes, more than {max_bytes}")
     return checked(file.read(size), file.read(FOOTER))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 from keras_dynamic.exits import policy as policies
-from tflite import archive
+from tflite import archive, class_names
 from tflite import manifest as manifests
 
 MANIFEST = manifests.FILE
@@ -215,11 +215,7 @@ def write(
         raise ValueError(
             f"`directory` must be new or empty. Received: {directory}"
         )
-    if not labels or any(f"{each}".splitlines() != [each] for each in labels):
-        raise ValueError(
-            "`labels` must hold one line of text per class. "
-            f"Received: {list(labels)}"
-        )
+    class_names.check(labels)
     facts = []
     files = {LABELS: "".join(f"{label}\n" for label in labels).encode()}
     for place, part in enumerate(segments):

@@ -1,11 +1,12 @@
 """`keras-dynamic classify`: runs a bundle on image files."""
 
 import json
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline import regular_file
+from pipeline.written_name import written
 from tflite.harness import Harness, Result
 
 
@@ -49,10 +50,10 @@ def run(flags, positional: Sequence[str]) -> None:
                 pixels = _pixels(path, harness)
             except (ValueError, OSError) as error:
                 reason = getattr(error, "strerror", None) or error
-                failed.append(f"{path}: {reason}")
+                failed.append(f"{written(path)}: {reason}")
                 continue
             result = harness.classify(pixels, flags.point, flags.budget_ms)
-            print(_line(path, result, as_json=flags.json))
+            print(_line(written(path), result, as_json=flags.json))
     if failed:
         raise ValueError("; ".join(failed))
 
@@ -84,7 +85,7 @@ def _pixels(path: str, harness: Harness) -> np.ndarray:
         ) from error
     height, _, channels = harness.bundle.input.shape
     stored = harness.bundle.provenance.get("stored_size", height)
-    decoded = image.decode(pathlib.Path(path).read_bytes())
+    decoded = image.decode(regular_file.read(path, image.MAX_BYTES))
     start = (stored - height) // 2
     window = slice(start, start + height)
     return image.fit(decoded, stored, channels)[window, window]

@@ -30,6 +30,11 @@ def define(flags) -> None:
         "Number of files with rows; 0 leaves it to the runner.",
         lower_bound=0,
     )
+    flags.DEFINE_bool(
+        "escape_formulas",
+        False,
+        "Whether a key in CSV that begins with = + - or @ gets a ' in front.",
+    )
 
 
 def run(flags, positional: Sequence[str], beam_args: Sequence[str]) -> None:
@@ -83,4 +88,5 @@ def _job(flags):
         form=flags.format,
         batch_size=flags.batch_size,
         shards=flags.num_shards,
+        escape_formulas=flags.escape_formulas,
     )

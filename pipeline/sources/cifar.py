@@ -8,20 +8,19 @@ Python batch is a pickled dict with those bytes as an array.
 
 import dataclasses
 import functools
-import io
-import pickle
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from pipeline import fingerprint, storage
 from pipeline.image import BadImage
-from pipeline.sources import classes, open_files, tree
+from pipeline.sources import cifar_pickle, classes, open_files, tree
 from pipeline.sources.item import Found, Item
 
 _PIXELS = 3 * 32 * 32
 _PIECE = 10_000  # Records.
+_MAX_NAMES = 1 << 20  # Bytes of a file of names.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +174,7 @@ class Cifar:
         name, index = location.split(":")
         path = tree.join(self.path, name)
         if head := _LAYOUT_OF[name].head:
-            with open_files.borrow(path) as file:
+            with tree.set_aside(), open_files.borrow(path) as file:
                 file.seek(int(index) * (head + _PIXELS) + head)
                 planes = np.frombuffer(file.read(_PIXELS), np.uint8)
         else:
@@ -216,12 +215,17 @@ class Cifar:
         """Returns the names of the classes; their numbers if there are none."""
         if not self._version(labels.file):
             return tuple(str(number) for number in range(labels.count))
-        data = storage.read(tree.join(self.path, labels.file))
+        path = tree.join(self.path, labels.file)
         if labels.key:
-            names = _unpickled(data, labels.file).get(labels.key, ())
+            names = cifar_pickle.read(path).get(labels.key, ())
         else:
-            names = data.split(b"\n")
-        names = [name.strip().decode() for name in names if name.strip()]
+            names = storage.read(path, _MAX_NAMES).split(b"\n")
+        try:
+            names = [name.strip().decode() for name in names if name.strip()]
+        except (AttributeError, TypeError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"{labels.file} must hold names in UTF-8. Received: {error}"
+            ) from error
         if len(names) != labels.count:
             raise ValueError(
                 f"{labels.file} must name {labels.count} classes. "
@@ -265,7 +269,7 @@ class Cifar:
 @functools.lru_cache(maxsize=6)
 def _batch(path: str, version: str) -> Mapping[bytes, object]:
     """Returns what a batch for Python holds, its data uint8 [N, 3072]."""
-    batch = _unpickled(storage.read(path), path)
+    batch = cifar_pickle.read(path)
     data = batch.get(b"data")
     if (
         not isinstance(data, np.ndarray)
@@ -276,53 +280,3 @@ def _batch(path: str, version: str) -> Mapping[bytes, object]:
             f"{path} must be a batch of CIFAR. Received: no images"
         )
     return batch
-
-
-def _unpickled(data: bytes, path: str) -> Mapping[bytes, object]:
-    try:
-        found = _Unpickler(io.BytesIO(data), encoding="bytes").load()
-    except Exception as error:  # Damaged pickles raise errors of any kind.
-        raise ValueError(
-            f"{path} must be a pickled dict of arrays and texts. "
-            f"Received: {type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(found, dict):
-        raise ValueError(
-            f"{path} must be a pickled dict. Received: {type(found).__name__}"
-        )
-    return found
-
-
-class _Unpickler(pickle.Unpickler):
-    """Reads dicts, lists, texts and uint8 arrays, and calls nothing else."""
-
-    def find_class(self, module: str, name: str) -> Callable | None:
-        """Returns our own stand-ins for what NumPy pickles name."""
-        if (module, name) not in _STAND_INS:
-            raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
-        return _STAND_INS[module, name]
-
-
-def _empty_array(kind: None, shape: tuple, code: bytes) -> np.ndarray:
-    """Returns an array to be filled by its `__setstate__`."""
-    return np.empty(0, np.uint8)
-
-
-def _uint8(code: str | bytes, *flags: object) -> np.dtype:
-    if code not in ("u1", b"u1"):
-        raise pickle.UnpicklingError(f"arrays of {code!r} are not allowed")
-    return np.dtype(np.uint8)
-
-
-def _latin1(text: str, encoding: str) -> bytes:
-    """Returns bytes, which Python 3 pickles so for Python 2."""
-    return text.encode("latin-1")
-
-
-_STAND_INS = {
-    ("numpy.core.multiarray", "_reconstruct"): _empty_array,
-    ("numpy._core.multiarray", "_reconstruct"): _empty_array,
-    ("numpy", "ndarray"): None,  # Only an argument of the one above.
-    ("numpy", "dtype"): _uint8,
-    ("_codecs", "encode"): _latin1,
-}

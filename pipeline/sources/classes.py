@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from tflite import class_names
+
 
 def checked(names: Sequence[str]) -> tuple[str, ...]:
     """Returns the names, in the order of their labels.
 
     Raises:
-        ValueError: Some are equal, or no names.
+        ValueError: Some are equal, or cannot be names in a bundle.
     """
     if isinstance(names, str) or not all(isinstance(n, str) for n in names):
         raise ValueError(
@@ -17,4 +19,6 @@ def checked(names: Sequence[str]) -> tuple[str, ...]:
         raise ValueError(
             f"`classes` must differ from each other. Received: {list(names)}"
         )
+    if names:
+        class_names.check(names, "classes")
     return tuple(names)

@@ -37,7 +37,8 @@ FASHION = (
 _PARTS = {"train": None, "t10k": "test"}
 _SUFFIXES = ("idx{}-ubyte", "idx{}-ubyte.gz")
 _UINT8 = 8
-_MAX_BYTES = 4 << 30  # A worker holds a file in memory.
+_MAX_BYTES = 1 << 30  # Twice the largest of EMNIST: a worker holds it.
+_MAX_EXPANSION = 1032  # Of deflate, by which gzip compresses.
 _PIECE = 10_000  # Images.
 
 
@@ -159,8 +160,16 @@ def _read(path: str, version: str, rank: int) -> np.ndarray:
     Raises:
         ValueError: It is not what its header says.
     """
-    data = io.BytesIO(storage.read(path))
-    with gzip.open(data) if path.endswith(".gz") else data as file:
+    try:
+        data = storage.read(path, _MAX_BYTES)
+    except OSError as error:
+        raise ValueError(
+            f"{path} must be an IDX file. Received: {error.strerror or error}"
+        ) from error
+    zipped = path.endswith(".gz")
+    most = min(_MAX_BYTES, len(data) * (_MAX_EXPANSION if zipped else 1))
+    data = io.BytesIO(data)
+    with gzip.open(data) if zipped else data as file:
         try:
             head = file.read(4 + 4 * rank)
             if head[:4] != bytes((0, 0, _UINT8, rank)):
@@ -170,7 +179,12 @@ def _read(path: str, version: str, rank: int) -> np.ndarray:
                 )
             shape = struct.unpack_from(f">{rank}I", head, 4)
             size = math.prod(shape)
-            values = file.read(min(size, _MAX_BYTES) + 1)
+            if size > most:
+                raise ValueError(
+                    f"{path} must hold {size} bytes after its header. "
+                    f"Received: a file that is read to {most} bytes"
+                )
+            values = file.read(size + 1)
         except (EOFError, OSError, zlib.error, struct.error) as error:
             raise ValueError(
                 f"{path} must be a whole IDX file. Received: {error}"

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pipeline import fingerprint
 from pipeline.sources import classes, tree
 from pipeline.sources.item import Found, Item
+from pipeline.written_name import written
 
 _EXTENSIONS = (".jpg", ".jpeg", ".png")
 
@@ -123,7 +124,7 @@ class ImageFolder:
                 yield _rejected(key, fault)
             elif key.endswith("/"):
                 continue
-            elif _readable(key) != key:
+            elif not _is_text(key):
                 yield _rejected(key, "the name is not UTF-8")
             elif label == "-1":
                 yield _rejected(key, f"unknown class {name!r}")
@@ -159,7 +160,7 @@ class ImageFolder:
                 yield _rejected(name, fault)
             elif name.endswith("/"):
                 continue
-            elif _readable(name) != name:
+            elif not _is_text(name):
                 yield _rejected(name, "the name is not UTF-8")
             elif "" in splits or name.partition("/")[0] in splits:
                 yield _rejected(name, "not in a class directory")
@@ -174,7 +175,7 @@ def _class_directory(name: str, splits: Mapping[str, str | None]) -> str | None:
     if top not in splits or len(parts) < 2:
         return None
     directory = parts[0]
-    if directory.startswith(".") or _readable(directory) != directory:
+    if directory.startswith(".") or not _is_text(directory):
         return None
     return f"{top}/{directory}" if top else directory
 
@@ -188,9 +189,13 @@ def _is_image(name: str) -> bool:
 
 
 def _rejected(key: str, reason: str) -> Item:
-    return Item(_readable(key), -1, "", None, reason)
+    return Item(written(key), -1, "", None, reason)
 
 
-def _readable(name: str) -> str:
-    """Returns a name with the bytes that are not UTF-8 written out."""
-    return name.encode(errors="backslashreplace").decode()
+def _is_text(name: str) -> bool:
+    """Returns whether a name is valid UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

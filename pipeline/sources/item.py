@@ -3,6 +3,8 @@
 import dataclasses
 from typing import NamedTuple
 
+from tflite import class_names
+
 
 class Item(NamedTuple):
     """One image that was listed but not yet read.
@@ -33,9 +35,15 @@ class Found:
         pieces: What `items` lists one by one, in the workers.
         images: About how many there are; the number of shards follows.
         splits: Splits that the publisher chose, such as ("test",).
+
+    Raises:
+        ValueError: A bundle would refuse one of the labels, after training.
     """
 
     labels: tuple[str, ...]
     pieces: tuple[str, ...]
     images: int
     splits: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        class_names.check(self.labels)

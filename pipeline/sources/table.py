@@ -24,7 +24,8 @@ from pipeline.sources.item import Found, Item
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _JSON = ".jsonl"
 _PIECE = 10_000  # Rows.
-_MAX_LINE = 1 << 20  # Bytes; whatever has longer lines is no table.
+# Bytes; whatever has longer lines, or rows of many lines, is no table.
+_MAX_LINE = 1 << 20
 
 
 class Row(NamedTuple):
@@ -263,6 +264,11 @@ class _Lines:
         self.file = file
         self.offset = 0
         self.line = 1
+        self._row = 0  # Where the row begins that is being read.
+
+    def begin_row(self) -> None:
+        """Marks where the lines of one more row begin."""
+        self._row = self.offset
 
     def seek(self, offset: int, line: int) -> None:
         self.file.seek(offset)
@@ -282,6 +288,8 @@ class _Lines:
         self.line += 1
         if data is not whole:
             raise _Unreadable(f"a line of more than {_MAX_LINE >> 20} MiB")
+        if self.offset - self._row > _MAX_LINE:
+            raise _Unreadable(f"a row of more than {_MAX_LINE >> 20} MiB")
         try:
             return whole.decode("utf-8-sig" if first else "utf-8")
         except UnicodeDecodeError as error:
@@ -298,6 +306,7 @@ def _csv_rows(
 ) -> Iterator[Row]:
     while True:
         offset, line = lines.offset, lines.line
+        lines.begin_row()
         try:
             values = next(reader)
         except StopIteration:
@@ -315,6 +324,7 @@ def _csv_rows(
 def _json_rows(lines: _Lines) -> Iterator[Row]:
     while True:
         offset, line = lines.offset, lines.line
+        lines.begin_row()
         try:
             text = next(lines)
             fields = json.loads(text) if text.strip() else None

@@ -14,22 +14,22 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import BinaryIO
 
 import numpy as np
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline import example, fingerprint, splits, storage, tfrecord
+from pipeline import example, fingerprint, records, splits, storage, tfrecord
 from pipeline.image import BadImage
 from pipeline.sources import classes, open_files, tree
 from pipeline.sources.item import Found, Item
+from pipeline.written_name import original, written
 
 # Such as "name-train.tfrecord-00000-of-00004" or "test-00000-of-00004".
 _SHARD = re.compile(
     rf"(?:.*-)?({'|'.join(splits.SPLITS)})(?:\.\w+)?-\d+-of-\d+(?:[-.].*)?"
 )
 _GZIP = b"\x1f\x8b"
-_MAX_RECORD = tree.MAX_BYTES + (1 << 20)
+_MAX_NAMES = 8 << 20  # Bytes of a file of class names.
 _SAMPLE = 100  # Records from which the number of all is estimated.
 
 
@@ -105,7 +105,7 @@ class TFRecord:
             published = {_split_of(path) for path in files}
         return Found(
             labels=self._labels(),
-            pieces=tuple(files),
+            pieces=tuple(map(written, files)),  # Beam's coders take no other.
             images=self._estimate(files),
             splits=tuple(s for s in splits.SPLITS[1:] if s in published),
         )
@@ -123,24 +123,28 @@ class TFRecord:
         Raises:
             ValueError: The file is compressed.
         """
-        name = piece[len(self._root()) + 1 :]
+        path = original(piece)
+        name = path[len(self._root()) + 1 :]
         labels = {label: number for number, label in enumerate(self._labels())}
-        with storage.open(piece) as file:
-            for index, record in enumerate(_records(file, piece)):
-                offset, data, reason = record
-                item = Item(f"{name}:{index}", -1, "", None, reason)
-                if not reason:
-                    item = self._item(data, item.key, labels, _split_of(piece))
-                if not item.reason:
-                    item = item._replace(location=f"{offset}:{piece}")
-                yield item
+        for index, (offset, data, reason) in enumerate(records.find(path)):
+            item = Item(written(f"{name}:{index}"), -1, "", None, reason)
+            if reason and not offset:
+                _refuse_compressed(path)
+            if not reason:
+                item = self._item(data, item.key, labels, _split_of(path))
+            if not item.reason:
+                item = item._replace(location=f"{offset}:{piece}")
+            yield item
 
     def load(self, location: str) -> np.ndarray | bytes:
         """Returns what the image feature of a record holds."""
-        offset, _, path = location.partition(":")
+        offset, _, piece = location.partition(":")
         try:
-            with open_files.borrow(path) as file:
-                data = tfrecord.read_at(file, int(offset))
+            with (
+                tree.set_aside(),
+                open_files.borrow(original(piece)) as file,
+            ):
+                data = tfrecord.read_at(file, int(offset), records.MAX_RECORD)
             features = example.features(data)
         except ValueError as error:  # Such as tfrecord.Damaged.
             raise BadImage(str(error)) from error
@@ -224,8 +228,12 @@ class TFRecord:
             ValueError: There are none.
         """
         if storage.is_local(self.pattern):
-            paths = filter(os.path.isfile, glob.glob(self.pattern))
-            sizes = {path: os.path.getsize(path) for path in paths}
+            # What is no file, such as a dangling link, becomes an item.
+            sizes = {
+                path: int(tree.version(path).partition(" ")[0] or 0)
+                for path in glob.glob(self.pattern)
+                if not os.path.isdir(path)
+            }
         else:
             found = FileSystems.match([self.pattern])[0].metadata_list
             sizes = {file.path: file.size_in_bytes for file in found}
@@ -261,17 +269,25 @@ class TFRecord:
         """
         problem = "all are empty"
         for path in filter(files.get, files):
-            with storage.open(path) as file:
-                first = list(itertools.islice(_records(file, path), _SAMPLE))
-            problem = f"{path}: {first[0][2]}"
-            if sound := [data for _, data, reason in first if not reason]:
+            sizes, sound = [], b""
+            # One at a time: each may be as large as an image.
+            for _, data, reason in itertools.islice(
+                records.find(path), _SAMPLE
+            ):
+                if not reason:
+                    sizes.append(len(data))
+                    sound = sound or data
+                elif not sizes:
+                    problem = f"{path}: {reason}"
+            if sizes:
                 break
+            _refuse_compressed(path)
         else:
             raise ValueError(
                 "`pattern` must match TFRecord files with records. "
                 f"Received: pattern={self.pattern!r}, {problem}"
             )
-        features = example.features(sound[0])
+        features = example.features(sound)
         for option in ("image", "label", "key", "split"):
             name = getattr(self, option)
             if name and name not in features:
@@ -281,47 +297,41 @@ class TFRecord:
                     f"Received: {option}={name!r}"
                 )
         frame = tfrecord.HEADER + tfrecord.FOOTER
-        mean = sum(len(data) + frame for data in sound) / len(sound)
+        mean = sum(sizes) / len(sizes) + frame
         return max(1, round(sum(files.values()) / mean))
 
 
-def _records(file: BinaryIO, path: str) -> Iterator[tuple[int, bytes, str]]:
-    """Yields offset, data and "" or what is wrong, of each record of a file.
-
-    Raises:
-        ValueError: The file is compressed.
-    """
-    offset = 0
-    while header := file.read(tfrecord.HEADER):
-        if not offset and header.startswith(_GZIP):
-            raise ValueError(
-                "`pattern` must match uncompressed files; decompress them. "
-                f"Received: {path}, which is compressed with gzip"
-            )
-        try:
-            size = tfrecord.length(header)
-        except tfrecord.Damaged as error:
-            yield offset, b"", f"{error}; nothing after it can be found"
-            return
-        reason = ""
-        if size > _MAX_RECORD:
-            file.seek(offset + tfrecord.HEADER + size)
-            data, footer = b"", file.read(tfrecord.FOOTER)
-            reason = f"a record of more than {_MAX_RECORD >> 20} MiB"
-        else:
-            data, footer = file.read(size), file.read(tfrecord.FOOTER)
-            try:
-                tfrecord.checked(data, footer)
-            except tfrecord.Damaged as error:
-                reason = str(error)
-        yield offset, data, reason
-        offset += tfrecord.HEADER + size + tfrecord.FOOTER
+def _refuse_compressed(path: str) -> None:
+    """Raises ValueError if a file is compressed."""
+    try:
+        with storage.open(path) as file:
+            compressed = file.read(len(_GZIP)) == _GZIP
+    except Exception as error:
+        if storage.fault(error):
+            return  # Whoever reads the records says so.
+        raise
+    if compressed:
+        raise ValueError(
+            "`pattern` must match uncompressed files; decompress them. "
+            f"Received: {path}, which is compressed with gzip"
+        )
 
 
 @functools.lru_cache(maxsize=8)
 def _names(path: str, version: str) -> tuple[str, ...]:
-    """Returns the lines of a file."""
-    lines = storage.read(path).decode("utf-8-sig").splitlines()
+    """Returns the lines of a file.
+
+    Raises:
+        ValueError: They are no names, or it cannot be read.
+    """
+    try:
+        text = storage.read(path, _MAX_NAMES).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            "`labels_file` must be a file in UTF-8 with a class name per line. "
+            f"Received: {path!r}: {error}"
+        ) from error
+    lines = (line.removesuffix("\r") for line in text.split("\n"))
     return classes.checked([line for line in lines if line])
 
 

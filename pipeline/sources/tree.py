@@ -5,7 +5,7 @@ systems. A local one does not: their listing passes over links to directories,
 dangling links and unreadable directories without a word.
 """
 
-import errno
+import contextlib
 import hashlib
 import os
 import stat
@@ -16,21 +16,7 @@ from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline import storage
-from pipeline.image import BadImage
-
-# No image file is larger: a worker reads it whole.
-MAX_BYTES = 64 << 20
-
-# What trying again does not mend.
-_LASTING = (
-    errno.ENOENT,
-    errno.EACCES,
-    errno.EPERM,
-    errno.ELOOP,
-    errno.EISDIR,
-    errno.ENOTDIR,
-    errno.ENAMETOOLONG,
-)
+from pipeline.image import MAX_BYTES, BadImage
 
 
 class Entry(NamedTuple):
@@ -117,14 +103,14 @@ def state_of(path: str, names: Iterable[str]) -> str:
 
 
 def version(path: str) -> str:
-    """Returns size and time of a file, or "" for a directory or nothing."""
+    """Returns size and time of a file, or "" for what is none."""
     try:
         if not storage.is_local(path):
             return _version(FileSystems.get_filesystem(path).metadata(path))
         status = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # The latter for an unknown scheme.
         return ""
-    if stat.S_ISDIR(status.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         return ""
     return f"{status.st_size} {status.st_mtime_ns}"
 
@@ -136,37 +122,23 @@ def read(path: str, max_bytes: int = MAX_BYTES) -> bytes:
         BadImage: It has gone, may not be read, or is no file of at most
             `max_bytes` bytes. Other errors pass, so that a runner tries again.
     """
+    with set_aside():
+        return storage.read(path, max_bytes)
+
+
+@contextlib.contextmanager
+def set_aside() -> Iterator[None]:
+    """Makes a reason of an error of a file that trying again does not mend.
+
+    Raises:
+        BadImage: In place of such an error; others pass.
+    """
     try:
-        if storage.is_local(path):
-            data = _read(path, max_bytes)
-        else:
-            with storage.open(path) as file:
-                data = file.read(max_bytes + 1)
-    except OSError as error:
-        if error.errno not in _LASTING:
-            raise
-        raise BadImage(f"cannot be read: {error.strerror}") from error
+        yield
     except Exception as error:
-        # Errors of object stores have types that need not be installed.
-        if getattr(error, "code", None) not in (403, 404):
-            raise
-        raise BadImage(f"cannot be read: {type(error).__name__}") from error
-    if len(data) > max_bytes:
-        raise BadImage(f"larger than {max_bytes >> 20} MiB")
-    return data
-
-
-def _read(path: str, max_bytes: int) -> bytes:
-    """Returns what a local file holds, or more than `max_bytes` of it."""
-    # Half the time of `open`; and opening a pipe would wait for ever.
-    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode):
-            raise BadImage("not a file")
-        return os.read(file, min(status.st_size, max_bytes + 1))
-    finally:
-        os.close(file)
+        if reason := storage.fault(error):
+            raise BadImage(reason) from error
+        raise
 
 
 def _walk(

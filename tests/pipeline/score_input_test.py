@@ -1,5 +1,8 @@
 import io
+import os
 import pathlib
+import socket
+import struct
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from scored import (
     COUNT,
     IMAGES,
     LABELS,
+    READERS,
     assert_row,
     example,
     key,
@@ -22,7 +26,7 @@ from scored import (
     write_records,
 )
 
-from pipeline import score_input, tfrecord
+from pipeline import records, score_input, tfrecord
 from pipeline.commands import classify
 from tflite.harness import Harness
 
@@ -137,7 +141,7 @@ def bad_inputs(directory) -> dict[str, str]:
     return {
         f"{directory}/flipped.tfrecord@{at[1]}": "wrong CRC of the data",
         f"{directory}/truncated.tfrecord@{offset}": "truncated record",
-        f"{directory}/header.tfrecord@{size}": "nothing after it can be read",
+        f"{directory}/header.tfrecord@{size}": "nothing after it can be found",
         f"{directory}/notes.txt@0": "not a TFRecord",
         f"{directory}/odd.tfrecord@0": "not a tf.train.Example",
         "nothing": "must have image/encoded, or image/raw",
@@ -184,27 +188,25 @@ def test_bad_records_are_set_aside(directory, expected, tmp_path):
 def test_pieces_of_a_file_hold_all_of_it(tmp_path_factory, sizes, limit, cut):
     """Read piece by piece, a file gives what it gives in one."""
     path = tmp_path_factory.mktemp("pieces") / "a"
-    records = [bytes([i]) * size for i, size in enumerate(sizes)]
-    write_records(path, records)
+    datas = [bytes([i]) * size for i, size in enumerate(sizes)]
+    write_records(path, datas)
     data = path.read_bytes()
     path.write_bytes(data[: max(0, len(data) - cut)])
     size = path.stat().st_size
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(score_input, "PIECE", limit)
         pieces = list(score_input.pieces(str(path), size))
-    assert [start for _, start, _, _ in pieces] == [
+    assert [start for _, start, *_ in pieces] == [
         0,
-        *(stop for _, _, stop, _ in pieces[:-1]),
+        *(stop for _, _, stop, *_ in pieces[:-1]),
     ]
     assert pieces[-1][2] == size
     assert len({name for *_, name in pieces}) == len(pieces)
-    whole = list(score_input._records(str(path), 0, size))
-    parts = [
-        one for piece in pieces for one in score_input._records(*piece[:3])
-    ]
+    whole = list(records.find(str(path), 0, size))
+    parts = [one for piece in pieces for one in records.find(*piece[:3])]
     assert parts == whole
     if not cut:
-        assert [one for _, one in whole] == records
+        assert [one.data for one in whole] == datas
         if sum(sizes) > 2 * limit + 80:
             assert len(pieces) > 1
 
@@ -217,3 +219,123 @@ def test_a_large_file_is_cut(directory, expected, tmp_path, monkeypatch):
     assert len(rows) == COUNT
     for i, result in enumerate(expected):
         assert_row(rows[key(i)], result, LABELS[i])
+
+
+def hostile(directory) -> None:
+    """Writes what is no image file, beside one whose name is not UTF-8."""
+    image = Image.fromarray(tiny_bundle.images(1, 64)[0])
+    for name in (b"/lat\xe9.jpg", b"/new\nline.jpg", b"/=1+1.jpg"):
+        with open(os.fsencode(directory) + name, "wb") as file:
+            image.save(file, "JPEG")
+    for name in ("pipe.jpg", "pipe.tfrecord"):
+        os.mkfifo(directory / name)
+    for name in ("dangling.jpg", "dangling.tfrecord"):
+        os.symlink("nowhere", directory / name)
+    os.symlink("loop.png", directory / "loop.png")
+    os.symlink(directory, directory / "up")
+    os.symlink("/dev/zero", directory / "zero.png")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(directory / "socket.jpg"))
+    for name in ("sparse.png", "sparse.tfrecord"):
+        with open(directory / name, "wb") as file:
+            file.truncate(3 << 30)
+    size = struct.pack("<Q", 1 << 62)
+    header = size + tfrecord._masked_crc(size)
+    (directory / "long.tfrecord").write_bytes(header)
+    write_records(directory / "key.tfrecord", [example(key=b"\xe9", label=1)])
+
+
+@pytest.mark.parametrize("form", list(READERS))
+def test_hostile_files_are_set_aside(directory, tmp_path, form):
+    (tmp_path / "in").mkdir()
+    hostile(tmp_path / "in")
+    run(directory, [tmp_path / "in" / "**"], tmp_path / "s", f"--format={form}")
+    here = f"{tmp_path}/in"
+    rows = read(tmp_path / "s", form)
+    assert set(rows) == {
+        f"bytes:{here}/lat%E9.jpg",
+        f"{here}/new\nline.jpg",
+        f"{here}/=1+1.jpg",
+    }
+    reasons = rejected(tmp_path / "s")
+    assert reasons.pop("bytes:%E9").startswith("a record must have")
+    assert set(reasons) == {
+        *(f"{here}/{name}" for name in ("pipe.jpg", "socket.jpg", "up/")),
+        *(f"{here}/{name}.png" for name in ("loop", "zero", "sparse")),
+        f"{here}/dangling.jpg",
+        *(
+            f"{here}/{name}.tfrecord@0"
+            for name in ("pipe", "dangling", "sparse", "long")
+        ),
+    }
+    assert all(reasons.values())
+
+
+def test_files_that_vanish_or_fail_are_set_aside(
+    directory, tmp_path, monkeypatch
+):
+    for name in ("a.jpg", "gone.jpg", "locked.jpg", "broken.jpg"):
+        Image.fromarray(IMAGES[0]).save(tmp_path / name)
+    write_records(tmp_path / "gone.tfrecord", [raw(0)])
+    opened = os.open
+
+    def fail(path, *rest, **more):
+        for name, number in (("gone", 2), ("locked", 13), ("broken", 5)):
+            if os.path.basename(os.fsdecode(path)).startswith(name):
+                raise OSError(number, os.strerror(number))
+        return opened(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", fail)
+    run(directory, [tmp_path / "*"], tmp_path / "out" / "s")
+    assert set(read(tmp_path / "out" / "s")) == {f"{tmp_path}/a.jpg"}
+    found = rejected(tmp_path / "out" / "s")
+    assert found == {
+        f"{tmp_path}/gone.jpg": "cannot be read: No such file or directory",
+        f"{tmp_path}/locked.jpg": "cannot be read: Permission denied",
+        f"{tmp_path}/broken.jpg": "cannot be read: Input/output error",
+        f"{tmp_path}/gone.tfrecord@0": "cannot be read: No such file or "
+        "directory; nothing after it can be found",
+    }
+
+
+def test_a_large_file_that_cannot_be_cut_is_one_piece(tmp_path):
+    path = str(tmp_path / "gone.tfrecord")
+    (piece,) = score_input.pieces(path, 1 << 30)
+    assert piece[:3] == (path, 0, 1 << 30)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_formulas_are_escaped_if_wanted(directory, tmp_path, form):
+    write_records(
+        tmp_path / "in",
+        [
+            example(
+                key=key, raw=bytes(8 * 8 * 3), height=8, width=8, channels=3
+            )
+            for key in (b"=1+1", b"+1", b"-1", b"@a", b"\t=1", b"a=1")
+        ],
+    )
+    inputs = [tmp_path / "in"]
+    if form != "csv":
+        with pytest.raises(ValueError, match="`escape_formulas` must"):
+            run(
+                directory,
+                inputs,
+                tmp_path / "s",
+                f"--format={form}",
+                "--escape_formulas",
+            )
+        return
+    run(directory, inputs, tmp_path / "a", "--format=csv")
+    keys = {"=1+1", "+1", "-1", "@a", "\t=1", "a=1"}
+    assert set(read(tmp_path / "a", "csv")) == keys
+    run(
+        directory,
+        inputs,
+        tmp_path / "b",
+        "--format=csv",
+        "--escape_formulas",
+    )
+    assert set(read(tmp_path / "b", "csv")) == {
+        *("'=1+1", "'+1", "'-1", "'@a", "'\t=1", "a=1"),
+    }

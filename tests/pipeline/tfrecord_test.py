@@ -34,7 +34,7 @@ def test_scan_finds_every_record(records):
     found = list(tfrecord.scan(file))
     assert [data for _, data in found] == records
     for offset, data in found:
-        assert tfrecord.read_at(file, offset) == data
+        assert tfrecord.read_at(file, offset, 1 << 20) == data
 
 
 def test_scan_begins_where_the_file_is():
@@ -56,15 +56,22 @@ def test_every_changed_or_missing_byte_is_found():
             with pytest.raises(tfrecord.Damaged):
                 list(tfrecord.scan(io.BytesIO(damaged)))
             with pytest.raises(tfrecord.Damaged):
-                tfrecord.read_at(io.BytesIO(damaged), 0)
+                tfrecord.read_at(io.BytesIO(damaged), 0, 100)
 
 
 def test_no_record_beyond_the_end():
     with pytest.raises(tfrecord.Damaged, match="truncated"):
-        tfrecord.read_at(io.BytesIO(FILE), len(FILE))
+        tfrecord.read_at(io.BytesIO(FILE), len(FILE), 100)
 
 
 def test_a_slow_checksum_is_refused(monkeypatch):
     monkeypatch.setattr(google_crc32c, "implementation", "python")
     with pytest.raises(ImportError, match="google-crc32c"):
         importlib.reload(tfrecord)
+
+
+def test_a_length_is_no_promise_of_memory():
+    file = io.BytesIO(tfrecord.frame(b"some data"))
+    assert tfrecord.read_at(file, 0, 9) == b"some data"
+    with pytest.raises(tfrecord.Damaged):
+        tfrecord.read_at(file, 0, 8)

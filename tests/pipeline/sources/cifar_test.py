@@ -281,3 +281,67 @@ def test_unusable_directories(tmp_path):
     (tmp_path / "data_batch_3.bin").unlink()
     with pytest.raises(ValueError, match=r"without data_batch_3\.bin"):
         cifar.Cifar(str(tmp_path)).find()
+
+
+def opcode(name: str) -> bytes:
+    return getattr(pickle, name)
+
+
+def test_a_pickle_takes_no_more_memory_than_bytes(tmp_path, monkeypatch):
+    """What the unpickler would take gigabytes for is not unpickled."""
+    cifar10(tmp_path, "python")
+    text = opcode("BINUNICODE") + struct.pack("<I", 1000) + bytes(1000)
+    encode = opcode("GLOBAL") + b"_codecs\nencode\n" + opcode("BINPUT") + b"\1"
+    again = opcode("BINGET") + b"\1" + opcode("BINGET") + b"\0"
+    again += opcode("SHORT_BINUNICODE") + b"\6latin1"
+    again += opcode("TUPLE2") + opcode("REDUCE")
+    proto = opcode("PROTO") + b"\2"
+    put = struct.pack("<I", 0x0FFF_FFFF)
+    for content in (
+        b"N" + opcode("LONG_BINPUT") + put + b"0N.",
+        b"N" + opcode("PUT") + b"268435455\n.",
+        proto + opcode("BYTEARRAY8") + struct.pack("<Q", 1 << 40) + b".",
+        proto + opcode("BINBYTES") + struct.pack("<I", 1 << 31) + b".",
+        proto + opcode("EMPTY_DICT") * (2 << 20) + b".",
+        proto + text + opcode("BINPUT") + b"\0" + encode + again * 1000 + b".",
+    ):
+        (tmp_path / "data_batch_3").write_bytes(content)
+        with pytest.raises(ValueError, match=r"data_batch_3 must be"):
+            listed(cifar.Cifar(str(tmp_path)))
+
+
+def test_a_batch_that_is_too_large_is_not_read(tmp_path):
+    cifar10(tmp_path, "python")
+    with open(tmp_path / "data_batch_3", "wb") as file:
+        file.truncate(3 << 30)
+    with pytest.raises(ValueError, match="larger than 256 MiB"):
+        listed(cifar.Cifar(str(tmp_path)))
+
+
+def test_names_as_python_2_pickled_them(tmp_path):
+    """Protocol 0, as in batches.meta."""
+    cifar10(tmp_path, "python")
+    lines = ["(dp1", "S'num_cases_per_batch'", "p2", "I10000", "s"]
+    lines += ["S'label_names'", "p3", "(lp4"]
+    text = "\n".join(lines[:4]) + "\ns" + "\n".join(lines[5:]) + "\n"
+    for place, name in enumerate(names(10), 5):
+        text += f"S'{name}'\np{place}\na"
+    (tmp_path / "batches.meta").write_text(text + "s.")
+    assert cifar.Cifar(str(tmp_path)).find().labels == tuple(names(10))
+
+
+def test_names_that_are_no_texts(tmp_path):
+    cifar10(tmp_path, "python")
+    for given in ([1] * 10, 5, [b"\xff"] * 10):
+        meta = pickle.dumps({b"label_names": given})
+        (tmp_path / "batches.meta").write_bytes(meta)
+        with pytest.raises(ValueError, match=r"batches\.meta must"):
+            cifar.Cifar(str(tmp_path)).find()
+
+
+def test_a_pipe_in_place_of_a_file(tmp_path):
+    cifar10(tmp_path, "binary")
+    (tmp_path / "data_batch_3.bin").unlink()
+    os.mkfifo(tmp_path / "data_batch_3.bin")
+    with pytest.raises(ValueError, match=r"without data_batch_3\.bin"):
+        cifar.Cifar(str(tmp_path)).find()

@@ -167,3 +167,34 @@ def test_a_file_that_was_replaced_is_read_anew(tmp_path):
     os.utime(path, ns=(0, 0))
     assert not source.load(item.location).any()
     assert source.state() not in states
+
+
+@pytest.mark.parametrize("gz", [False, True])
+def test_a_header_is_no_promise_of_memory(tmp_path, monkeypatch, gz):
+    """Nothing is read for what the file cannot hold, or no worker could."""
+    write(tmp_path, gz=gz)
+    name = "train-images-idx3-ubyte" + ".gz" * gz
+    for shape in ((1 << 20, 1 << 9, 2), (1 << 31, 1 << 31, 1 << 31)):
+        content = b"\0\0\x08\x03" + struct.pack(">3I", *shape)
+        (tmp_path / name).write_bytes(gzip.compress(content) if gz else content)
+        with pytest.raises(ValueError, match=f"{name} must hold"):
+            idx.Idx(str(tmp_path)).find()
+
+
+def test_a_gzip_that_expands_beyond_its_header_is_cut_off(tmp_path):
+    write(tmp_path, gz=True)
+    content = b"\0\0\x08\x03" + struct.pack(">3I", 1, 1, 1)
+    bomb = gzip.compress(content + bytes(64 << 20))
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(bomb)
+    with pytest.raises(ValueError, match=r"must hold 1 bytes.*more"):
+        idx.Idx(str(tmp_path)).find()
+
+
+@pytest.mark.parametrize("gz", [False, True])
+def test_a_sparse_file_is_not_read(tmp_path, gz):
+    write(tmp_path, gz=gz)
+    name = "train-images-idx3-ubyte" + ".gz" * gz
+    with open(tmp_path / name, "wb") as file:
+        file.truncate(3 << 30)
+    with pytest.raises(ValueError, match="larger than 1024 MiB"):
+        idx.Idx(str(tmp_path)).find()

@@ -298,3 +298,52 @@ def test_a_missing_table_is_found_by_find(tmp_path):
     source.state()  # Comes first, and has nothing to say.
     with pytest.raises(ValueError, match="`path` must be an existing file"):
         source.find()
+
+
+def test_a_row_of_many_lines_has_an_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "_MAX_LINE", 1000)
+    path = tmp_path / "t.csv"
+    path.write_text("path,label\n1,a\n2,b\n" + '"x\n",' * 1000)
+    source = table.Table(str(path))
+    assert sorted(accepted(source)) == ["1", "2"]
+    reasons = rejected(source)
+    assert reasons["t.csv:4"] == "cannot be read: a row of more than 0 MiB"
+    assert source.find().images == len(reasons) + 2
+
+
+@formats
+def test_a_table_that_is_one_endless_line(tmp_path, name):
+    path = tmp_path / name
+    if name != "t.jsonl":
+        write(path, [("1", "a"), ("2", "b")])
+    with open(path, "ab") as file:
+        file.truncate(16 << 20)
+    source = table.Table(str(path))
+    if name == "t.jsonl":
+        with pytest.raises(ValueError, match="`label` must"):
+            source.find()
+    else:
+        assert list(rejected(source).values()) == [
+            "cannot be read: a line of more than 1 MiB"
+        ]
+
+
+def test_rows_of_stores_that_nobody_knows(tmp_path):
+    rows = [("http://a/1.jpg", "a"), ("s3://a/2.jpg", "b"), ("3.jpg", "b")]
+    (tmp_path / "3.jpg").write_bytes(b"three")
+    source = table.Table(write(tmp_path / "t.csv", rows))
+    assert source.state()
+    items = accepted(source)
+    assert len(items) == 3
+    assert source.load(items["3.jpg"].location) == b"three"
+    for path, _ in rows[:2]:
+        with pytest.raises(image.BadImage, match="no file system"):
+            source.load(items[path].location)
+
+
+def test_a_table_that_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "t.csv")
+    (tmp_path / "d.csv").mkdir()
+    for name in ("t.csv", "d.csv"):
+        with pytest.raises(ValueError, match="`path` must be an existing"):
+            table.Table(str(tmp_path / name)).find()

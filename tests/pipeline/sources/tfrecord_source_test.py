@@ -1,5 +1,6 @@
 import dataclasses
 import gzip
+import os
 import pickle
 import random
 import threading
@@ -7,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from pipeline import image, record, storage
+from pipeline import image, record, records, storage
 from pipeline import tfrecord as format
 from pipeline.sources import tfrecord
 
@@ -253,7 +254,7 @@ def test_a_truncated_file(tmp_path):
 def test_a_record_that_is_too_large(tmp_path, monkeypatch):
     large = example(image=bytes(2000), label=0)
     path = write(tmp_path / "a.tfrecord", [*images(2), large, *images(2)])
-    monkeypatch.setattr(tfrecord, "_MAX_RECORD", 1000)
+    monkeypatch.setattr(records, "MAX_RECORD", 1000)
     source = tfrecord.TFRecord(path, **TFDS, classes=3)
     assert list(rejected(source)) == ["a.tfrecord:2"]
     assert len(accepted(source)) == 4
@@ -396,3 +397,57 @@ def test_files_that_are_no_records(tmp_path, content):
     source = tfrecord.TFRecord(str(tmp_path / "a"), **TFDS, classes=3)
     with pytest.raises(ValueError, match="`pattern` must match TFRecord"):
         source.find()
+
+
+def test_files_that_cannot_be_read_are_items(tmp_path):
+    write(tmp_path / "a.tfrecord", images(3))
+    os.mkfifo(tmp_path / "pipe.tfrecord")
+    os.symlink("nowhere", tmp_path / "dangling.tfrecord")
+    (tmp_path / "long.tfrecord").write_bytes(long_record())
+    bad = os.fsencode(tmp_path) + b"/\xe9.tfrecord"
+    os.rename(write(tmp_path / "b.tfrecord", images(1)), bad)
+    source = tfrecord.TFRecord(str(tmp_path / "*"), **TFDS, classes=3)
+    assert source.state()
+    for piece in source.find().pieces:  # Beam's coders refuse the rest.
+        piece.encode()
+    items = accepted(source)
+    assert set(items) == {
+        *(f"a.tfrecord:{n}" for n in range(3)),
+        "bytes:%E9.tfrecord:0",
+    }
+    for item in items.values():
+        assert source.load(item.location)
+    reasons = rejected(source)
+    assert set(reasons) == {
+        f"{name}.tfrecord:0" for name in ("pipe", "dangling", "long")
+    }
+    os.unlink(tmp_path / "a.tfrecord")
+    with pytest.raises(image.BadImage, match="cannot be read: No such file"):
+        source.load(items["a.tfrecord:1"].location)
+
+
+def long_record() -> bytes:
+    size = (1 << 62).to_bytes(8, "little")
+    return size + format._masked_crc(size)
+
+
+def test_a_record_that_became_long_meanwhile(tmp_path):
+    path = write(tmp_path / "a.tfrecord", images(1))
+    source = tfrecord.TFRecord(path, **TFDS, classes=3)
+    (item,) = accepted(source).values()
+    (tmp_path / "a.tfrecord").write_bytes(long_record())
+    with pytest.raises(image.BadImage, match="more than"):
+        source.load(item.location)
+
+
+def test_a_file_of_names_that_is_none(tmp_path):
+    path = write(tmp_path / "a.tfrecord", images(3))
+    for content in (b"\xff", b"a\n\xe2\x80\xa8b\n", b"a\nb\tc\n"):
+        (tmp_path / "names").write_bytes(content)
+        source = tfrecord.TFRecord(
+            path, **TFDS, labels_file=str(tmp_path / "names")
+        )
+        with pytest.raises(ValueError, match="must"):
+            source.find()
+    (tmp_path / "names").write_bytes(b"a\r\nb\r\n\r\nc d\n")
+    assert source.find().labels == ("a", "b", "c d")

@@ -1,4 +1,6 @@
+import errno
 import os
+import socket
 
 import pytest
 from apache_beam.io.filesystems import FileSystems
@@ -138,10 +140,43 @@ def test_what_is_no_file_is_a_bad_image(tmp_path, bucket):
         tree.read("bucket://b/gone")
 
 
-def test_other_errors_pass(monkeypatch):
+def test_a_socket_and_a_device_are_bad_images(tmp_path):
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(tmp_path / "socket"))
+        for path in (tmp_path / "socket", "/dev/zero", tmp_path):
+            with pytest.raises(image.BadImage, match="cannot be read: "):
+                tree.read(str(path))
+
+
+@pytest.mark.parametrize("path", ["http://a/1.jpg", "s3://a/1.jpg", "x://a"])
+def test_a_store_that_nobody_knows_is_a_bad_image(path):
+    with pytest.raises(image.BadImage, match="cannot be read: no file system"):
+        tree.read(path)
+    assert tree.version(path) == ""
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ENXIO])
+def test_errors_of_a_file_are_its_reason(monkeypatch, number):
     def broken(path, flags):
-        raise OSError(5, "Input/output error")
+        raise OSError(number, "what it says")
 
     monkeypatch.setattr(os, "open", broken)
-    with pytest.raises(OSError, match="Input/output"):
+    with pytest.raises(image.BadImage, match="cannot be read: what it says"):
+        tree.read("/x")
+
+
+def test_a_sparse_file_is_not_read(tmp_path, monkeypatch):
+    with open(tmp_path / "1", "wb") as file:
+        file.truncate(3 << 30)
+    monkeypatch.setattr(os, "read", None)
+    with pytest.raises(image.BadImage, match="larger than 64 MiB"):
+        tree.read(str(tmp_path / "1"))
+
+
+def test_other_errors_pass(monkeypatch):
+    def broken(path, flags):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "open", broken)
+    with pytest.raises(OSError, match="Too many open files"):
         tree.read("/x")

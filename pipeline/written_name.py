@@ -1,0 +1,42 @@
+"""Names of files as texts that are valid UTF-8, and back.
+
+A file's name is bytes. Python gives those that are not UTF-8 as halves of
+surrogate pairs, which no coder of Beam and no CSV, JSON or Parquet file takes.
+"""
+
+import os
+import re
+import urllib.parse
+
+# No path on a disk that is absolute begins so.
+_PREFIX = "bytes:"
+
+_ESCAPED = re.compile("[%\udc80-\udcff]")
+
+
+def written(name: str) -> str:
+    """Returns a name as valid UTF-8: itself, if it is that.
+
+    Otherwise the bytes that are not UTF-8 become "%E9" and the like, as does
+    "%", and "bytes:" stands in front. So does a name that begins like this:
+    no two names are written alike.
+    """
+    if not name.startswith(_PREFIX):
+        try:
+            name.encode()
+            return name
+        except UnicodeEncodeError:
+            pass
+    return _PREFIX + _ESCAPED.sub(_percent, name)
+
+
+def original(text: str) -> str:
+    """Returns the name that was `written` so."""
+    if not text.startswith(_PREFIX):
+        return text
+    return os.fsdecode(urllib.parse.unquote_to_bytes(text[len(_PREFIX) :]))
+
+
+def _percent(match: re.Match) -> str:
+    (byte,) = match[0].encode("utf-8", "surrogateescape")
+    return f"%{byte:02X}"
