@@ -10,7 +10,7 @@ import os
 import shutil
 from typing import BinaryIO
 
-from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline import regular_file
@@ -33,6 +33,9 @@ _LASTING = (
     errno.EOVERFLOW,
     errno.EPERM,
 )
+
+# What Beam raises for a scheme whose file system is not installed.
+NOT_INSTALLED = (AssertionError, ImportError, ValueError)
 
 _AS_IT_IS = CompressionTypes.UNCOMPRESSED
 
@@ -63,11 +66,11 @@ def open(path: str) -> BinaryIO:
         return regular_file.open(path)
     try:
         system = FileSystems.get_filesystem(path)
-    except Exception as error:  # An extra that is not installed, for one.
+    except (BeamIOError, ValueError) as error:
         raise _unknown(path) from error
     try:
         return system.open(path, compression_type=_AS_IT_IS)
-    except ValueError as error:
+    except NOT_INSTALLED as error:
         raise _unknown(path) from error
 
 

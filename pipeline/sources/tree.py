@@ -108,7 +108,7 @@ def version(path: str) -> str:
         if not storage.is_local(path):
             return _version(FileSystems.get_filesystem(path).metadata(path))
         status = os.stat(path)
-    except (OSError, ValueError):  # The latter for an unknown scheme.
+    except (OSError, *storage.NOT_INSTALLED):
         return ""
     if not stat.S_ISREG(status.st_mode):
         return ""

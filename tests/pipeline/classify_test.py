@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import types
 
 import numpy as np
@@ -100,3 +102,16 @@ def test_images_that_cannot_be_read_are_named(bundle, photo, capsys, tmp_path):
 def test_bad_flags(bundle, photo, changes, message):
     with pytest.raises(ValueError, match=message):
         run(bundle, photo, **changes)
+
+
+def test_no_file_is_read_without_a_bound(bundle, photo, capsys, tmp_path):
+    with open(tmp_path / "sparse.png", "wb") as file:
+        file.truncate(3 << 30)
+    os.mkfifo(tmp_path / "pipe.png")
+    latin = os.fsdecode(os.fsencode(tmp_path) + b"/\xe9.png")
+    shutil.copy(photo, latin)
+    paths = [str(tmp_path / name) for name in ("sparse.png", "pipe.png")]
+    with pytest.raises(ValueError, match=r"sparse\.png: larger than") as error:
+        run(bundle, *paths, latin)
+    assert f"{tmp_path}/pipe.png: not a file" in str(error.value)
+    assert row(capsys)["file"] == f"bytes:{tmp_path}/%E9.png"
