@@ -116,7 +116,11 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         | "Spread" >> spread.Spread()
         | "Read" >> beam.ParDo(score_input.Read(job.bundle))
     )
-    images = found | "CountFound" >> beam.combiners.Count.Globally()
+    images = (
+        found
+        | "Items" >> beam.Map(_items)
+        | "CountFound" >> beam.CombineGlobally(sum)
+    )
     outcomes = (
         found
         | "Score" >> RunInference(KeyedModelHandler(handler))
@@ -182,7 +186,7 @@ class Tally(beam.CombineFn):
         """Counts one image."""
         _, label, scored = outcome
         if isinstance(scored, Rejected):
-            counts["rejected"] += 1
+            counts["rejected"] += scored.items
             return counts
         counts["madds"] += scored.madds
         row = counts["exits"].setdefault(scored.exit, [0, 0, 0])
@@ -240,6 +244,12 @@ def _matches(pattern: str) -> Iterator[matching.Match]:
         yield written(path), size, fault
     if not found:
         raise ValueError(f"`input` must match files. Received: {pattern}")
+
+
+def _items(named: score_input.Named) -> int:
+    """Returns how many images were found in one's place."""
+    _, pixels = named
+    return pixels.items if isinstance(pixels, Rejected) else 1
 
 
 def _outcome(named: tuple[str, int], result: PredictionResult) -> Outcome:

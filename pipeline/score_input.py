@@ -11,7 +11,7 @@ A path is carried, and is a key, as `pipeline.written_name` writes it.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import apache_beam as beam
 import numpy as np
@@ -27,6 +27,10 @@ UNLABELLED = -1
 
 # A worker reads a large file in pieces of about this size, in bytes.
 PIECE = 1 << 25
+
+# Of the records in a piece that are rejected so many are listed. A piece of
+# empty ones has two million, which would fill the memory.
+LISTED = 10_000
 
 # Path, first byte, end, why it cannot be read or "", a name of its own.
 Piece = tuple[str, int, int, str, str]
@@ -97,9 +101,10 @@ class Read(beam.DoFn):
         elif _is_image(path):
             yield (name, UNLABELLED), self._fitted(lambda: tree.read(path))
         else:
-            for found in records.find(path, start, stop):
-                key = written(f"{path}@{found.offset}")
-                yield self._of_record(key, found)
+            yield from _summed_up(
+                self._of_record(written(f"{path}@{found.offset}"), found)
+                for found in records.find(path, start, stop)
+            )
 
     def _of_record(self, name: str, found: records.Found) -> Named:
         try:
@@ -142,6 +147,27 @@ class Read(beam.DoFn):
         start = (self._stored - self._height) // 2
         window = slice(start, start + self._height)
         return pixels[window, window]
+
+
+def _summed_up(found: Iterable[Named]) -> Iterator[Named]:
+    """Yields what was found; beyond `LISTED` rejected ones, their number."""
+    rejected, rest = 0, None
+    for named in found:
+        if isinstance(named[1], Rejected):
+            rejected += 1
+            if rejected > LISTED:
+                rest = rest or named
+                continue
+        yield named
+    if rest:
+        name, (reason, _) = rest
+        items = rejected - LISTED
+        yield (
+            name,
+            Rejected(
+                f"{reason}; the first of {items} that are not listed", items
+            ),
+        )
 
 
 def _piece(path: str, start: int, stop: int, fault: str = "") -> Piece:

@@ -52,9 +52,15 @@ class Scored(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """Why something is not scored."""
+    """Why something is not scored.
+
+    Attributes:
+        reason: Says it.
+        items: How many this stands for.
+    """
 
     reason: str
+    items: int = 1
 
 
 class BundleModelHandler(
@@ -126,6 +132,7 @@ class BundleModelHandler(
         shape = model.harness.bundle.input.shape
         inferences = [refusal(element, shape) for element in batch]
         places = [i for i, refusal in enumerate(inferences) if not refusal]
+        rejected = sum(refusal.items for refusal in inferences if refusal)
         if places:
             images = np.stack([batch[i] for i in places])
             with model.lock:
@@ -141,7 +148,7 @@ class BundleModelHandler(
                 inferences[i] = each
             for exit, images in enumerate(np.bincount(results.exits).tolist()):
                 Metrics.counter(NAMESPACE, f"exit_{exit}").inc(images)
-        Metrics.counter(NAMESPACE, "rejected").inc(len(batch) - len(places))
+        Metrics.counter(NAMESPACE, "rejected").inc(rejected)
         for element, inference in zip(batch, inferences, strict=True):
             yield PredictionResult(element, inference, self._bundle)
 

@@ -339,3 +339,17 @@ def test_formulas_are_escaped_if_wanted(directory, tmp_path, form):
     assert set(read(tmp_path / "b", "csv")) == {
         *("'=1+1", "'+1", "'-1", "'@a", "'\t=1", "a=1"),
     }
+
+
+def test_a_flood_of_bad_records_is_counted_but_not_listed(
+    directory, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(score_input, "LISTED", 3)
+    datas = [raw(0), *([b""] * 10), raw(1)]
+    write_records(tmp_path / "a", datas)
+    run(directory, [tmp_path / "a"], tmp_path / "s")
+    assert set(read(tmp_path / "s")) == {key(0), key(1)}
+    assert summary(tmp_path / "s")["rejected"] == 10
+    *listed, last = rejected(tmp_path / "s").values()
+    assert len(listed) == 3
+    assert "the first of 7 that are not listed" in last
