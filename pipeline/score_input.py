@@ -162,12 +162,8 @@ def _summed_up(found: Iterable[Named]) -> Iterator[Named]:
     if rest:
         name, (reason, _) = rest
         items = rejected - LISTED
-        yield (
-            name,
-            Rejected(
-                f"{reason}; the first of {items} that are not listed", items
-            ),
-        )
+        reason += f"; the first of {items} that are not listed"
+        yield name, Rejected(reason, items)
 
 
 def _piece(path: str, start: int, stop: int, fault: str = "") -> Piece:

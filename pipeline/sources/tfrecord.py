@@ -269,17 +269,19 @@ class TFRecord:
         """
         problem = "all are empty"
         for path in filter(files.get, files):
-            sizes, sound = [], b""
+            sizes, features = [], None
             # One at a time: each may be as large as an image.
             for _, data, reason in itertools.islice(
                 records.find(path), _SAMPLE
             ):
-                if not reason:
+                try:
+                    if reason:
+                        raise ValueError(reason)
+                    features = features or example.features(data)
                     sizes.append(len(data))
-                    sound = sound or data
-                elif not sizes:
-                    problem = f"{path}: {reason}"
-            if sizes:
+                except ValueError as error:
+                    problem = f"{path}: {error}"
+            if features:
                 break
             _refuse_compressed(path)
         else:
@@ -287,7 +289,6 @@ class TFRecord:
                 "`pattern` must match TFRecord files with records. "
                 f"Received: pattern={self.pattern!r}, {problem}"
             )
-        features = example.features(sound)
         for option in ("image", "label", "key", "split"):
             name = getattr(self, option)
             if name and name not in features:

@@ -60,3 +60,11 @@ def test_a_file_of_names_that_is_none(tmp_path):
             source.find()
     (tmp_path / "names").write_bytes(b"a\r\nb\r\n\r\nc d\n")
     assert source.find().labels == ("a", "b", "c d")
+
+
+def test_a_first_record_that_is_no_example_is_one_item(tmp_path):
+    write(tmp_path / "a.tfrecord", [b"no Example", b"", *images(3)])
+    source = tfrecord.TFRecord(str(tmp_path / "*"), **TFDS, classes=3)
+    assert source.find().images
+    assert set(rejected(source)) == {"a.tfrecord:0", "a.tfrecord:1"}
+    assert len(accepted(source)) == 3
