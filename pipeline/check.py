@@ -1,5 +1,7 @@
 """Fails when quantization cost accuracy or the chain is not the model."""
 
+import os
+
 import ml_collections
 import numpy as np
 from absl import logging
@@ -16,9 +18,13 @@ from pipeline import (
 from pipeline.gate import judge, losses, measure
 from pipeline.gate.judge import Request
 from pipeline.layout import Layout
-from tflite import gate
+from tflite import bundle, files, gate
+from tflite import shipped as archived
 from tflite.harness import Harness
 from tflite.unsplit import Unsplit
+
+# Test images that run through the archive, too.
+_FROM_ARCHIVE = 16
 
 
 class CheckFailed(ValueError):
@@ -46,8 +52,8 @@ def check(
     Raises:
         CheckFailed: If an exit's int8 accuracy is more than
             `check.max_points` under its float accuracy and chance does not
-            explain it, an operator fell out of int8, or a logit of the chain
-            differs on the test split.
+            explain it, an operator fell out of int8, a logit of the chain
+            differs on the test split, or bundle.zip is not the directory.
         ReferenceMissed: With a request, if that is so or a metric is not what
             the reference says.
         FileNotFoundError: If there are no float predictions.
@@ -57,7 +63,7 @@ def check(
     # Whatever is wrong with it should not take until the end to say.
     old = judge.previous(request) if request else None
     found = metrics.read(layout.metrics)
-    model = layout.tflite_model.read_bytes()
+    model = files.model(layout.tflite_model)
     test = dataset.load(layout.data, "test")
     images = augmentation.center_crop(test.images, config.model.size)
     before = measure.logits_of(
@@ -79,7 +85,9 @@ def check(
         "mismatches": compared.mismatches,
     }
     metrics.write(layout.metrics, found)
+    _warn_of_foreign(shipped)
     causes = [
+        *_archive_differences(shipped, images, compared.logits),
         *_accuracy_losses(config.check, test.labels, before, compared.logits),
         *gate.float_operators(model),
     ]
@@ -106,6 +114,48 @@ def check(
         config.check.max_points,
         len(images),
     )
+
+
+def _archive_differences(
+    opened: bundle.Bundle, images: np.ndarray, logits: np.ndarray
+) -> list[str]:
+    """How bundle.zip, which ships, differs from the directory that was run.
+
+    Args:
+        opened: The directory.
+        images: The test images, uint8 [N, H, W, C].
+        logits: What its chain said of them, [N, K, C].
+    """
+    lines = archived.differences(opened)
+    if lines:
+        return lines
+    # The bytes are the same: a few images tell whether they open as well.
+    path = os.path.join(opened.directory, bundle.ARCHIVE)
+    with Harness(path) as harness:
+        differing = sum(
+            not np.array_equal(harness.logits(image), expected)
+            for image, expected in zip(
+                images[:_FROM_ARCHIVE], logits[:_FROM_ARCHIVE], strict=True
+            )
+        )
+    if differing:
+        lines.append(
+            f"the chain from {bundle.ARCHIVE} differs from that of the "
+            f"directory on {differing} test images"
+        )
+    return lines
+
+
+def _warn_of_foreign(opened: bundle.Bundle) -> None:
+    """Says what in the directory nobody vouches for; it is not what ships."""
+    for name in archived.foreign(opened):
+        logging.warning("%s is in the bundle, but not in its manifest", name)
+    if isinstance(opened.labels_file, str):
+        logging.warning(
+            "%s has no hash: the manifest is of version 1; `convert` or "
+            "`policy` writes a newer one",
+            opened.labels_file,
+        )
 
 
 def _accuracy_losses(

@@ -11,7 +11,11 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
 
+from pipeline import printing
 from pipeline.verbs import FLAGS, STAGES, VERBS, usage, usage_of
+
+# Characters: an error tells what it received, which may be a whole file.
+_LONGEST_ERROR = 4000
 
 
 class UsageError(ValueError):
@@ -22,15 +26,16 @@ def main() -> None:
     """Entry point of the console script."""
     arguments, beam_args = _cut(sys.argv[1:])
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(usage())
+        printing.show(usage())
         sys.exit(0 if arguments else 2)
     verb, rest = arguments[0], [_spelled(each) for each in arguments[1:]]
     if verb in VERBS and {"-h", "--help"} & set(rest):
-        print(usage_of(verb))
+        printing.show(usage_of(verb))
         if hasattr(module := _module(verb), "define"):
             module.define(flags)
             # Its first line names the module.
-            print(flags.FLAGS.module_help(module).split("\n", 2)[-1])
+            said = flags.FLAGS.module_help(module)
+            printing.show(said.split("\n", 2)[-1])
         sys.exit(0)
     try:
         if verb not in VERBS:
@@ -144,6 +149,7 @@ def _command(verb: str, beam_args: list[str]) -> Callable:
                 f"Received: {' '.join(positional)}"
             )
         logging.set_verbosity(max(logging.INFO, values.verbosity))
+        logging.get_absl_handler().addFilter(_visible)
         if _is_staged(verb):
             _quieten_libraries()
             from pipeline.commands import stage
@@ -184,13 +190,22 @@ def _fail(error: BaseException) -> None:
     if isinstance(error, ModuleNotFoundError):
         error = f"{error}; all verbs work with keras-dynamic[all] installed"
     code = getattr(error, "exit_code", 1)
-    print(f"keras-dynamic: error: {error}", file=sys.stderr)
+    text = f"keras-dynamic: error: {error}"
+    if len(text) > _LONGEST_ERROR:
+        text = f"{text[:_LONGEST_ERROR]} ..."
+    printing.show(text, sys.stderr)
     sys.exit(code)
 
 
 def _hint(word: str, valid) -> str:
     near = difflib.get_close_matches(word, list(valid), n=1)
     return f". Did you mean {near[0]!r}?" if near else ""
+
+
+def _visible(record: standard_logging.LogRecord) -> bool:
+    """Makes a log record one that a terminal can be given, and keeps it."""
+    record.msg, record.args = printing.lines(record.getMessage()), None
+    return True
 
 
 def _quieten_libraries() -> None:

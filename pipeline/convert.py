@@ -25,7 +25,15 @@ from pipeline import (
 from pipeline import metrics as metrics_lib
 from pipeline.layout import Layout
 from pipeline.predictions import Predictions
-from tflite import bundle, calibration, metadata, operations, split, unsplit
+from tflite import (
+    bundle,
+    calibration,
+    manifest_rules,
+    metadata,
+    operations,
+    split,
+    unsplit,
+)
 from tflite import convert as tflite_convert
 from tflite.calibration import Recorded
 from tflite.harness import Harness
@@ -162,10 +170,23 @@ def _write_bundle(directory, config, cut, labels, policy, recorded=None):
                 name: importlib.metadata.version(name) for name in _VERSIONS
             },
         },
-        calibration=(
-            None if recorded is None else calibration.encode(recorded)
-        ),
+        calibration=None if recorded is None else _encoded(recorded),
     )
+
+
+def _encoded(recorded: Recorded) -> bytes | None:
+    """The calibration file; None, and a warning, if no reader would take it."""
+    data = calibration.encode(recorded)
+    if len(data) <= manifest_rules.MAX_FILE_BYTES:
+        return data
+    logging.warning(
+        "%s is left out: it would have %d bytes, at most %d are read. The "
+        "bundle's policies cannot be fitted again",
+        bundle.CALIBRATION,
+        len(data),
+        manifest_rules.MAX_FILE_BYTES,
+    )
+    return None
 
 
 def _description(segment: split.Segment, segments: int, exits: int) -> str:

@@ -10,7 +10,7 @@ from absl import logging
 
 from pipeline import predictions
 from pipeline.layout import Layout
-from tflite import flatbuffer, truncate
+from tflite import files, truncate
 from tflite.contestants import Contestant
 
 # How far a float model may be from the Keras model, of its largest logit.
@@ -119,7 +119,7 @@ def _static(layout, directory, shipped, int8) -> Entrant:
     enough = [k for k, each in enumerate(int8) if each >= shipped["accuracy"]]
     exit = enough[0] if enough else int(np.argmax(int8))
     path = directory / f"exit_{exit}_alone.tflite"
-    model = layout.tflite_model.read_bytes()
+    model = files.model(layout.tflite_model)
     path.write_bytes(truncate.truncate(model, f"exit_{exit}"))
     about = f"int8, exit {exit} and nothing else"
     if not enough:
@@ -198,7 +198,6 @@ def _others(paths, layout, found, images) -> Iterator[Entrant]:
                 f"than {', '.join(sorted(names))}. Received: {given}"
             )
         names.add(name)
-        flatbuffer.verify(path.read_bytes(), str(path))
         entrant = Entrant(name, "tflite", str(path), str(given), 0.0)
         try:
             run = entrant.contestant(1).load()

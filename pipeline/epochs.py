@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from absl import logging
 
-from pipeline import terminal
+from pipeline import printing, terminal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +36,8 @@ def say(epoch: Epoch, *, first: bool) -> None:
         logging.info(line(epoch))
         return
     if first:
-        print(heading(epoch), file=sys.stderr)
-    print(row(epoch), file=sys.stderr)
+        printing.show(heading(epoch), sys.stderr)
+    printing.show(row(epoch), sys.stderr)
 
 
 def line(epoch: Epoch) -> str:

@@ -21,15 +21,17 @@ where the data was prepared. Readers read the shards that it names and no
 others.
 """
 
-import json
 import os
 import pathlib
 from collections.abc import Sequence
 
 from pipeline import splits, tally
+from tflite import files, strict_json
 
 FILE = "manifest.json"
 FORMAT_VERSION = 2
+# A hundred thousand shards take a sixth of it.
+MAX_BYTES = 2**27
 
 
 def build(
@@ -98,7 +100,7 @@ def read(directory: str | os.PathLike) -> dict:
     """
     path = pathlib.Path(directory, FILE)
     try:
-        data = path.read_bytes()
+        data = files.read(path, MAX_BYTES)
     except OSError as error:
         raise ValueError(
             f"`directory` must hold prepared images, but {path} cannot be "
@@ -114,7 +116,7 @@ def parse(data: bytes, path: str) -> dict:
         ValueError: They are no manifest of this version; `path` is named.
     """
     try:
-        manifest = json.loads(data)
+        manifest = strict_json.decode(data)
     except ValueError as error:
         raise ValueError(
             f"{path} must be the manifest of prepared images, but cannot be "

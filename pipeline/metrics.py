@@ -25,7 +25,6 @@ measured yet is absent. The fields:
                threads of the benchmark
 """
 
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,8 +32,10 @@ from typing import Any
 import numpy as np
 
 from pipeline import workdir
+from tflite import files, strict_json
 
 FORMAT_VERSION = 1
+_MAX_BYTES = 2**26  # Of curves of thousands of points a hundredth.
 
 
 def mean_madds(exit: Mapping[str, Any], kind: str) -> float:
@@ -75,7 +76,7 @@ def read(path: pathlib.Path) -> dict:
         ValueError: If there is none, or it is not one of this version.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = strict_json.decode(files.read(path, _MAX_BYTES))
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{path} must be what `keras-dynamic evaluate` writes: {error}"

@@ -90,7 +90,7 @@ class Read(beam.DoFn):
         bundle = scoring.read(self._bundle)
         self._shape = bundle.input.shape
         self._height, _, self._channels = self._shape
-        self._stored = bundle.provenance.get("stored_size", self._height)
+        self._stored = bundle.stored_size
 
     def process(self, element: Piece) -> Iterator[Named]:
         """Yields ((key, label), pixels or `Rejected`)."""

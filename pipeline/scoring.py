@@ -16,23 +16,28 @@ one bad element does not cost a batch.
 
 import contextlib
 import os
-import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from keras_dynamic.exits import policy as policies
 from pipeline import storage
 from tflite import bundle as bundle_lib
+from tflite import manifest, manifest_rules, shipped
 from tflite.batch_harness import BatchHarness
 
 NAMESPACE = "keras_dynamic"
+
+_PIECE = 2**20
+# Manifest, labels and segments, and what a zip adds.
+_MAX_ARCHIVE_BYTES = (
+    manifest_rules.MAX_FILE_BYTES + 3 * manifest_rules.MAX_TEXT_BYTES
+)
 
 
 class Scored(NamedTuple):
@@ -189,11 +194,17 @@ def read(bundle: str | os.PathLike) -> bundle_lib.Bundle:
 
 @contextlib.contextmanager
 def local(bundle: str | os.PathLike) -> Iterator[str]:
-    """Yields where a bundle lies on this machine: a directory or a bundle.zip.
+    """Yields a path on this machine that the harness can open.
+
+    What is in an object store is copied: of a directory the files that the
+    manifest names and a device needs, each up to the size that is named there.
 
     Args:
         bundle: A directory with a bundle's files or its bundle.zip, or the
-            latter itself; here or in an object store, from which it is copied.
+            latter itself; here or in an object store.
+
+    Raises:
+        bundle.InvalidBundle: It is none, or a file has another size.
     """
     bundle = os.fspath(bundle)
     archive = _archive(bundle)
@@ -202,12 +213,12 @@ def local(bundle: str | os.PathLike) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory() as directory:
         if archive:
-            yield _copied(archive, directory)
-            return
-        pattern = storage.join(bundle, "*")
-        for metadata in FileSystems.match([pattern])[0].metadata_list:
-            _copied(metadata.path, directory)
-        yield directory
+            path = os.path.join(directory, bundle_lib.ARCHIVE)
+            _copy(archive, path, _MAX_ARCHIVE_BYTES)
+            yield path
+        else:
+            _copy_files(bundle, directory)
+            yield directory
 
 
 class _Model:
@@ -226,12 +237,46 @@ def _archive(bundle: str) -> str | None:
     if storage.is_local(bundle) and storage.exists(manifest):
         return None
     archive = storage.join(bundle, bundle_lib.ARCHIVE)
-    return archive if storage.exists(archive) else None
+    if not storage.exists(archive):
+        return None
+    if storage.is_local(bundle):
+        shipped.check_archive(bundle)
+    return archive
 
 
-def _copied(path: str, directory: str) -> str:
-    """Copies a file into a local directory, and returns where it is."""
-    target = os.path.join(directory, path.rpartition("/")[2])
-    with storage.open(path) as source, open(target, "wb") as file:
-        shutil.copyfileobj(source, file, 1 << 24)
-    return target
+def _copy_files(bundle: str, directory: str) -> None:
+    """Copies a bundle's manifest, and then the files that it names."""
+    most = manifest_rules.MAX_TEXT_BYTES
+
+    def copy(name: str, most: int) -> None:
+        source = storage.join(bundle, name)
+        _copy(source, os.path.join(directory, name), most)
+
+    copy(bundle_lib.MANIFEST, most)
+    with open(os.path.join(directory, bundle_lib.MANIFEST), "rb") as file:
+        found = manifest.decode(file.read())
+    for each in (found.labels, *found.segments):
+        if isinstance(each, str):
+            copy(each, most)
+        else:
+            copy(each.file, each.bytes)
+
+
+def _copy(source: str, target: str, most: int) -> None:
+    """Copies a file of at most `most` bytes, piece by piece."""
+    # What a missing object's error is depends on the store.
+    if not storage.exists(source):
+        raise bundle_lib.InvalidBundle(
+            "`bundle` must be a bundle.zip, or have the files that the "
+            f"manifest names. Received: no {source}"
+        )
+    with storage.open(source) as opened, open(target, "wb") as file:
+        while piece := opened.read(_PIECE):
+            most -= file.write(piece)
+            if most < 0:
+                break
+    if most < 0:
+        raise bundle_lib.InvalidBundle(
+            f"{source} must have no more bytes than the manifest says, or "
+            f"than a bundle may have. Received: {-most} more"
+        )

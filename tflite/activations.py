@@ -22,7 +22,7 @@ class Activations:
             tensors: Numbers of what its operators compute.
 
         Raises:
-            flatbuffer.InvalidModel: If `model` is damaged.
+            flatbuffer.InvalidModel: If `model` is damaged, or may not be run.
         """
         contents = flatbuffer.read(model)
         graph = contents.subgraphs[0]

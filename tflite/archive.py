@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Mapping
 from typing import BinaryIO, NamedTuple
 
+from tflite import files
+
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # The first moment that a zip can name.
 
 # Tensors lie on multiples of 16 bytes in a .tflite, so 16 keeps them there.
@@ -33,13 +35,13 @@ class _Entry(NamedTuple):
     crc: int
 
 
-def write(path: str, files: Mapping[str, bytes]) -> None:
-    """Writes `files`, by name: stored, aligned, and without a date.
+def write(path: str, contents: Mapping[str, bytes]) -> None:
+    """Writes files, by name: stored, aligned, and without a date.
 
     The same files always give the same bytes.
     """
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in files.items():
+        for name, data in contents.items():
             entry = zipfile.ZipInfo(name, EARLIEST)
             entry.external_attr = 0o644 << 16
             # The local header has 30 bytes, the name, and this field, whose
@@ -62,11 +64,11 @@ def read(path: str, name: str, most: int) -> bytes:
         most: Its largest size; no memory is taken for more.
 
     Raises:
-        OSError: if the zip cannot be opened.
+        OSError: if the zip cannot be opened, or is no file.
         InvalidArchive: if it is damaged, has no such file, or the file is
             compressed, encrypted, there twice, or too large.
     """
-    with open(path, "rb") as source:
+    with files.open_regular(path) as source:
         size = os.fstat(source.fileno()).st_size
         entry = _entries(source, size).get(name)
         if entry is None:
@@ -83,6 +85,18 @@ def read(path: str, name: str, most: int) -> bytes:
     if len(data) != entry.size or zlib.crc32(data) != entry.crc:
         raise InvalidArchive(f"`{name}` is damaged or cut off")
     return data
+
+
+def names(path: str) -> tuple[str, ...]:
+    """Returns the names of all files of a zip, in its order.
+
+    Raises:
+        OSError: if the zip cannot be opened, or is no file.
+        InvalidArchive: if it is damaged, or a file is compressed, encrypted or
+            there twice.
+    """
+    with files.open_regular(path) as source:
+        return tuple(_entries(source, os.fstat(source.fileno()).st_size))
 
 
 def _entries(source: BinaryIO, size: int) -> dict[str, _Entry]:
@@ -104,6 +118,11 @@ def _entries(source: BinaryIO, size: int) -> dict[str, _Entry]:
             raise InvalidArchive(
                 "its files must be stored, not compressed or encrypted. "
                 f"Received: {name!r}"
+            )
+        if plain > size:
+            raise InvalidArchive(
+                f"its files must be smaller than its own {size} bytes. "
+                f"Received: {name!r} of {plain} bytes"
             )
         text = name.decode("utf-8", "replace")
         if text in found:

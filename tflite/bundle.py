@@ -4,25 +4,19 @@
 """
 
 import dataclasses
-import errno
 import hashlib
 import itertools
 import os
-import stat
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 from keras_dynamic.exits import policy as policies
-from tflite import archive, class_names
+from tflite import archive, class_names, contents, manifest_rules
 from tflite import manifest as manifests
 
 MANIFEST = manifests.FILE
 LABELS = "labels.txt"
-ARCHIVE = "bundle.zip"
-
-# Of the manifest and of the labels, each: fifty times what they take for a
-# thousand classes, ten exits and a learned policy.
-_MAX_TEXT_BYTES = 2**23
+ARCHIVE = manifests.ARCHIVE
 
 InvalidBundle = manifests.InvalidBundle
 InputFacts = manifests.InputFacts
@@ -100,6 +94,7 @@ class Bundle:
         operating_points: Further policies of the same exits, by name.
         calibration: The file that policies can be fitted to again. None if
             there never was one; it may be absent all the same.
+        labels_file: As in `manifest.Manifest`: what it says of the labels.
     """
 
     directory: str
@@ -113,6 +108,22 @@ class Bundle:
         default_factory=dict
     )
     calibration: manifests.FileFacts | None = None
+    labels_file: manifests.FileFacts | str = LABELS
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of all that ships, the manifest first."""
+        labels = self.labels_file
+        name = labels if isinstance(labels, str) else labels.file
+        return (MANIFEST, name, *(each.file for each in self.segments))
+
+    @property
+    def stored_size(self) -> int:
+        """Height and width to which an image is fitted before it is cropped.
+
+        The model's own height unless `provenance` has another one.
+        """
+        return self.provenance.get("stored_size", self.input.shape[0])
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -150,10 +161,7 @@ class Bundle:
         Raises:
             InvalidBundle: if it is missing or not the file that was written.
         """
-        # One byte more than expected shows that there is more.
-        data = _read(self.directory, facts.file, facts.bytes + 1)
-        _check_content(data, facts)
-        return data
+        return contents.content(self.directory, facts)
 
     def open_model(self, place: int) -> tuple[BinaryIO, bytes]:
         """Returns a segment's file, open, and what is in it, as in `model`.
@@ -163,15 +171,7 @@ class Bundle:
         Raises:
             InvalidBundle: as `model`; or if the bundle is a bundle.zip.
         """
-        facts = self.segments[place]
-        file = _open(self.directory, facts.file)
-        try:
-            data = _start(file, facts.bytes + 1)
-            _check_content(data, facts)
-        except InvalidBundle:
-            file.close()
-            raise
-        return file, data
+        return contents.open_content(self.directory, self.segments[place])
 
 
 def write(
@@ -217,14 +217,15 @@ def write(
         )
     class_names.check(labels)
     facts = []
-    files = {LABELS: "".join(f"{label}\n" for label in labels).encode()}
+    listed = "".join(f"{label}\n" for label in labels).encode()
+    written = {LABELS: listed}
     for place, part in enumerate(segments):
         file = (
             f"segment_{place}.tflite"
             if part.exit is None
             else f"exit_{part.exit}.tflite"
         )
-        files[file] = part.model
+        written[file] = part.model
         facts.append(
             SegmentFacts(
                 **_facts(file, part.model),
@@ -239,7 +240,7 @@ def write(
         )
     manifest = manifests.Manifest(
         name=name,
-        labels=LABELS,
+        labels=manifests.FileFacts(**_facts(LABELS, listed)),
         input=input,
         segments=tuple(facts),
         policy=policy,
@@ -251,11 +252,11 @@ def write(
             else manifests.FileFacts(**_facts(CALIBRATION, calibration))
         ),
     )
-    files = {MANIFEST: manifests.encode(manifest)} | files
-    archive.write(os.path.join(directory, ARCHIVE), files)
+    written = {MANIFEST: manifests.encode(manifest)} | written
+    archive.write(os.path.join(directory, ARCHIVE), written)
     if calibration is not None:
-        files[CALIBRATION] = calibration
-    for file, data in files.items():
+        written[CALIBRATION] = calibration
+    for file, data in written.items():
         with open(os.path.join(directory, file), "wb") as target:
             target.write(data)
     return read(directory)
@@ -327,30 +328,38 @@ def read(directory: str) -> Bundle:
             version, lacks a key, has an unknown one, or a value is not what
             `write` would have written.
     """
-    manifest = manifests.decode(_text(directory, MANIFEST))
+    manifest = manifests.decode(contents.text(directory, MANIFEST))
     bundle = Bundle(
         directory=directory,
         name=manifest.name,
-        labels=_labels(_text(directory, manifest.labels)),
+        labels=contents.labels(directory, manifest.labels),
         input=manifest.input,
         segments=manifest.segments,
         policy=manifest.policy,
         provenance=manifest.provenance,
         operating_points=manifest.operating_points,
         calibration=manifest.calibration,
+        labels_file=manifest.labels,
     )
+    _check_stored_size(bundle)
     _check_scheduler("policy", bundle.policy, bundle.labels)
     for name, point in bundle.operating_points.items():
         _check_scheduler(f"operating_points.{name}", point, bundle.labels)
     return bundle
 
 
-def _check_content(data: bytes, facts: manifests.FileFacts) -> None:
-    sha256 = hashlib.sha256(data).hexdigest()
-    if (len(data), sha256) != (facts.bytes, facts.sha256):
+def _check_stored_size(bundle: Bundle) -> None:
+    height, _, channels = bundle.input.shape
+    found = bundle.stored_size
+    if (
+        type(found) is not int
+        or found < height
+        or found * found * channels > manifest_rules.MAX_PIXELS
+    ):
         raise InvalidBundle(
-            f"`{facts.file}` must have {facts.bytes} bytes with SHA-256 "
-            f"{facts.sha256}. Received: {len(data)} bytes with {sha256}"
+            f"`provenance.stored_size` must be an integer, {height} or more, "
+            f"its square times {channels} at most {manifest_rules.MAX_PIXELS}. "
+            f"Received: {found!r:.80}"
         )
 
 
@@ -363,61 +372,3 @@ def _check_scheduler(
             f"`{where}.scheduler` must be of {len(labels)} classes, as the "
             f"labels are. Received: {scheduler.classes}"
         )
-
-
-def _labels(data: bytes) -> tuple[str, ...]:
-    try:
-        labels = tuple(data.decode().split("\n"))
-    except UnicodeDecodeError as error:
-        raise InvalidBundle(
-            f"`labels` must be UTF-8. Received: {error}"
-        ) from None
-    if len(labels) < 2 or labels[-1] or "" in labels[:-1]:
-        raise InvalidBundle(
-            "`labels` must hold one line per class. "
-            f"Received: {len(labels)} lines, some empty"
-        )
-    return labels[:-1]
-
-
-def _text(directory: str, file: str) -> bytes:
-    data = _read(directory, file, _MAX_TEXT_BYTES + 1)
-    if len(data) > _MAX_TEXT_BYTES:
-        raise InvalidBundle(
-            f"`{file}` must have at most {_MAX_TEXT_BYTES} bytes. "
-            "Received: more"
-        )
-    return data
-
-
-def _read(directory: str, file: str, most: int) -> bytes:
-    """Reads a file; of one with more than `most` bytes these, or none."""
-    if not os.path.isfile(directory):
-        with _open(directory, file) as source:
-            return _start(source, most)
-    try:
-        return archive.read(directory, file, most)
-    except (OSError, archive.InvalidArchive) as error:
-        raise InvalidBundle(
-            "`directory` must be a bundle or a bundle.zip. "
-            f"Received: {directory} ({error})"
-        ) from error
-
-
-def _open(directory: str, file: str) -> BinaryIO:
-    path = os.path.join(directory, file)
-    try:
-        # Opening anything else may never end.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise OSError(errno.EINVAL, "not a file")
-        return open(path, "rb")
-    except OSError as error:
-        raise InvalidBundle(
-            f"`directory` must be a bundle with a file {file}. "
-            f"Received: {directory} ({error.strerror})"
-        ) from error
-
-
-def _start(source: BinaryIO, most: int) -> bytes:
-    # `read` takes memory for all that it is asked for.
-    return source.read(min(os.fstat(source.fileno()).st_size, most))

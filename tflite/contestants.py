@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tflite import interpreter
+from tflite import files, interpreter
 from tflite.harness import Harness
 from tflite.stopwatch import TimedBundle
 
@@ -137,10 +137,10 @@ class _Model:
     find = staticmethod(interpreter.find)
 
     def __init__(self, path: str, threads: int):
-        with open(path, "rb") as file:
-            model = file.read()
+        data = files.model(path)
         self._interpreter = interpreter.load(
-            model, interpreter.Options(threads=threads)
+            interpreter.Verified(data, path),
+            interpreter.Options(threads=threads),
         )
         inputs = self._interpreter.get_input_details()
         _require_image(path, [tuple(each["shape"]) for each in inputs])

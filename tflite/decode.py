@@ -164,6 +164,13 @@ _ABSENT = {
 _ABSENT |= {"string": "", "bytes": memoryview(b"")}
 
 
+# What the tree of a model may take in memory. Python holds a number in some 40
+# bytes, a table in a thousand. An honest model of ten thousand tensors has a
+# tenth; a small file could have a million tables, all of them the same bytes.
+_MAX_DECODED_BYTES = 2**28
+_NUMBER_BYTES, _TABLE_BYTES = 40, 1000
+
+
 class InvalidModel(ValueError):
     """A file that is no .tflite model, is damaged, or uses what we refuse."""
 
@@ -194,6 +201,7 @@ class _Decoder:
         # Offsets that meet in one place would let a small file expand without
         # end; an honest file is read about once.
         self._budget = 8 * len(data)
+        self._memory = _MAX_DECODED_BYTES
         self._layouts: dict[int, tuple[int, tuple[int, ...]]] = {}
 
     def model(self) -> SimpleNamespace:
@@ -211,10 +219,16 @@ class _Decoder:
             f"{len(self._data)} bytes"
         )
 
-    def _spend(self, size: int) -> None:
+    def _spend(self, size: int, memory: int) -> None:
         self._budget -= size
+        self._memory -= memory
         if self._budget < 0:
             raise InvalidModel("its tables refer to more than the file holds")
+        if self._memory < 0:
+            raise InvalidModel(
+                "its tables must take at most "
+                f"{_MAX_DECODED_BYTES} bytes of memory. Received: more"
+            )
 
     def _table(self, fields: dict, at: int) -> SimpleNamespace:
         layout = at - self._number("i", at)
@@ -222,7 +236,7 @@ class _Decoder:
         if layout not in self._layouts:
             self._layouts[layout] = self._layout(layout)
         size, offsets = self._layouts[layout]
-        self._spend(8 + 2 * len(offsets))
+        self._spend(8 + 2 * len(offsets), _TABLE_BYTES)
         if at + size > len(self._data):
             raise self._outside(at, size)
         found = {}
@@ -268,8 +282,9 @@ class _Decoder:
             raise self._outside(start, length * width)
         if kind == "bytes":
             return memoryview(self._data)[start : start + length]
-        self._spend(length * width)
-        if kind == "string":
+        text = kind == "string"
+        self._spend(length * width, length * (1 if text else _NUMBER_BYTES))
+        if text:
             try:
                 return str(self._data[start : start + length], "utf-8")
             except UnicodeDecodeError:

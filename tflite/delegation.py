@@ -28,7 +28,7 @@ class Delegation:
         return self.partitions == 1 and not self.left
 
 
-def delegation(model: bytes) -> Delegation:
+def delegation(model: bytes | interpreter.Verified) -> Delegation:
     """Allocates `model` and reads off which operators the delegate took.
 
     After allocation the runtime lists the file's operators and, behind them,
@@ -38,6 +38,8 @@ def delegation(model: bytes) -> Delegation:
     TensorFlow 2.5 has it.
 
     Raises:
+        flatbuffer.InvalidModel: if `model` is not sound, or has an operator
+            that may not be run.
         interpreter.Refused: if the interpreter does not take `model`.
     """
     nodes = interpreter.load(model)._get_ops_details()

@@ -67,7 +67,7 @@ def _operators(model: bytes) -> dict[str, _Operator]:
             for index in operator.inputs
             if index >= 0
         ]
-        found[_text(output.name)] = _Operator(
+        found[flatbuffer.text(output.name)] = _Operator(
             codes[operator.opcodeIndex],
             _KINDS.get(output.type, f"type {output.type}"),
             scale,
@@ -97,7 +97,3 @@ def _changes(old: _Operator, new: _Operator) -> list[str]:
                 f"constants of {new.code} differ by {100 * change:.1f} %"
             )
     return found
-
-
-def _text(name) -> str:
-    return name.decode() if isinstance(name, bytes) else name

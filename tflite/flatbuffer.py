@@ -122,6 +122,11 @@ def operator_name(code) -> str:
     return names.get(number, f"operator {number}")
 
 
+def text(name: bytes | str | None) -> str:
+    """Returns a name of a `ModelT`, which has None where the file has none."""
+    return name.decode() if isinstance(name, bytes) else name or ""
+
+
 def _check(data: bytes, name: str, run: bool) -> int:
     """Returns the memory that running takes; 0 if it is not to be run."""
     if not isinstance(data, bytes):

@@ -2,12 +2,11 @@
 
 import collections
 import dataclasses
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tflite import bundle, delegation, flatbuffer
+from tflite import bundle, delegation, flatbuffer, interpreter, shipped
 
 
 @dataclass(frozen=True)
@@ -52,15 +51,18 @@ def contents(opened: bundle.Bundle, place: int) -> Contents:
     Raises:
         bundle.InvalidBundle: if its file is not the manifest's, or lacks a
             tensor that the manifest names.
-        flatbuffer.InvalidModel: if it is not a sound model.
+        flatbuffer.InvalidModel: if it is not a sound model, or may not be run.
         interpreter.Refused: if the interpreter does not take it.
     """
     facts, data = opened.segments[place], opened.model(place)
+    model = interpreter.Verified(data, facts.file)
     whole = flatbuffer.read(data, facts.file)
     graph = whole.subgraphs[0]
     named = {
         side: {
-            entry.name.decode(): _tensor(graph.tensors[entry.tensorIndex])
+            flatbuffer.text(entry.name): _tensor(
+                graph.tensors[entry.tensorIndex]
+            )
             for signature in whole.signatureDefs or []
             for entry in getattr(signature, side) or []
         }
@@ -74,7 +76,7 @@ def contents(opened: bundle.Bundle, place: int) -> Contents:
         inputs=_chosen(facts.file, facts.inputs, named["inputs"]),
         outputs=_chosen(facts.file, facts.outputs, named["outputs"]),
         operators=dict(sorted(kinds.items(), key=lambda kind: -kind[1])),
-        delegation=delegation.delegation(data),
+        delegation=delegation.delegation(model),
     )
 
 
@@ -88,9 +90,6 @@ def report(opened: bundle.Bundle) -> dict[str, Any]:
     for place, facts in enumerate(opened.segments):
         found = contents(opened, place)
         segments.append(dataclasses.asdict(facts) | dataclasses.asdict(found))
-    archive = opened.directory
-    if not os.path.isfile(archive):
-        archive = os.path.join(archive, bundle.ARCHIVE)
     points = opened.operating_points
     return {
         "name": opened.name,
@@ -110,9 +109,8 @@ def report(opened: bundle.Bundle) -> dict[str, Any]:
             }
             for exit, end in enumerate(opened.ends)
         ],
-        "archive_bytes": (
-            os.path.getsize(archive) if os.path.exists(archive) else None
-        ),
+        "archive_bytes": shipped.archive_bytes(opened),
+        "not_in_manifest": list(shipped.foreign(opened)),
         "policy": opened.policy.to_dict(),
         "operating_points": {
             name: points[name].to_dict() for name in sorted(points)
@@ -137,7 +135,7 @@ def _tensor(tensor) -> Tensor:
     scales = list(facts.scale) if quantized else []
     zeros = list(facts.zeroPoint) if quantized else []
     return Tensor(
-        name=tensor.name.decode(),
+        name=flatbuffer.text(tensor.name),
         shape=tuple(map(int, [] if tensor.shape is None else tensor.shape)),
         dtype=types[tensor.type],
         scale=float(scales[0]) if len(scales) == 1 else None,

@@ -23,7 +23,7 @@ def exceptions(model: bytes) -> list[str]:
             code = contents.operatorCodes[operator.opcodeIndex]
             output = graph.tensors[operator.outputs[0]]
             name = flatbuffer.operator_name(code)
-            where = f"{name} giving {_text(output.name)!r}"
+            where = f"{name} giving {flatbuffer.text(output.name)!r}"
             if code.customCode:
                 found.append(f"{where} is a custom operator")
                 continue
@@ -42,7 +42,3 @@ def require(model: bytes) -> None:
             "`model` must be int8 throughout. Received: "
             f"{len(found)} operators that are not: {'; '.join(found[:10])}"
         )
-
-
-def _text(name):
-    return name.decode() if isinstance(name, bytes) else name

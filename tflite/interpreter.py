@@ -1,10 +1,18 @@
-"""Finds a TensorFlow Lite interpreter and loads a model into it."""
+"""Finds a TensorFlow Lite interpreter and loads a model into it.
+
+The one door to the native runtime, which trusts what it is given and ends the
+process where it should not have: no other module makes an interpreter, and
+nothing comes in here that `flatbuffer.verify` has not accepted.
+"""
 
 import ctypes
 import importlib
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from tflite import flatbuffer
 
 # Package, module, the place in it of the class, and of what belongs to it
 # (`OpResolverType`, `load_delegate`); the smallest first.
@@ -62,32 +70,69 @@ class Options:
             )
 
 
-def load(model: bytes | str, options: Options | None = None):
+class Verified:
+    """A model that `flatbuffer.verify` accepted, to be loaded again and again.
+
+    Args:
+        data: The .tflite file; the interpreters keep it, and do not copy it.
+        name: What an error calls it.
+        file: The open file that holds `data`, if it shall be mapped; it must
+            stay open.
+
+    Attributes:
+        memory: Bytes of the file, and of what running it may need.
+
+    Raises:
+        TypeError: if `data` is not bytes; a view of bytes, or an mmap, is what
+            no interpreter takes.
+        flatbuffer.InvalidModel: if it is not a sound model.
+    """
+
+    def __init__(
+        self, data: bytes, name: str = "model", file: BinaryIO | None = None
+    ):
+        if not isinstance(data, bytes):
+            raise TypeError(
+                f"`model` must be bytes. Received: {type(data).__name__}"
+            )
+        self.memory = len(data) + flatbuffer.verify(data, name)
+        self._name = name
+        self._file = file
+        self._data = data if file is None else None
+
+    def close(self) -> None:
+        """Closes the file, if there is one."""
+        if self._file is not None:
+            self._file.close()
+
+    def _arguments(self) -> dict[str, bytes | str]:
+        if self._file is None:
+            return {"model_content": self._data}
+        # Names the open file, the very one that was verified, whatever its
+        # name in the directory means by now.
+        return {"model_path": f"/dev/fd/{self._file.fileno()}"}
+
+
+def load(model: bytes | Verified, options: Options | None = None):
     """Returns an interpreter that holds `model`, with its tensors allocated.
 
     Args:
-        model: The .tflite file: its bytes, which the interpreter keeps and
-            does not copy, or its path, at which it maps the file. Untrusted
-            ones belong through `flatbuffer.verify` first.
+        model: The .tflite file, which is verified here; or what was verified
+            before, if it is loaded more than once.
         options: How to run it; one thread and XNNPACK if there are none.
 
     Raises:
         ImportError: if no interpreter is installed.
-        TypeError: if `model` is neither; a view of bytes, or an mmap, is what
-            no interpreter takes.
-        Refused: if the interpreter does not take `model`: an operator that it
-            does not know, or shapes or options that an operator rejects.
+        TypeError: as `Verified`.
+        flatbuffer.InvalidModel: as `Verified`.
+        Refused: if the interpreter does not take `model`: an operator's version
+            that it does not know, or shapes or options that it rejects.
         ValueError: if the delegate cannot be loaded.
     """
     options = options or Options()
-    if isinstance(model, str):
-        arguments = {"model_path": model}
-    elif isinstance(model, bytes):
-        arguments = {"model_content": model}
-    else:
-        raise TypeError(
-            f"`model` must be bytes or a path. Received: {type(model).__name__}"
-        )
+    if not isinstance(model, Verified):
+        model = Verified(model)
+    arguments = model._arguments()
     interpreter, extras = _provider()
     if not options.xnnpack:
         arguments["experimental_op_resolver_type"] = (
@@ -102,7 +147,8 @@ def load(model: bytes | str, options: Options | None = None):
         loaded.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise Refused(
-            f"`model` must be one that the interpreter takes. Received: {error}"
+            f"`{model._name}` must be one that the interpreter takes. "
+            f"Received: {error}"
         ) from error
     return loaded
 

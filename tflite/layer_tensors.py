@@ -61,7 +61,7 @@ def layer_tensors(model: bytes, network: keras.Model) -> list[LayerTensor]:
     for operator in inside.operators:
         for index in operator.outputs:
             tensor = inside.tensors[index]
-            name = _text(tensor.name)
+            name = flatbuffer.text(tensor.name)
             layer = exits.get(index) or _last_layer(name, order)
             if layer is None:
                 continue
@@ -83,10 +83,10 @@ def _exit_layers(
         for k, output in enumerate(network.outputs)
     }
     return {
-        entry.tensorIndex: layers_of[_text(entry.name)]
+        entry.tensorIndex: layers_of[flatbuffer.text(entry.name)]
         for signature in contents.signatureDefs or ()
         for entry in signature.outputs
-        if layers_of.get(_text(entry.name)) in order
+        if layers_of.get(flatbuffer.text(entry.name)) in order
     }
 
 
@@ -109,7 +109,3 @@ def _gate_after(layer: keras.Layer) -> keras.Layer:
 
 def _size(shape) -> int:
     return math.prod(int(extent) for extent in shape)
-
-
-def _text(name) -> str:
-    return name.decode() if isinstance(name, bytes) else name

@@ -2,25 +2,22 @@
 
 import dataclasses
 import json
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from keras_dynamic.exits import policy as policies
+from tflite import manifest_rules as rules
+from tflite import strict_json, wiring
+from tflite.invalid_bundle import InvalidBundle
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# Version 1 had the labels' name alone, and so no hash of them.
+READABLE_VERSIONS = (1, 2)
 FILE = "manifest.json"
+ARCHIVE = "bundle.zip"
 
-# Data type of the image's tensor -> what stands for a black pixel.
-ZERO_POINTS = {"int8": -128, "float32": 0}
-
-_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
-_POINT_NAME = re.compile(r"[a-z0-9_-]+")
-
-
-class InvalidBundle(ValueError):
-    """A bundle that is incomplete, damaged, or of an unknown format."""
+_POINT_NAME = re.compile(r"[a-z0-9_-]{1,255}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +89,8 @@ class Manifest:
 
     Attributes:
         name: The model's name.
-        labels: File with one class per line.
+        labels: The file with one class per line. In a manifest of version 1
+            its name alone, which promises nothing of its content.
         input: How an image enters.
         segments: In the order in which they run.
         policy: When to stop, unless another operating point is asked for.
@@ -104,7 +102,7 @@ class Manifest:
     """
 
     name: str
-    labels: str
+    labels: FileFacts | str
     input: InputFacts
     segments: tuple[SegmentFacts, ...]
     policy: policies.Policy
@@ -118,19 +116,21 @@ class Manifest:
 def encode(manifest: Manifest) -> bytes:
     """Returns the file's content, always the same for the same facts.
 
+    It is of `FORMAT_VERSION`, so the labels must have size and hash.
+
     A bundle without gates is what it was before there were gates, and so with
     operating points and calibration. One with them has the same
     `format_version`: a reader that does not know a key refuses it.
     """
     segments = [dataclasses.asdict(each) for each in manifest.segments]
     for each in segments:
-        for option in _SEGMENT_OPTIONS:
+        for option in rules.SEGMENT_OPTIONS:
             if each[option] is None or each[option] is False:
                 del each[option]
     values = {
         "format_version": FORMAT_VERSION,
         "name": manifest.name,
-        "labels": manifest.labels,
+        "labels": dataclasses.asdict(manifest.labels),
         "input": dataclasses.asdict(manifest.input),
         "segments": segments,
         "policy": manifest.policy.to_dict(),
@@ -155,26 +155,39 @@ def decode(data: bytes) -> Manifest:
             if a segment cannot be fed by those before it.
     """
     try:
-        values = json.loads(data, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        values = strict_json.decode(data)
+    except strict_json.InvalidJSON as error:
         raise InvalidBundle(
             f"`{FILE}` must be JSON. Received: {error}"
         ) from error
     version = values.get("format_version") if type(values) is dict else None
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version not in READABLE_VERSIONS:
         raise InvalidBundle(
-            f"`format_version` must be {FORMAT_VERSION}. Received: {version!r}"
+            f"`format_version` must be one of {list(READABLE_VERSIONS)}. "
+            f"Received: {rules.shown(version)}"
         )
-    _expect_keys("manifest", values, _MANIFEST, _MANIFEST_OPTIONS)
-    _expect_keys("input", values["input"], _INPUT)
+    needed = rules.MANIFEST | (
+        rules.LABELS_OF_VERSION_1 if version == 1 else {}
+    )
+    rules.expect("manifest", values, needed, rules.MANIFEST_OPTIONS)
+    labels = values["labels"]
+    if version > 1:
+        rules.expect("labels", labels, rules.CONTENT)
+        labels = FileFacts(**labels)
+    rules.expect("input", values["input"], rules.INPUT)
     for index, each in enumerate(values["segments"]):
-        _expect_keys(f"segments[{index}]", each, _SEGMENT, _SEGMENT_OPTIONS)
+        rules.expect(
+            f"segments[{index}]",
+            each,
+            rules.SEGMENT,
+            rules.SEGMENT_OPTIONS,
+        )
     calibration = values.get("calibration")
     if calibration is not None:
-        _expect_keys("calibration", calibration, _CONTENT)
+        rules.expect("calibration", calibration, rules.CONTENT)
     found = Manifest(
         name=values["name"],
-        labels=values["labels"],
+        labels=labels,
         input=InputFacts(**_frozen(values["input"])),
         segments=tuple(
             SegmentFacts(**_frozen(each)) for each in values["segments"]
@@ -187,7 +200,8 @@ def decode(data: bytes) -> Manifest:
     _check_input(found.input)
     _check_exits(found)
     _check_points(found)
-    _check_chain(found.segments)
+    wiring.check(found.segments)
+    _check_files(found)
     return found
 
 
@@ -220,84 +234,6 @@ def _policy(where: str, values: Any) -> policies.Policy:
         raise InvalidBundle(f"`{where}` is not valid: {error}") from error
 
 
-def _is_names(value: Any) -> bool:
-    return type(value) is list and all(type(each) is str for each in value)
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 0
-
-
-def _is_file(value: Any) -> bool:
-    return type(value) is str and _FILE_NAME.fullmatch(value) is not None
-
-
-def _is_shape(value: Any) -> bool:
-    counts = type(value) is list and all(map(_is_count, value))
-    return counts and len(value) == 3 and 0 < math.prod(value) < 2**30
-
-
-# Key -> (what its value must be, in words; the check).
-_MANIFEST = {
-    "format_version": (f"{FORMAT_VERSION}", lambda v: type(v) is int),
-    "name": ("a string", lambda v: type(v) is str),
-    "labels": ("a plain file name", _is_file),
-    "input": ("an object", lambda v: type(v) is dict),
-    "segments": ("a list", lambda v: type(v) is list),
-    "policy": ("an object", lambda v: type(v) is dict),
-    "provenance": ("an object", lambda v: type(v) is dict),
-}
-_MANIFEST_OPTIONS = {
-    "operating_points": ("an object", lambda v: type(v) is dict),
-    "calibration": ("an object", lambda v: type(v) is dict),
-}
-_INPUT = {
-    "shape": ("[height, width, channels]", _is_shape),
-    "dtype": (f"one of {list(ZERO_POINTS)}", lambda v: v in list(ZERO_POINTS)),
-    "scale": ("a number", lambda v: type(v) is float),
-    "zero_point": ("an integer", lambda v: type(v) is int),
-}
-_CONTENT = {
-    "file": ("a plain file name", _is_file),
-    "sha256": (
-        "64 hexadecimal digits",
-        lambda v: type(v) is str and re.fullmatch("[0-9a-f]{64}", v),
-    ),
-    "bytes": ("a count", _is_count),
-}
-_SEGMENT = {
-    **_CONTENT,
-    "inputs": ("a list of names", _is_names),
-    "outputs": ("a list of names", _is_names),
-    "exit": ("a count or null", lambda v: v is None or _is_count(v)),
-    "madds": ("a count", _is_count),
-    "params": ("a count", _is_count),
-}
-_SEGMENT_OPTIONS = {
-    "gate": ("a name", lambda v: type(v) is str),
-    "bypass": ("true, or no key", lambda v: v is True),
-}
-
-
-def _expect_keys(
-    where: str, value: Any, rules: Mapping, options: Mapping | None = None
-) -> None:
-    options = options or {}
-    keys = set(value) if type(value) is dict else set()
-    if not set(rules) <= keys <= {*rules, *options}:
-        may = f", and may have {sorted(options)}" if options else ""
-        received = sorted(value) if type(value) is dict else value
-        raise InvalidBundle(
-            f"`{where}` must have the keys {sorted(rules)}{may}. "
-            f"Received: {received}"
-        )
-    for key, (rule, holds) in {**rules, **options}.items():
-        if key in keys and not holds(value[key]):
-            raise InvalidBundle(
-                f"`{where}.{key}` must be {rule}. Received: {value[key]!r}"
-            )
-
-
 def _frozen(value: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: tuple(each) if type(each) is list else each
@@ -305,10 +241,31 @@ def _frozen(value: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _check_input(facts: InputFacts) -> None:
-    if facts.zero_point != ZERO_POINTS[facts.dtype]:
+def _check_files(manifest: Manifest) -> None:
+    """Checks that each file is named once, and what all segments have."""
+    labels = manifest.labels
+    names = [labels if isinstance(labels, str) else labels.file, FILE, ARCHIVE]
+    names += [each.file for each in manifest.segments]
+    if manifest.calibration is not None:
+        names.append(manifest.calibration.file)
+    twice = sorted({each for each in names if names.count(each) > 1})
+    if twice:
         raise InvalidBundle(
-            f"`input.zero_point` must be {ZERO_POINTS[facts.dtype]} for "
+            "Each `file` must be another one, and none of them "
+            f"{FILE} or {ARCHIVE}. Received: {rules.shown(twice)}"
+        )
+    total = sum(each.bytes for each in manifest.segments)
+    if total > rules.MAX_FILE_BYTES:
+        raise InvalidBundle(
+            "The `bytes` of all `segments` must be at most "
+            f"{rules.MAX_FILE_BYTES}. Received: {total}"
+        )
+
+
+def _check_input(facts: InputFacts) -> None:
+    if facts.zero_point != rules.ZERO_POINTS[facts.dtype]:
+        raise InvalidBundle(
+            f"`input.zero_point` must be {rules.ZERO_POINTS[facts.dtype]} for "
             f"{facts.dtype}. Received: {facts.zero_point}"
         )
     if not abs(255 * facts.scale - 1) <= 0.5 / 255:
@@ -336,70 +293,3 @@ def _check_points(manifest: Manifest) -> None:
                 f"`operating_points.{name}` must have {exits} exits, as "
                 f"`policy` has. Received: {point.exits}"
             )
-
-
-def _check_chain(segments: tuple[SegmentFacts, ...]) -> None:
-    """Checks that every segment can be fed by what comes before it."""
-    if len(segments[0].inputs) != 1:
-        raise InvalidBundle(
-            "`segments[0].inputs` must name one tensor, the image. "
-            f"Received: {list(segments[0].inputs)}"
-        )
-    known = set(segments[0].inputs)
-    computed: set[str] = set()
-    for index, segment in enumerate(segments):
-        where = f"segments[{index}]"
-        if segment.bypass:
-            _check_bypass(
-                where, segments[index - 1] if index else None, segment
-            )
-            replaced = set(segment.outputs)
-            known -= replaced
-            computed -= replaced
-        if not segment.inputs or not known.issuperset(segment.inputs):
-            raise InvalidBundle(
-                f"`{where}.inputs` must be the image or outputs of earlier "
-                f"segments, {sorted(known)}. Received: {list(segment.inputs)}"
-            )
-        if segment.gate is not None and segment.gate not in computed:
-            raise InvalidBundle(
-                f"`{where}.gate` must be an output of an earlier segment, one "
-                f"of {sorted(computed)}. Received: {segment.gate!r}"
-            )
-        if segment.gate is not None and segment.exit is not None:
-            raise InvalidBundle(
-                f"`{where}` must not have a gate, as it ends an exit. "
-                f"Received: exit {segment.exit}, gate {segment.gate!r}"
-            )
-        new = set(segment.outputs)
-        if not new or len(new) < len(segment.outputs) or new & known:
-            raise InvalidBundle(
-                f"`{where}.outputs` must be names of its own. "
-                f"Received: {list(segment.outputs)}"
-            )
-        known |= new
-        computed |= new
-
-
-def _check_bypass(
-    where: str, before: SegmentFacts | None, segment: SegmentFacts
-) -> None:
-    if before is None or before.gate is None:
-        raise InvalidBundle(
-            f"`{where}.bypass` must be of a segment behind one with a gate. "
-            "Received: one behind none"
-        )
-    if segment.gate is not None or segment.exit is not None:
-        raise InvalidBundle(
-            f"`{where}` must have no gate and end no exit, as it is a bypass. "
-            f"Received: exit {segment.exit}, gate {segment.gate!r}"
-        )
-    if segment.outputs != before.outputs:
-        raise InvalidBundle(
-            f"`{where}.outputs` must be those of the segment that it bypasses, "
-            f"{list(before.outputs)}. Received: {list(segment.outputs)}"
-        )
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number")

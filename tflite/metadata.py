@@ -63,8 +63,8 @@ def attach(
     """
     whole = flatbuffer.read(model)
     graph = whole.subgraphs[0]
-    entries = [entry.name.decode() for entry in whole.metadata or []]
-    outputs = [graph.tensors[i].name.decode() for i in graph.outputs]
+    entries = [flatbuffer.text(entry.name) for entry in whole.metadata or []]
+    outputs = [flatbuffer.text(graph.tensors[i].name) for i in graph.outputs]
     if _ENTRY in entries:
         raise ValueError(
             f"`model` must have no metadata yet. Received: {entries}"
@@ -77,9 +77,9 @@ def attach(
 
     def described(index: int) -> object:
         tensor = graph.tensors[index]
-        if tensor.name.decode() == image_name:
+        if flatbuffer.text(tensor.name) == image_name:
             return _image(schema, tensor)
-        if tensor.name.decode() == logits_name:
+        if flatbuffer.text(tensor.name) == logits_name:
             return _logits(schema, tensor)
         return _tensor(schema, tensor, "Passes from one segment to another.")
 
@@ -129,7 +129,7 @@ def _tflite_support():
 
 def _tensor(schema, tensor, description: str):
     facts = schema.TensorMetadataT()
-    facts.name, facts.description = tensor.name.decode(), description
+    facts.name, facts.description = flatbuffer.text(tensor.name), description
     facts.content = schema.ContentT()
     kinds = schema.ContentProperties
     facts.content.contentPropertiesType = kinds.FeatureProperties
@@ -142,7 +142,8 @@ def _image(schema, tensor):
     if len(tensor.shape) != 4:
         raise ValueError(
             "`image_name` must name an input of shape [1, H, W, C]. "
-            f"Received: {tensor.name.decode()!r} of {list(tensor.shape)}"
+            f"Received: {flatbuffer.text(tensor.name)!r} of "
+            f"{list(tensor.shape)}"
         )
     _, height, width, channels = map(int, tensor.shape)
     image = schema.ImagePropertiesT()

@@ -2,9 +2,8 @@
 
 import os
 import threading
-from typing import BinaryIO
 
-from tflite import bundle, flatbuffer, interpreter
+from tflite import bundle, interpreter
 
 # Of the files of all segments loaded, and of what each may need to run. The
 # RANet "model1" for CIFAR-10 has 8 MB.
@@ -15,8 +14,8 @@ class OpenBundle:
     """A bundle whose models are each read and checked once for all threads.
 
     Interpreters are not shared: none may be run by two threads at once.
-    Segments are bounded one by one (`flatbuffer.verify`) and together: a thread
-    that holds them all needs at most `MAX_MEMORY_BYTES`, files included.
+    Segments are bounded one by one (`interpreter.Verified`) and together: a
+    thread that holds them all needs at most `MAX_MEMORY_BYTES`, files included.
 
     Args:
         path: Directory of a bundle, or a bundle.zip.
@@ -43,7 +42,7 @@ class OpenBundle:
         self.bundle = bundle.read(path)
         self._options = options
         self._lock = threading.Lock()
-        self._models: dict[int, bytes | BinaryIO] | None = {}
+        self._models: dict[int, interpreter.Verified] | None = {}
         self._memory = 0
 
     def load(self, place: int):
@@ -58,41 +57,40 @@ class OpenBundle:
             flatbuffer.InvalidModel: if it is not a sound model.
             ValueError: if the bundle was closed.
         """
-        name = self.bundle.segments[place].file
         with self._lock:
             if self._models is None:
                 raise ValueError("the bundle must be open. Received: closed")
             if place not in self._models:
                 self._models[place] = self._checked(place)
-            model = self._models[place]
-            if not isinstance(model, bytes):
-                # Names the open file, the very one that was checked, whatever
-                # its name in the directory means by now.
-                model = f"/dev/fd/{model.fileno()}"
             try:
-                return interpreter.load(model, self._options)
+                return interpreter.load(self._models[place], self._options)
             except interpreter.Refused as error:
-                raise bundle.InvalidBundle(f"`{name}`: {error}") from error
+                raise bundle.InvalidBundle(str(error)) from error
 
     def close(self) -> None:
         """Lets go of models and files; what interpreters hold they keep."""
         with self._lock:
             for model in (self._models or {}).values():
-                if not isinstance(model, bytes):
-                    model.close()
+                model.close()
             self._models = None
 
-    def _checked(self, place: int) -> bytes | BinaryIO:
-        name = self.bundle.segments[place].file
+    def _checked(self, place: int) -> interpreter.Verified:
+        name, file = self.bundle.segments[place].file, None
         if self._options.memory_mapped:
-            model, data = self.bundle.open_model(place)
+            file, data = self.bundle.open_model(place)
         else:
-            model = data = self.bundle.model(place)
-        needed = len(data) + flatbuffer.verify(data, name)
-        if self._memory + needed > MAX_MEMORY_BYTES:
-            raise bundle.InvalidBundle(
-                f"the segments up to `{name}` must need at most "
-                f"{MAX_MEMORY_BYTES} bytes. Received: {self._memory + needed}"
-            )
-        self._memory += needed
+            data = self.bundle.model(place)
+        try:
+            model = interpreter.Verified(data, name, file)
+            needed = self._memory + model.memory
+            if needed > MAX_MEMORY_BYTES:
+                raise bundle.InvalidBundle(
+                    f"the segments up to `{name}` must need at most "
+                    f"{MAX_MEMORY_BYTES} bytes. Received: {needed}"
+                )
+        except ValueError:
+            if file is not None:
+                file.close()
+            raise
+        self._memory = needed
         return model

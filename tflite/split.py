@@ -16,7 +16,7 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 
-from tflite import assembly, branches, dependencies, flatbuffer, pieces
+from tflite import assembly, branches, dependencies, files, flatbuffer, pieces
 
 
 class CannotSplit(ValueError):
@@ -157,8 +157,7 @@ def write(
             "`output_directory` must be new or empty. "
             f"Received: {output_directory}"
         )
-    with open(model_path, "rb") as file:
-        segments = split(file.read(), gates=gates)
+    segments = split(files.model(model_path), gates=gates)
     if len(segments) < 2:
         raise CannotSplit(
             "`model` must have two outputs or more, or a gate to cut at. "
@@ -192,7 +191,7 @@ def _tensor_names(model) -> list[str]:
     given = {}
     for signature in (model.signatureDefs or [])[:1]:
         for entry in [*(signature.inputs or []), *(signature.outputs or [])]:
-            name = entry.name.decode()
+            name = flatbuffer.text(entry.name)
             if given.setdefault(entry.tensorIndex, name) != name:
                 raise CannotSplit(
                     "`model` must not have one tensor as two inputs or "
@@ -203,7 +202,7 @@ def _tensor_names(model) -> list[str]:
     taken: set[str] = set()
     copies: Counter[str] = Counter()
     for index in dict.fromkeys([*given, *range(len(tensors))]):
-        base = given.get(index) or (tensors[index].name or b"").decode()
+        base = given.get(index) or flatbuffer.text(tensors[index].name)
         name = base = base or f"tensor_{index}"
         while name in taken:
             copies[base] += 1

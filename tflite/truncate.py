@@ -20,16 +20,18 @@ def truncate(model: bytes, output: str) -> bytes:
     whole = flatbuffer.read(model)
     graph = whole.subgraphs[0]
     [signature] = whole.signatureDefs
-    outputs = {e.name.decode(): e.tensorIndex for e in signature.outputs}
+    outputs = {
+        flatbuffer.text(e.name): e.tensorIndex for e in signature.outputs
+    }
     if output not in outputs:
         raise ValueError(
             f"`output` must be one of {', '.join(sorted(outputs))}. "
             f"Received: {output!r}"
         )
     # The tensors keep their names but for those of the signature.
-    names = [(each.name or b"").decode() for each in graph.tensors]
+    names = [flatbuffer.text(each.name) for each in graph.tensors]
     for entry in [*signature.inputs, *signature.outputs]:
-        names[entry.tensorIndex] = entry.name.decode()
+        names[entry.tensorIndex] = flatbuffer.text(entry.name)
     part = dependencies.ancestors(
         graph, {outputs[output]}, set(range(len(graph.operators)))
     )

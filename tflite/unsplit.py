@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tflite import flatbuffer, interpreter
+from tflite import interpreter
 
 IMAGE = "image"
 
@@ -20,7 +20,6 @@ class Unsplit:
     """
 
     def __init__(self, model: bytes, threads: int = 1):
-        flatbuffer.verify(model)
         self._interpreter = interpreter.load(
             model, interpreter.Options(threads=threads)
         )

@@ -30,11 +30,12 @@ class EarlyExitClassifier(
     /** [probabilities] are of every class, at the temperature of the [exit] that was taken. */
     class Result(val index: Int, val label: String, val probabilities: DoubleArray, val exit: Int)
 
-    private val manifest = JSONObject(text("manifest.json"))
+    private val manifest = JSONObject(Charsets.UTF_8.decode(open("manifest.json")).toString())
+        .also { require(it.getInt("format_version") == 2) { "`format_version` must be 2." } }
     private val policy = if (point == null) manifest.getJSONObject("policy")
         else manifest.getJSONObject("operating_points").getJSONObject(point)
     private val kind = policy.getString("kind")
-    private val labels = text(manifest.getString("labels")).trimEnd('\n').split('\n')
+    private val labels = Charsets.UTF_8.decode(content(manifest.getJSONObject("labels"))).trimEnd('\n').split('\n')
     private val input = manifest.getJSONObject("input")
     private val shape = input.getJSONArray("shape").list { getInt(it) }
     private val size = shape.fold(1) { product, each -> product * each }
@@ -47,12 +48,11 @@ class EarlyExitClassifier(
     private val zeros = HashMap<String, ByteBuffer>()
 
     init {
-        require(manifest.getInt("format_version") == 1) { "`format_version` must be 1." }
         require(kind in KINDS) { "`policy.kind` must be one of $KINDS. Received: $kind" }
     }
 
     private inner class Segment(facts: JSONObject) {
-        val interpreter = Interpreter(model(facts), Interpreter.Options().setNumThreads(threads))
+        val interpreter = Interpreter(content(facts), Interpreter.Options().setNumThreads(threads))
         val inputs = facts.getJSONArray("inputs").list { getString(it) }
         val gate = if (facts.has("gate")) facts.getString("gate") else null
         /** Whether it runs where the segment before it, which has a gate, does not. */
@@ -110,13 +110,13 @@ class EarlyExitClassifier(
         else -> p.maxOrNull()!!
     }
 
-    private fun model(facts: JSONObject): ByteBuffer {
+    private fun content(facts: JSONObject): ByteBuffer {
         val file = facts.getString("file")
-        val model = open(file)
-        val sha256 = MessageDigest.getInstance("SHA-256").apply { update(model.duplicate()) }
+        val content = open(file)
+        val sha256 = MessageDigest.getInstance("SHA-256").apply { update(content.duplicate()) }
         val found = sha256.digest().joinToString("") { "%02x".format(it) }
         require(found == facts.getString("sha256")) { "`$file` must be as the manifest says. Received: $found" }
-        return model
+        return content
     }
 
     private fun direct(bytes: Int) = ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder())
@@ -125,8 +125,6 @@ class EarlyExitClassifier(
         while (hasRemaining()) put(tensor.quantizationParams().zeroPoint.toByte())
         rewind()
     }
-
-    private fun text(file: String) = Charsets.UTF_8.decode(open(file)).toString()
 
     companion object {
         private val KINDS = listOf("max_probability", "margin", "entropy", "patience")

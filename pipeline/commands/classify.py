@@ -1,11 +1,11 @@
 """`keras-dynamic classify`: runs a bundle on image files."""
 
-import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from pipeline import regular_file
+from pipeline import printing, regular_file
 from pipeline.written_name import written
 from tflite.harness import Harness, Result
 
@@ -53,7 +53,10 @@ def run(flags, positional: Sequence[str]) -> None:
                 failed.append(f"{written(path)}: {reason}")
                 continue
             result = harness.classify(pixels, flags.point, flags.budget_ms)
-            print(_line(written(path), result, as_json=flags.json))
+            if flags.json:
+                printing.show_json(_facts(written(path), result))
+            else:
+                printing.show(_line(written(path), result))
     if failed:
         raise ValueError("; ".join(failed))
 
@@ -84,29 +87,29 @@ def _pixels(path: str, harness: Harness) -> np.ndarray:
             "install keras-dynamic[images]"
         ) from error
     height, _, channels = harness.bundle.input.shape
-    stored = harness.bundle.provenance.get("stored_size", height)
+    stored = harness.bundle.stored_size
     decoded = image.decode(regular_file.read(path, image.MAX_BYTES))
     start = (stored - height) // 2
     window = slice(start, start + height)
     return image.fit(decoded, stored, channels)[window, window]
 
 
-def _line(path: str, result: Result, *, as_json: bool) -> str:
-    if as_json:
-        return json.dumps(
-            {
-                "file": path,
-                "label": result.label,
-                "index": result.index,
-                "probabilities": [float(p) for p in result.probabilities],
-                "exit": result.exit,
-                "segment_ms": list(result.segment_ms),
-                "stopped_by_budget": result.stopped_by_budget,
-            }
-        )
+def _facts(path: str, result: Result) -> dict[str, Any]:
+    return {
+        "file": path,
+        "label": result.label,
+        "index": result.index,
+        "probabilities": [float(p) for p in result.probabilities],
+        "exit": result.exit,
+        "segment_ms": list(result.segment_ms),
+        "stopped_by_budget": result.stopped_by_budget,
+    }
+
+
+def _line(path: str, result: Result) -> str:
     segments = " + ".join(f"{ms:.3f}" for ms in result.segment_ms)
     why = ", stopped by the budget" if result.stopped_by_budget else ""
-    return (
+    return printing.visible(
         f"{path}: {result.label} ({result.probabilities.max():.1%}) at exit "
         f"{result.exit}, {sum(result.segment_ms):.3f} ms ({segments}){why}"
     )

@@ -3,6 +3,8 @@
 import pathlib
 from collections.abc import Sequence
 
+from pipeline import printing
+
 
 def define(flags) -> None:
     """Defines the flags of this verb; --workdir is everyone's."""
@@ -39,4 +41,4 @@ def run(flags, positional: Sequence[str]) -> None:
         with_best=flags.best,
     )
     for path in sorted(output.iterdir()):
-        print(path)
+        printing.show(str(path))

@@ -1,9 +1,10 @@
 """`keras-dynamic cost`: what it takes to reach each exit."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Sequence
+
+from pipeline import printing
 
 
 def run(flags, positional: Sequence[str]) -> None:
@@ -16,14 +17,14 @@ def run(flags, positional: Sequence[str]) -> None:
     rows = cost.exit_costs(network.build(flags.config, labels=0))
     if flags.json:
         table = [dataclasses.asdict(row) for row in rows]
-        print(json.dumps({"exits": table}))
+        printing.show_json({"exits": table})
         return
-    print(
+    printing.show(
         "exit  multiply-adds  with the papers' rule   parameters  "
         "feature (h, w, c)"
     )
     for row in rows:
-        print(
+        printing.show(
             f"{row.exit:4}  {row.madds / 1e6:11.2f} M  "
             f"{row.madds_paper / 1e6:19.2f} M  {row.params / 1e6:9.3f} M  "
             f"{row.feature_shape}"

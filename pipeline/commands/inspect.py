@@ -1,14 +1,15 @@
 """`keras-dynamic inspect`: what is in a bundle."""
 
 import collections
-import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline import printing
 from tflite import bundle, inspection
 
 _WIDTH = 100
+_VALUE = 200  # Characters of one that is free-form; --json has it whole.
 
 
 def run(flags, positional: Sequence[str]) -> None:
@@ -23,11 +24,15 @@ def run(flags, positional: Sequence[str]) -> None:
             f"Received: {' '.join(positional) or 'none'}"
         )
     report = inspection.report(bundle.read(positional[0]))
-    print(json.dumps(report) if flags.json else text(report))
+    if flags.json:
+        printing.show_json(report)
+    else:
+        printing.show(text(report))
 
 
 def text(report: Mapping[str, Any]) -> str:
     """Returns the report of `inspection.report` as tables of 100 columns."""
+    report = printing.visible_values(report)
     numbers = _numbers(report["segments"])
     parts = [
         _head(report),
@@ -51,7 +56,7 @@ def _head(report: Mapping[str, Any]) -> str:
         "bundle": report["name"],
         "image": f"{height} x {width} x {channels}, {facts['dtype']}, scale "
         f"{facts['scale']:.6g}, zero point {facts['zero_point']}",
-        "labels": f"{len(labels)}: {', '.join(labels)}",
+        "labels": f"{len(labels)}: {', '.join(labels[:_WIDTH])}",
         "archive": "none" if archive is None else f"{archive:,} bytes",
         "calibration": (
             "none: policies cannot be refitted"
@@ -59,9 +64,14 @@ def _head(report: Mapping[str, Any]) -> str:
             else f"{calibration['file']}, {calibration['bytes']:,} bytes"
         ),
     }
-    width = _WIDTH - 13
+    if report["not_in_manifest"]:
+        names = report["not_in_manifest"]
+        rows["foreign"] = (
+            f"{len(names)}, which the manifest does not name: "
+            f"{', '.join(names[:_WIDTH])}"
+        )
     return "\n".join(
-        f"{key:12} {textwrap.shorten(value, width, placeholder=' ...')}"
+        f"{key:12} {_shortened(value, _WIDTH - 13)}"
         for key, value in rows.items()
     )
 
@@ -140,7 +150,7 @@ def _operators(segments: Sequence[Mapping[str, Any]]) -> str:
                 kind,
                 str(count),
                 str(left[kind] or ""),
-                textwrap.shorten(", ".join(places), 40, placeholder=" ..."),
+                _shortened(", ".join(places), 40),
             )
         )
     return _table(rows, "<>><")
@@ -166,14 +176,12 @@ def _tensors(
             (
                 f"t{number}",
                 _name(name),
-                "x".join(map(str, tensor["shape"])),
+                _shortened("x".join(map(str, tensor["shape"])), 24),
                 tensor["dtype"],
                 "" if scale is None else f"{scale:.4g}",
                 "" if zero is None else str(zero),
-                " ".join(origins[name]),
-                textwrap.shorten(
-                    " ".join(readers[name]), 12, placeholder=" .."
-                ),
+                _shortened(" ".join(origins[name]), 12),
+                _shortened(" ".join(readers[name]), 12),
             )
         )
     return _table(rows, "><<<>>><", flexible=1)
@@ -223,7 +231,10 @@ def _policies(report: Mapping[str, Any]) -> list[str]:
 
 
 def _pairs(title: str, facts: Mapping[str, Any]) -> str:
-    words = ", ".join(f"{key} {value}" for key, value in facts.items())
+    words = ", ".join(
+        f"{_shortened(key, 40)} {_shortened(str(value), _VALUE)}"
+        for key, value in list(facts.items())[:_WIDTH]
+    )
     return textwrap.fill(f"{title}: {words}", _WIDTH, subsequent_indent="  ")
 
 
@@ -241,7 +252,7 @@ def _table(
     """Aligns columns, `<` or `>` each; one gives way where room is short."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     others = sum(widths) - widths[flexible] + 2 * (len(widths) - 1)
-    widths[flexible] = min(widths[flexible], _WIDTH - others)
+    widths[flexible] = max(8, min(widths[flexible], _WIDTH - others))
     return "\n".join(
         "  ".join(
             f"{_cut(cell, width):{side}{width}}"
@@ -249,6 +260,13 @@ def _table(
         ).rstrip()
         for row in rows
     )
+
+
+def _shortened(words: str, width: int) -> str:
+    """Leaves out the end of what is too long."""
+    # To shorten megabytes takes seconds.
+    words = words[: 4 * width]
+    return textwrap.shorten(words, width, placeholder=" ..")
 
 
 def _cut(words: str, width: int) -> str:

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Sequence
 
+from pipeline import printing
+
 
 def run(flags, positional: Sequence[str]) -> None:
     """Prints the names of models, objectives, sources and configs."""
@@ -17,6 +19,6 @@ def run(flags, positional: Sequence[str]) -> None:
         ("sources", sources.names()),
         ("configs", config.names()),
     ):
-        print(f"{title}:")
+        printing.show(f"{title}:")
         for name in sorted(names):
-            print(f"  {name}")
+            printing.show(f"  {name}")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from absl import logging
 
 from keras_dynamic import exits
-from pipeline import refit, workdir
+from pipeline import printing, refit, workdir
 from pipeline.refit import Refit
 from tflite import bundle
 from tflite import manifest as manifests
@@ -89,7 +89,7 @@ def run(flags, positional: Sequence[str]) -> None:
     # From reading to publishing, else another one's point would be lost.
     with workdir.alone(path):
         said = _change(flags, bundle.read(path))
-    print(said)
+    printing.show(said)
 
 
 def _change(flags, opened: bundle.Bundle) -> str:

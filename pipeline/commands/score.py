@@ -4,6 +4,8 @@ import json
 import os
 from collections.abc import Sequence
 
+from pipeline import printing
+
 
 def define(flags) -> None:
     """Defines the flags of this verb; --bundle and --output are everyone's."""
@@ -61,7 +63,7 @@ def run(flags, positional: Sequence[str], beam_args: Sequence[str]) -> None:
     score.build(pipeline, job)
     running.wait(pipeline)
     if not template:
-        print(score.text(json.loads(storage.read(job.summary))))
+        printing.show(score.text(json.loads(storage.read(job.summary))))
 
 
 def build(pipeline, flags) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pipeline import printing
 from tflite import split
 
 
@@ -26,8 +27,9 @@ def run(flags, positional: Sequence[str]) -> None:
         output = segment.output or "-"
         gate = f"  if {segment.gate}" if segment.gate else ""
         gate = "  else" if segment.bypass else gate
-        print(
+        line = (
             f"segment_{place}.tflite  {output}  "
             f"{segment.operators} operators  "
             f"{', '.join(segment.inputs)} -> {', '.join(segment.outputs)}{gate}"
         )
+        printing.show(printing.visible(line))

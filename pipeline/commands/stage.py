@@ -6,7 +6,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from pipeline import allocation, processes, stages
+from pipeline import allocation, printing, processes, stages
 from pipeline.layout import Layout
 
 
@@ -47,14 +47,14 @@ def run(
         from pipeline import timetable
 
         found = layout.benchmark_json.read_text(encoding="utf-8")
-        print(timetable.text(json.loads(found)))
+        printing.show(timetable.text(json.loads(found)))
     if verb in ("run", "report"):
         from pipeline import metrics, summary
 
-        print(summary.text(metrics.read(layout.metrics)))
+        printing.show(summary.text(metrics.read(layout.metrics)))
         near = os.path.relpath(layout.report)
         inside = not near.startswith(os.pardir)
-        print(f"report      {near if inside else layout.report}")
+        printing.show(f"report      {near if inside else layout.report}")
 
 
 def _arguments(verb, flags, beam_args, positional):

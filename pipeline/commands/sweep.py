@@ -11,7 +11,7 @@ import apache_beam as beam
 from absl import logging
 
 from pipeline import job as job_lib
-from pipeline import leaderboard, running, storage, sweep
+from pipeline import leaderboard, printing, running, storage, sweep
 from pipeline.job import Job
 
 
@@ -99,7 +99,7 @@ def run(flags, positional: Sequence[str], beam_args: Sequence[str]) -> None:
     with _progress(jobs, _directory(flags)):
         running.wait(pipeline)
     summary = sweep.read(_directory(flags))
-    print(sweep.text(summary))
+    printing.show(sweep.text(summary))
     failed = [
         f"{found['name']} ({job_lib.reason(found)})"
         for found in summary["jobs"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import ml_collections
 
-from pipeline import workdir
+from pipeline import printing, workdir
 from pipeline.gate import (
     comparison,
     junit,
@@ -24,7 +24,7 @@ from pipeline.gate.reference import Reference
 from pipeline.gate.verdict import Verdict
 from pipeline.identity import identity
 from pipeline.layout import Layout
-from tflite import bundle, difference
+from tflite import bundle, difference, files
 from tflite.layer_error import LayerError
 
 # The first is written first.
@@ -111,11 +111,11 @@ def judge(
             request.reference, reference.updated(old, measured, own)
         )
     elif failed:
-        model = layout.tflite_model.read_bytes()
+        model = files.model(layout.tflite_model)
         before = request.reference_model
         causes += where.in_the_data(failed, measured)
         if before is not None:
-            causes += difference.differences(before.read_bytes(), model)
+            causes += difference.differences(files.model(before), model)
         if layers:
             causes += suspects.suspects(layers, old.layer_errors if old else {})
         causes += where.in_the_bundle(failed, model, shipped)
@@ -134,7 +134,7 @@ def judge(
     )
     if request.output is not None:
         _publish(request.output, verdict)
-    print(table.text(verdict))
+    printing.show(table.text(verdict))
     return verdict
 
 

@@ -12,7 +12,8 @@ from pipeline.dataset import Images
 from pipeline.gate import measured, metric
 from pipeline.gate.measured import Measured
 from pipeline.layout import Layout
-from tflite import bundle, delegation, gate
+from tflite import bundle, delegation, files, gate
+from tflite import shipped as shipped_files
 from tflite.gate import Comparison
 
 
@@ -87,7 +88,7 @@ def logits_of(path: pathlib.Path, stage: str, truth: np.ndarray) -> np.ndarray:
 
 def _of_files(layout, shipped):
     """Operators, delegated partitions and sizes."""
-    model = layout.tflite_model.read_bytes()
+    model = files.model(layout.tflite_model)
     floats = len(gate.float_operators(model))
     total = gate.operators(model)
     found = {
@@ -99,5 +100,7 @@ def _of_files(layout, shipped):
         name = os.path.splitext(facts.file)[0]
         found[f"{name}.partitions"] = metric.count(taken.partitions, "")
         found[f"{name}.not_delegated"] = metric.count(len(taken.left), "lower")
-    size = (layout.bundle / bundle.ARCHIVE).stat().st_size
-    return found | {"bundle.bytes": metric.cost(size)}
+    size = shipped_files.archive_bytes(shipped)
+    if size is not None:
+        found["bundle.bytes"] = metric.cost(size)
+    return found

@@ -20,6 +20,7 @@ import numpy as np
 from pipeline import fingerprint, splits, storage
 from pipeline.sources import classes, tree
 from pipeline.sources.item import Found, Item
+from tflite import strict_json
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _JSON = ".jsonl"
@@ -327,11 +328,10 @@ def _json_rows(lines: _Lines) -> Iterator[Row]:
         lines.begin_row()
         try:
             text = next(lines)
-            fields = json.loads(text) if text.strip() else None
+            fields = strict_json.decode(text) if text.strip() else None
         except StopIteration:
             return
-        # Deep nesting ends in a RecursionError.
-        except (ValueError, RecursionError) as error:
+        except strict_json.InvalidJSON as error:
             yield Row(offset, line, {}, f"cannot be read: {error}")
             continue
         if isinstance(fields, dict):

@@ -1,17 +1,21 @@
 """Each planted regression shuts the gate, and is named."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
+import tempfile
 
 import numpy as np
 import planted
 import pytest
 
-from pipeline import check, manifest, predictions
+from keras_dynamic import exits
+from pipeline import check, manifest, predictions, workdir
 from pipeline.gate.judge import Request
 from pipeline.layout import Layout
 from pipeline.predictions import Predictions
+from tflite import bundle
 
 pytestmark = pytest.mark.slow
 
@@ -201,16 +205,45 @@ def test_label_names_swapped(copied, shut):
 
 
 def test_a_mis_set_threshold(copied, shut):
-    path = copied.bundle / "manifest.json"
-    facts = json.loads(path.read_text())
-    before = facts["policy"]["thresholds"][0]
-    facts["policy"]["thresholds"][0] = 1.0
-    path.write_text(json.dumps(facts))
+    opened = bundle.read(str(copied.bundle))
+    before, *others = opened.policy.thresholds
+    wrong = dataclasses.replace(opened.policy, thresholds=(1.0, *others))
+    with workdir.published(copied.bundle) as stage:
+        bundle.rewrite(opened, str(stage), policy=wrong, operating_points={})
     said = shut()
     assert said["failed"] == {"policy_default.mean_madds": "regression"}
     assert said["where"] == [
         f"policy default, exit 0: threshold 1 instead of {before:.4g}"
     ]
+
+
+def test_another_archive_than_the_directory(copied, shut):
+    """What ships is not what was run, though each is sound by itself."""
+    opened = bundle.read(str(copied.bundle))
+    with tempfile.TemporaryDirectory() as directory:
+        other = exits.last_exit(opened.policy.temperatures)
+        bundle.rewrite(opened, directory, policy=other, operating_points={})
+        shutil.copy(f"{directory}/bundle.zip", copied.bundle / "bundle.zip")
+    with pytest.raises(check.CheckFailed, match=r"another manifest\.json"):
+        check.check(planted.settings(), copied)
+    (copied.bundle / "bundle.zip").unlink()
+    with pytest.raises(check.CheckFailed, match="sound archive"):
+        check.check(planted.settings(), copied)
+    said = shut()
+    assert set(said["failed"]) == {"limits", "bundle.bytes"}
+
+
+def test_exchanged_labels_of_the_bundle(copied):
+    path = copied.bundle / "labels.txt"
+    path.write_text(path.read_text().replace("3", "x"))
+    with pytest.raises(bundle.InvalidBundle, match=r"labels\.txt"):
+        check.check(planted.settings(), copied)
+
+
+def test_what_no_manifest_names_is_told(copied, caplog):
+    (copied.bundle / "exit_9.tflite").write_bytes(b"x")
+    check.check(planted.settings(), copied)
+    assert "exit_9.tflite is in the bundle" in caplog.text
 
 
 def test_a_segment_of_another_model(copied, shut):

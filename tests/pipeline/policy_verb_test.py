@@ -230,6 +230,7 @@ def test_long_names_and_many_segments_still_fit():
             "segments": [segment] * 40,
             "exits": [],
             "archive_bytes": None,
+            "not_in_manifest": [long] * 1000,
             "policy": own,
             "operating_points": {},
             "calibration": None,

@@ -1,6 +1,7 @@
 import pathlib
 import pickle
 import threading
+import zipfile
 
 import apache_beam as beam
 import numpy as np
@@ -228,3 +229,46 @@ def test_a_bundle_in_an_object_store(directory, harness, tmp_path):
             assert_scored(result.inference, harness, IMAGES[0])
         with pytest.raises(bundle.InvalidBundle, match=r"manifest\.json"):
             scoring.read(f"{root}/elsewhere")
+
+
+def test_an_archive_is_not_unpacked(directory, tmp_path):
+    data = (directory / "bundle.zip").read_bytes()
+    path = tmp_path / "bundle.zip"
+    path.write_bytes(data)
+    with scoring.local(path) as local:
+        assert local == str(path)
+    names = bundle.read(str(path)).files
+    with zipfile.ZipFile(path) as opened:
+        contents = {name: opened.read(name) for name in names}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bomb:
+        for name, content in contents.items():
+            bomb.writestr(name, content)
+        for i in range(3):
+            bomb.writestr(f"bomb_{i}", bytes(2**24))
+    for work in (scoring.read, lambda p: scoring.BundleModelHandler(p)):
+        with pytest.raises(bundle.InvalidBundle, match="stored"):
+            found = work(path)
+            found.load_model()
+
+
+def test_a_link_to_an_archive_elsewhere_is_not_followed(directory, tmp_path):
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "bundle.zip").symlink_to(directory / "bundle.zip")
+    with pytest.raises(bundle.InvalidBundle, match="leads out"):
+        scoring.read(tmp_path / "bundle")
+
+
+def test_of_an_object_store_no_more_is_copied_than_was_named(
+    directory, tmp_path
+):
+    with object_store.bucket() as root:
+        for path in directory.iterdir():
+            if path.suffix != ".zip":
+                storage.write(f"{root}/b/{path.name}", path.read_bytes())
+        storage.write(f"{root}/b/foreign", bytes(2**20))
+        with scoring.local(f"{root}/b") as local:
+            names = sorted(each.name for each in pathlib.Path(local).iterdir())
+        assert names == sorted(bundle.read(str(directory)).files)
+        storage.write(f"{root}/b/exit_0.tflite", bytes(2**20))
+        with pytest.raises(bundle.InvalidBundle, match=r"exit_0\.tflite"):
+            scoring.read(f"{root}/b")

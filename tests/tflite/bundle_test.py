@@ -1,3 +1,4 @@
+import hashlib
 import json
 import mmap
 import os
@@ -68,7 +69,8 @@ def test_manifest_has_the_documented_form(directory):
         "policy",
         "provenance",
     ]
-    assert manifest["format_version"] == 1
+    assert manifest["format_version"] == 2
+    assert list(manifest["labels"]) == ["file", "sha256", "bytes"]
     assert manifest["input"] == {
         "shape": [16, 16, 3],
         "dtype": "int8",
@@ -214,16 +216,22 @@ def test_write_needs_an_empty_directory(directory, write_bundle):
         write_bundle(directory, parts())
 
 
+def labels(file, bytes=5) -> dict:
+    return {"file": file, "sha256": "0" * 64, "bytes": bytes}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 2}, "`format_version` must be 1. Received: 2"),
+        ({"format_version": 3}, "`format_version` must be one of"),
         ({"format_version": "1"}, "format_version"),
         ({"format_version": True}, "format_version"),
         ({"extra": 1}, "must have the keys"),
         ({"name": None}, "manifest.name"),
-        ({"labels": "../labels.txt"}, "plain file name"),
-        ({"labels": "missing.txt"}, "missing.txt"),
+        ({"labels": "labels.txt"}, "manifest.labels"),
+        ({"labels": labels("../labels.txt")}, "plain file name"),
+        ({"labels": labels("missing.txt")}, "missing.txt"),
+        ({"labels": labels("labels.txt", bytes=2**24)}, "labels.bytes"),
         ({"input": {"shape": [16, 16, 3]}}, "`input` must have the keys"),
         ({"input": None}, "manifest.input"),
         ({"segments": []}, "must be the exits"),
@@ -251,6 +259,14 @@ def test_bad_manifests_are_refused(directory, changes, message):
         ("bytes", -1, "a count"),
         ("bytes", 1.5, "a count"),
         ("madds", True, "a count"),
+        ("madds", 2**63, "a count"),
+        ("bytes", 2**30, "a count"),
+        ("inputs", ["image"] * 1025, "a list of names"),
+        ("inputs", ["x" * 4097], "a list of names"),
+        ("file", "x" * 300, "plain file name"),
+        ("file", "exit_1.tflite", "must be another one"),
+        ("file", "labels.txt", "must be another one"),
+        ("file", "manifest.json", "must be another one"),
         ("inputs", "image", "a list of names"),
         ("inputs", ["image", 2], "a list of names"),
         ("inputs", ["image", "other"], "must name one tensor"),
@@ -309,10 +325,123 @@ def test_what_is_no_json_object_is_refused(directory, text):
         bundle.read(str(directory))
 
 
-@pytest.mark.parametrize("labels", [b"", b"a\n\nb\n", b"\xff\n", b"a\nb"])
-def test_bad_labels_are_refused(directory, labels):
-    (directory / "labels.txt").write_bytes(labels)
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("data", [b"", b"a\n\nb\n", b"\xff\n", b"a\nb"])
+def test_bad_labels_are_refused(directory, version, data):
+    (directory / "labels.txt").write_bytes(data)
+    facts = labels("labels.txt", len(data))
+    facts["sha256"] = hashlib.sha256(data).hexdigest()
+    edit(
+        directory,
+        format_version=version,
+        labels=facts if version == 2 else "labels.txt",
+    )
     with pytest.raises(bundle.InvalidBundle, match="labels"):
+        bundle.read(str(directory))
+
+
+def test_exchanged_labels_are_found(directory):
+    path = directory / "labels.txt"
+    path.write_text("one\nzero\ntwo\nthree\nfour\n")
+    with pytest.raises(bundle.InvalidBundle, match=r"labels\.txt.*SHA-256"):
+        bundle.read(str(directory))
+
+
+def test_a_manifest_of_version_1_is_read_and_written_again_as_2(
+    directory, tmp_path
+):
+    edit(directory, format_version=1, labels="labels.txt")
+    (directory / "labels.txt").write_text("0\n1\n2\n3\n4\n")
+    old = bundle.read(str(directory))
+    assert old.labels == ("0", "1", "2", "3", "4")
+    assert old.labels_file == "labels.txt"
+    new = bundle.rewrite(
+        old, str(tmp_path / "new"), policy=old.policy, operating_points={}
+    )
+    assert new.labels == old.labels
+    assert new.labels_file.file == "labels.txt"
+    assert [each.sha256 for each in new.segments] == [
+        each.sha256 for each in old.segments
+    ]
+    edit(directory, labels=labels("labels.txt"))
+    with pytest.raises(bundle.InvalidBundle, match=r"manifest\.labels"):
+        bundle.read(str(directory))
+
+
+@pytest.mark.parametrize(
+    "value", [60_000, 15, -1, 2**80, 16.0, True, None, "16"]
+)
+def test_a_stored_size_is_checked(directory, value):
+    assert bundle.read(str(directory)).stored_size == 16
+    edit(directory, provenance={"stored_size": 20})
+    assert bundle.read(str(directory)).stored_size == 20
+    edit(directory, provenance={"stored_size": value})
+    with pytest.raises(bundle.InvalidBundle, match=r"provenance\.stored_size"):
+        bundle.read(str(directory))
+
+
+def test_a_manifest_cannot_name_an_input_without_end(directory):
+    path = directory / "manifest.json"
+    values = json.loads(path.read_text())
+    values["segments"][1]["inputs"] *= 1_000_000
+    path.write_text(json.dumps(values))
+    with pytest.raises(bundle.InvalidBundle, match="at most 8388608 bytes"):
+        bundle.read(str(directory))
+    values["segments"][1]["inputs"] = ["cut_0"] * 500_000
+    path.write_text(json.dumps(values))
+    with pytest.raises(bundle.InvalidBundle, match="a list of names") as error:
+        bundle.read(str(directory))
+    assert len(str(error.value)) < 1000
+    values["segments"][1]["inputs"] = ["cut_0"] * 2
+    path.write_text(json.dumps(values))
+    with pytest.raises(bundle.InvalidBundle, match="inputs"):
+        bundle.read(str(directory))
+
+
+def test_a_size_is_compared_before_anything_is_read(directory):
+    opened = bundle.read(str(directory))
+    os.truncate(directory / "exit_0.tflite", 3 * 2**30)  # Sparse.
+    with pytest.raises(bundle.InvalidBundle, match=f"{3 * 2**30} bytes"):
+        opened.model(0)
+    os.truncate(directory / "labels.txt", 3 * 2**30)
+    with pytest.raises(bundle.InvalidBundle, match=f"{3 * 2**30} bytes"):
+        bundle.read(str(directory))
+
+
+def test_the_segments_together_are_bounded(directory):
+    values = json.loads((directory / "manifest.json").read_text())
+    for each in values["segments"]:
+        each["bytes"] = 2**29
+    edit(directory, segments=values["segments"])
+    with pytest.raises(bundle.InvalidBundle, match="`bytes` of all"):
+        bundle.read(str(directory))
+
+
+def test_links_do_not_lead_out_of_a_bundle(directory, tmp_path):
+    outside = tmp_path / "outside"
+    for name in ("manifest.json", "labels.txt", "exit_0.tflite"):
+        file = directory / name
+        (tmp_path / "link").unlink(missing_ok=True)
+        file.rename(outside)
+        file.symlink_to(outside)
+        with pytest.raises(bundle.InvalidBundle, match="leads out"):
+            bundle.read(str(directory)).model(0)
+        file.unlink()
+        outside.rename(directory / "inside")  # Here it may lead to.
+        file.symlink_to("inside")
+        (tmp_path / "link").symlink_to(directory)
+        opened = bundle.read(str(tmp_path / "link"))
+        assert opened.model(0) == parts()[0].model
+        (directory / "inside").rename(outside)
+        file.unlink()
+        outside.rename(file)
+
+
+def test_a_key_that_is_there_twice_is_refused(directory):
+    path = directory / "manifest.json"
+    text = path.read_text()
+    path.write_text(text.replace("{", '{"name": "another",', 1))
+    with pytest.raises(bundle.InvalidBundle, match="'name' twice"):
         bundle.read(str(directory))
 
 
