@@ -28,7 +28,6 @@ from pipeline.predictions import Predictions
 from tflite import (
     bundle,
     calibration,
-    manifest_rules,
     metadata,
     operations,
     split,
@@ -174,19 +173,19 @@ def _write_bundle(directory, config, cut, labels, policy, recorded=None):
     )
 
 
-def _encoded(recorded: Recorded) -> bytes | None:
-    """The calibration file; None, and a warning, if no reader would take it."""
-    data = calibration.encode(recorded)
-    if len(data) <= manifest_rules.MAX_FILE_BYTES:
-        return data
-    logging.warning(
-        "%s is left out: it would have %d bytes, at most %d are read. The "
-        "bundle's policies cannot be fitted again",
-        bundle.CALIBRATION,
-        len(data),
-        manifest_rules.MAX_FILE_BYTES,
-    )
-    return None
+def _encoded(recorded: Recorded) -> bytes:
+    """The calibration file, of as many images as may be in it."""
+    kept = calibration.shortened(recorded)
+    if len(kept.labels) < len(recorded.labels):
+        logging.warning(
+            "%s has the first %d of %d calibration images: more would take "
+            "over %d bytes",
+            bundle.CALIBRATION,
+            len(kept.labels),
+            len(recorded.labels),
+            calibration.MAX_BYTES,
+        )
+    return calibration.encode(kept)
 
 
 def _description(segment: split.Segment, segments: int, exits: int) -> str:

@@ -11,11 +11,16 @@ A reader trusts none of it: a file is accepted if its header is, but for spaces
 at the end, the one that belongs to so many bytes of such records.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
 from tflite import bundle
+
+# Who fits a policy holds each number as a float64. 10,000 images, five exits
+# and a thousand classes have 50 MB.
+MAX_BYTES = 2**26
 
 _MAGIC = b"\x93NUMPY\x01\x00"
 # numpy wants the records to begin on a multiple of it.
@@ -74,6 +79,27 @@ def encode(recorded: Recorded) -> bytes:
     return _MAGIC + size + header + records.tobytes()
 
 
+def shortened(recorded: Recorded) -> Recorded:
+    """Returns as many of the images, from the first, as `read` takes."""
+    exits, images, classes = recorded.logits.shape
+    fields = _fields(
+        exits,
+        classes,
+        recorded.logits.dtype.str,
+        recorded.madds is not None,
+    )
+    # The header has less than a kilobyte.
+    most = (MAX_BYTES - 2**10) // np.dtype(fields).itemsize
+    if images <= most:
+        return recorded
+    return dataclasses.replace(
+        recorded,
+        labels=recorded.labels[:most],
+        logits=recorded.logits[:, :most],
+        madds=None if recorded.madds is None else recorded.madds[:most],
+    )
+
+
 def decode(
     data: bytes, *, exits: int, classes: int, gated: bool = False
 ) -> Recorded:
@@ -129,14 +155,19 @@ def read(opened: bundle.Bundle) -> Recorded:
     """Reads and checks the file of a bundle.
 
     Raises:
-        bundle.InvalidBundle: if there is none, or it is not the one that was
-            written.
+        bundle.InvalidBundle: if there is none, it is not the one that was
+            written, or it has more than `MAX_BYTES`.
     """
     if opened.calibration is None:
         raise bundle.InvalidBundle(
             "`calibration` must be in the manifest: this bundle was made "
             "without, by a version before it or by hand; `keras-dynamic "
             "convert` makes one with it"
+        )
+    if opened.calibration.bytes > MAX_BYTES:
+        raise bundle.InvalidBundle(
+            f"`calibration.bytes` must be at most {MAX_BYTES}. "
+            f"Received: {opened.calibration.bytes}"
         )
     return decode(
         opened.content(opened.calibration),

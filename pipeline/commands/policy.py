@@ -153,10 +153,27 @@ def _publish(
         for other in pathlib.Path(opened.directory).iterdir():
             if (stage / other.name).exists():
                 continue
-            if other.is_dir():
-                shutil.copytree(other, stage / other.name, symlinks=True)
+            if other.is_dir() and not other.is_symlink():
+                shutil.copytree(
+                    other,
+                    stage / other.name,
+                    symlinks=True,
+                    copy_function=_keep,
+                )
             else:
-                shutil.copy2(other, stage / other.name, follow_symlinks=False)
+                _keep(other, stage / other.name)
+
+
+def _keep(source: str | os.PathLike, target: str | os.PathLike) -> None:
+    """Makes a file that is not ours one of the new directory, too.
+
+    By another name for it, whatever it is: it may be a pipe, or have a terabyte
+    that is not on the disk.
+    """
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # A file system without hard links.
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _text(found: Refit, name: str | None) -> str:

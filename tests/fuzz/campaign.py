@@ -1,7 +1,7 @@
 """Mutated bundles and models: each is refused clearly or gives right results.
 
     python tests/fuzz/campaign.py OUTPUT.json [--cases=20000] [--seed=0]
-        [--jobs=1] [--case=N] [BUNDLE_OR_MODEL ...]
+        [--jobs=1] [--case=N] [--verbs] [BUNDLE_OR_MODEL ...]
 
 Without names it mutates the small bundles of `subjects.py`. Each case runs in
 a process of its own, forked from one that has imported everything and made no
@@ -12,6 +12,10 @@ interpreter yet. What comes of it:
 - different: other results, where the change made it another bundle;
 - and what must not be: wrong (other results where there is nothing to change
   them), unclear (any other error), crash, hang, memory (above 1 GiB).
+
+With `--verbs` the verbs of the command line that open a bundle are run instead
+of the harness, over the mutations of `hostile.py`, too. What they print must
+not drive a terminal, else it is unclear.
 
 `--case=N` runs one case, here and now, and shows what it does.
 """
@@ -34,11 +38,13 @@ import traceback
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [
     str(_ROOT),
-    str(_ROOT / "benchmarks"),
     str(_ROOT / "tests/tflite"),
+    str(_ROOT / "tests/pipeline"),
+    str(_ROOT / "benchmarks"),
 ]
 
 import cases  # noqa: E402
+import hostile  # noqa: E402
 import machine  # noqa: E402
 import numpy as np  # noqa: E402
 import subjects  # noqa: E402
@@ -46,6 +52,9 @@ import subjects  # noqa: E402
 from tflite import flatbuffer, harness, split, unsplit  # noqa: E402
 
 BAD = ("wrong", "unclear", "crash", "hang", "memory")
+
+# The subject with a working directory for `check`.
+_CHECKED = "plain"
 
 _SECONDS = 60
 _MEMORY = 2**30
@@ -95,10 +104,19 @@ def _images(shape: tuple[int, ...]) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
 
 
-def outcome(case: cases.Case, directory: str, expected: object) -> tuple:
-    """Runs a case in this process; returns what came of it and a detail."""
+def outcome(
+    case: cases.Case, directory: str, expected: object, run=None
+) -> tuple:
+    """Runs a case in this process; returns what came of it and a detail.
+
+    Args:
+        case: The case.
+        directory: Where to write its files.
+        expected: What the pristine bundle gives.
+        run: What is run, instead of `results`.
+    """
     try:
-        found = results(case.files, directory)
+        found = (run or results)(case.files, directory)
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         detail = f"{type(error).__name__}: {str(error)[:300]}"
@@ -113,7 +131,9 @@ def outcome(case: cases.Case, directory: str, expected: object) -> tuple:
 
 def _clear(error: Exception) -> bool:
     """Whether an error is one of ours, which say what was received."""
-    ours = type(error).__module__.split(".")[0] in ("tflite", "keras_dynamic")
+    ours = type(error).__module__.split(".")[0] in (
+        *("tflite", "keras_dynamic", "pipeline"),
+    )
     return isinstance(error, ValueError) and (ours or "Received" in str(error))
 
 
@@ -124,24 +144,54 @@ class Server:
         subjects: What is mutated.
         seed: Of the campaign.
         directory: For the bundles' files.
+        verbs: The module `verbs`, if its verbs are run.
     """
 
-    def __init__(self, subjects, seed: int, directory: str):
+    def __init__(self, subjects, seed: int, directory: str, verbs=None):
         self._subjects = subjects
         self._seed = seed
         self._directory = directory
         self._running = {}
+        self._verbs = verbs
         for subject in subjects:
             cases.prepare(subject)
         gc.freeze()  # Nothing of this is looked at, so it stays shared.
         self._expected = {}
-        for subject in subjects:
+        pairs = [(subject, verb) for subject in subjects for verb in self._all]
+        for subject, verb in pairs:
+            if verb == "check" and subject.name != _CHECKED:
+                continue
             # Not in this process: interpreters start threads.
-            self._start(subject.name, lambda s=subject: self._pristine(s))
+            key = f"{subject.name} {verb}"
+            self._start(
+                key, lambda s=subject, v=verb, k=key: self._pristine(s, v, k)
+            )
             _, found, detail, _, _ = self.next()
             if found != "pristine":
-                raise RuntimeError(f"{subject.name}: {found} {detail}")
-            self._expected[subject.name] = detail
+                raise RuntimeError(f"{key}: {found} {detail}")
+            self._expected[subject.name, verb] = detail
+
+    @property
+    def _all(self) -> tuple[str | None, ...]:
+        return self._verbs.VERBS if self._verbs else (None,)
+
+    def _draw(self, number: int) -> tuple[cases.Case, str | None]:
+        """Returns a case, and the verb that is run, if one is."""
+        if self._verbs is None:
+            return cases.draw(number, self._seed, self._subjects), None
+        verb = self._verbs.draw(number, self._seed)
+        drawn = [
+            each
+            for each in self._subjects
+            if verb != "check" or each.name == _CHECKED
+        ]
+        case = cases.draw(number, self._seed, tuple(drawn), hostile.KINDS)
+        return case, verb
+
+    def _run(self, verb: str | None):
+        if verb is None:
+            return results
+        return lambda files, where: self._verbs.results(verb, files, where)
 
     def start(self, number: int) -> None:
         """Begins a case."""
@@ -172,7 +222,8 @@ class Server:
     def _kind(self, key) -> str:
         if isinstance(key, str):
             return "pristine"
-        return cases.draw(key, self._seed, self._subjects).kind
+        case, verb = self._draw(key)
+        return f"{verb}: {case.kind}" if verb else case.kind
 
     def _start(self, key, work) -> None:
         reader, writer = os.pipe()
@@ -186,12 +237,13 @@ class Server:
     def _place(self, key) -> str:
         return os.path.join(self._directory, str(abs(hash(key))))
 
-    def _pristine(self, subject) -> tuple:
-        where = os.path.join(self._place(subject.name), "bundle")
-        return "pristine", results(dict(subject.files), where), ""
+    def _pristine(self, subject, verb: str | None, key: str) -> tuple:
+        where = os.path.join(self._place(key), "bundle")
+        os.makedirs(self._place(key))
+        return "pristine", self._run(verb)(dict(subject.files), where), ""
 
     def _case(self, number: int) -> tuple:
-        case = cases.draw(number, self._seed, self._subjects)
+        case, verb = self._draw(number)
         place = self._place(number)
         os.makedirs(place)
         subject = {each.name: each for each in self._subjects}[case.subject]
@@ -199,9 +251,12 @@ class Server:
             with open(os.path.join(place, "outside.tflite"), "wb") as file:
                 file.write(subject.files[subject.segments[0]])
         found, detail = outcome(
-            case, os.path.join(place, "fuzzed"), self._expected[case.subject]
+            case,
+            os.path.join(place, "fuzzed"),
+            self._expected[case.subject, verb],
+            self._run(verb),
         )
-        return found, detail, case.kind
+        return found, detail, self._kind(number)
 
 
 def _child(work, writer: int) -> None:
@@ -222,14 +277,14 @@ def _child(work, writer: int) -> None:
 
 def run(arguments: argparse.Namespace) -> dict:
     """Runs the campaign; returns what the result file holds."""
-    drawn = subjects.load(arguments.subjects)
+    drawn, verbs = _loaded(arguments)
     counts = collections.defaultdict(collections.Counter)
     refused = collections.Counter()
     bad = []
     peak = 0
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as directory:
-        server = Server(drawn, arguments.seed, directory)
+        server = Server(drawn, arguments.seed, directory, verbs)
         numbers = iter(
             range(arguments.first, arguments.first + arguments.cases)
         )
@@ -272,6 +327,15 @@ def run(arguments: argparse.Namespace) -> dict:
     }
 
 
+def _loaded(arguments: argparse.Namespace) -> tuple:
+    """Returns the subjects, and the module of the verbs if they are run."""
+    if not arguments.verbs:
+        return subjects.load(arguments.subjects), None
+    import verbs
+
+    return subjects.for_verbs(), verbs
+
+
 def main() -> int:
     """Parses the command line; returns 1 if a case did what it must not."""
     parser = argparse.ArgumentParser()
@@ -282,14 +346,17 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--case", type=int)
+    parser.add_argument("--verbs", action="store_true")
     arguments = parser.parse_args()
     if arguments.case is not None:
-        drawn = subjects.load(arguments.subjects)
-        case = cases.draw(arguments.case, arguments.seed, drawn)
-        print(case.kind, case.subject, flush=True)
+        drawn, verbs = _loaded(arguments)
         with tempfile.TemporaryDirectory() as directory:
-            found = results(case.files, os.path.join(directory, "bundle"))
-        print(found)
+            server = Server(drawn, arguments.seed, directory, verbs)
+            case, verb = server._draw(arguments.case)
+            print(verb, case.kind, case.subject, flush=True)
+            where = os.path.join(directory, "case", "bundle")
+            os.makedirs(os.path.dirname(where))
+            print(server._run(verb)(case.files, where))
         return 0
     found = run(arguments)
     pathlib.Path(arguments.output).write_text(

@@ -39,6 +39,21 @@ def test_a_short_campaign_finds_nothing(tmp_path):
     assert len(found["kinds"]) > 15
 
 
+def test_the_verbs_find_nothing_either(tmp_path):
+    found = run(tmp_path, QUICK, "--verbs", "--cases=60", "--jobs=2")
+    assert found["status"] == 0, found["bad"]
+    assert sum(found["outcomes"].values()) == 60
+    verbs = {kind.split(":")[0] for kind in found["kinds"]}
+    assert verbs == {"classify", "inspect", "policy"}
+
+
+# The verbs that take a second or more are left to the long campaign.
+QUICK = """
+import verbs
+verbs.VERBS = ("classify", "inspect", "policy")
+verbs.draw = lambda number, seed: verbs.VERBS[number % 3]
+"""
+
 # What cases 0, 1, ... do instead of what they would, and what is seen.
 DEEDS = (
     ("os.kill(os.getpid(), signal.SIGSEGV)", "crash"),

@@ -21,7 +21,7 @@ ARCHIVE = "bundle.zip"
 # A sound segment beside the bundle, which no path in a manifest may reach.
 OUTSIDE = "../outside.tflite"
 
-Files = dict[str, "bytes | Link"]
+Files = dict[str, "bytes | Link | Sparse"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +29,14 @@ class Link:
     """A symbolic link in a bundle's directory; "" stands for a pipe."""
 
     target: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Sparse:
+    """A file that begins with some bytes and has no others on the disk."""
+
+    start: bytes
+    size: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +98,20 @@ def prepare(subject: Subject) -> None:
         mutations.prepare(subject.files[name])
 
 
-def draw(number: int, seed: int, subjects: tuple[Subject, ...]) -> Case:
-    """Returns a case of the campaign, always the same one."""
+def draw(
+    number: int,
+    seed: int,
+    subjects: tuple[Subject, ...],
+    more: Mapping[str, tuple[Callable, bool]] | None = None,
+) -> Case:
+    """Returns a case of the campaign, always the same one.
+
+    Args:
+        number: Of the case.
+        seed: Of the campaign.
+        subjects: What is mutated.
+        more: Further kinds for bundles, drawn as often as all of ours.
+    """
     rng = random.Random(f"{seed}/{number}")
     # A model alone takes longest, as it is cut first.
     subject = rng.choice(
@@ -99,8 +119,10 @@ def draw(number: int, seed: int, subjects: tuple[Subject, ...]) -> Case:
         + [each for each in subjects if "model" in each.files]
     )
     kinds = _MODEL_KINDS if "model" in subject.files else _BUNDLE_KINDS
+    if more and rng.random() < 0.5:
+        kinds = tuple(more)
     kind = rng.choice(kinds)
-    make, may_differ = _KINDS[kind]
+    make, may_differ = {**_KINDS, **(more or {})}[kind]
     if "model" in subject.files:
         files = {"model": make(subject.files["model"], rng)}
     else:
@@ -116,6 +138,10 @@ def write(files: Files, directory: str) -> None:
         if isinstance(content, bytes):
             with open(path, "wb") as file:
                 file.write(content)
+        elif isinstance(content, Sparse):
+            with open(path, "wb") as file:
+                file.write(content.start)
+                file.truncate(content.size)
         elif content.target:
             os.symlink(content.target, path)
         else:
@@ -123,12 +149,13 @@ def write(files: Files, directory: str) -> None:
 
 
 def fixed(files: Files) -> Files:
-    """Makes the manifest's sizes and hashes those of the segments.
+    """Makes the manifest's sizes and hashes those of the files.
 
     So the damage gets past them, to the checks behind and the runtime.
     """
     values = json.loads(files[MANIFEST])
-    for facts in values["segments"]:
+    others = [values["labels"], values.get("calibration")]
+    for facts in [*values["segments"], *filter(None, others)]:
         data = files[facts["file"]]
         facts["bytes"] = len(data)
         facts["sha256"] = hashlib.sha256(data).hexdigest()
@@ -195,7 +222,7 @@ def _paths(subject: Subject, rng: random.Random, _) -> Files:
     values = json.loads(subject.files[MANIFEST])
     paths = (*mutations.PATHS, OUTSIDE, OUTSIDE, f"{os.sep}tmp{os.sep}x")
     if rng.random() < 0.3:
-        values["labels"] = rng.choice(paths)
+        values["labels"]["file"] = rng.choice(paths)
     else:
         rng.choice(values["segments"])["file"] = rng.choice(paths)
     return {**subject.files, MANIFEST: json.dumps(values).encode()}
@@ -275,7 +302,8 @@ def _labels(subject: Subject, rng: random.Random, _) -> Files:
             lambda: data.replace(b"\n", b"\r\n"),
         )
     )()
-    return {**subject.files, LABELS: changed}
+    files = {**subject.files, LABELS: changed}
+    return fixed(files) if rng.random() < 0.5 else files
 
 
 def _zipped(subject: Subject, rng: random.Random, _) -> Files:

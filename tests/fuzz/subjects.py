@@ -14,7 +14,7 @@ import numpy as np
 from tiny_graph import TinyGraph
 
 from keras_dynamic.exits import policy
-from tflite import bundle, split
+from tflite import bundle, calibration, split
 
 SIDE, CLASSES = 8, 4
 _SAME, _VALID = 0, 1
@@ -37,8 +37,44 @@ def load(names=()) -> tuple[cases.Subject, ...]:
     )
 
 
+def for_verbs() -> tuple[cases.Subject, ...]:
+    """Returns int8 bundles that `policy` can refit: a gated and a plain one."""
+    return (
+        _bundle("gated", _int8(), "int8", 1 / 255, -128, fit=True),
+        _bundle("plain", plain(), "int8", 1 / 255, -128, fit=True),
+    )
+
+
+def plain() -> bytes:
+    """Returns an int8 model of two exits without a gate."""
+    net = _Network(np.int8, 1 / 255, -128)
+    half = (1, 4, 4, 4)
+    x = net.convolution(net.image, half, 3, strideW=2, strideH=2)
+    first = net.head(x, "exit_0")
+    return net.write([first, net.head(net.convolution(x, half, 3), "exit_1")])
+
+
+def _recorded(segments) -> bytes:
+    """Made up: what the exits said of some images."""
+    rng = np.random.default_rng(0)
+    exits = sum(each.exit is not None for each in segments)
+    gated = any(each.gate is not None for each in segments)
+    labels = rng.integers(0, CLASSES, 40).astype(np.int32)
+    logits = rng.integers(-128, 128, (exits, 40, CLASSES)).astype(np.int8)
+    madds = np.tile(1000 * np.arange(1, exits + 1), (40, 1))
+    return calibration.encode(
+        calibration.Recorded(labels, logits, madds if gated else None)
+    )
+
+
 def _bundle(
-    name: str, whole: bytes, dtype: str, scale: float, zero_point: int
+    name: str,
+    whole: bytes,
+    dtype: str,
+    scale: float,
+    zero_point: int,
+    *,
+    fit: bool = False,
 ) -> cases.Subject:
     segments = split.split(whole)
     exits = sum(each.exit is not None for each in segments)
@@ -58,6 +94,7 @@ def _bundle(
                 enabled=(True,) * exits,
             ),
             provenance={"config": "fuzz"},
+            calibration=_recorded(segments) if fit else None,
         )
         return cases.bundle(name, directory)
 

@@ -1,6 +1,7 @@
 """`keras-dynamic policy` and `keras-dynamic inspect`, without a process."""
 
 import json
+import os
 import pathlib
 import sys
 import types
@@ -238,3 +239,19 @@ def test_long_names_and_many_segments_still_fit():
         }
     )
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_what_is_not_ours_stays_and_is_not_read(directory):
+    (directory / "huge").touch()
+    os.truncate(directory / "huge", 2**40)  # Sparse.
+    os.mkfifo(directory / "pipe")
+    (directory / "loop").symlink_to(".")
+    (directory / "away").symlink_to("/dev/zero")
+    (directory / "notes").mkdir()
+    (directory / "notes" / "a").write_text("mine")
+    run(directory, max_drop=2.0)
+    assert (directory / "huge").stat().st_size == 2**40
+    assert (directory / "pipe").is_fifo()
+    assert os.readlink(directory / "loop") == "."
+    assert os.readlink(directory / "away") == "/dev/zero"
+    assert (directory / "notes" / "a").read_text() == "mine"

@@ -1,9 +1,12 @@
+import dataclasses
 import io
 import json
+import os
 import struct
 
 import numpy as np
 import pytest
+import small_bundle
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -232,3 +235,28 @@ def test_other_policies_change_the_manifest_alone(written, tmp_path):
     assert back.segments == opened.segments
     for path in directory.iterdir():
         assert path.read_bytes() == (tmp_path / "back" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_no_more_images_are_kept_than_are_read(gated, monkeypatch):
+    whole = recorded(gated=gated, images=500)
+    assert calibration.shortened(whole) is whole
+    monkeypatch.setattr(calibration, "MAX_BYTES", 3000)
+    kept = calibration.shortened(whole)
+    data = calibration.encode(kept)
+    assert 2000 < len(data) <= 3000
+    again = decode(data, gated)
+    count = len(kept.labels)
+    np.testing.assert_array_equal(again.labels, whole.labels[:count])
+    np.testing.assert_array_equal(again.logits, whole.logits[:, :count])
+
+
+def test_a_huge_file_is_not_read(tmp_path):
+    opened = small_bundle.write(tmp_path)
+    path = tmp_path / "calibration.npy"
+    os.truncate(path, 3 * 2**30)  # Sparse.
+    with pytest.raises(bundle.InvalidBundle, match=f"{3 * 2**30} bytes"):
+        calibration.read(opened)
+    facts = dataclasses.replace(opened.calibration, bytes=2**28)
+    with pytest.raises(bundle.InvalidBundle, match=r"calibration\.bytes"):
+        calibration.read(dataclasses.replace(opened, calibration=facts))

@@ -1,4 +1,5 @@
 import random
+import struct
 import subprocess
 import sys
 
@@ -277,3 +278,25 @@ def test_what_does_not_hold_is_named(change, message):
         flatbuffer.verify(data)
     with pytest.raises(flatbuffer.InvalidModel, match=message):
         flatbuffer.read(data)
+
+
+@pytest.mark.parametrize("slot", [1, 2, 4, 6, 7])
+def test_tables_that_are_all_the_same_bytes_take_no_memory(slot):
+    """A million of them would take a gigabyte, out of four megabytes."""
+    count = 1_000_000
+    layout = struct.pack("<HH8H", 20, 8, *(4 * (i == slot) for i in range(8)))
+    table = 8 + len(layout)
+    vector = table + 8
+    empty = vector + 4 + 4 * count
+    offsets = empty - np.arange(vector + 4, empty, 4)
+    data = b"".join(
+        (
+            struct.pack("<I4s", table, b"TFL3"),
+            layout,
+            struct.pack("<iIi", table - 8, 4, count),
+            offsets.astype("<u4").tobytes(),
+            struct.pack("<iHH", -4, 4, 4),
+        )
+    )
+    with pytest.raises(flatbuffer.InvalidModel, match="of memory"):
+        flatbuffer.verify(data)

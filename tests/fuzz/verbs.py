@@ -1,0 +1,160 @@
+"""What the command line's verbs say of a bundle, each in this process."""
+
+import contextlib
+import io
+import json
+import os
+import pathlib
+import random
+import types
+
+import cases
+import hostile
+import ml_collections
+import numpy as np
+import prepared
+import subjects
+from PIL import Image
+
+from pipeline import check as checking
+from pipeline import metrics, predictions
+from pipeline.commands import classify, inspect, policy, score
+from pipeline.layout import Layout
+from tflite import archive
+
+VERBS = ("classify", "inspect", "policy", "score", "check")
+_IMAGES = np.random.default_rng(0).integers(
+    0, 256, (20, subjects.SIDE, subjects.SIDE, 3), np.uint8
+)
+
+
+class Printed(Exception):
+    """Something went to the terminal that drives it."""
+
+
+def draw(number: int, seed: int) -> str:
+    """Returns the verb of a case; the slow ones less often."""
+    rng = random.Random(f"verb {seed}/{number}")
+    return rng.choices(VERBS, (4, 6, 4, 1, 3))[0]
+
+
+def results(verb: str, files: cases.Files, directory: str) -> object:
+    """Runs a verb over a bundle; returns what it says, or wrote.
+
+    Args:
+        verb: One of `VERBS`.
+        files: The bundle's.
+        directory: Where to write them; beside it other files are written.
+
+    Raises:
+        Exception: Whatever the verb raises.
+        Printed: If it printed other characters than visible ones.
+    """
+    place = pathlib.Path(directory)
+    if verb == "check":
+        prepare_check(place.parent / "work")
+        place = place.parent / "work" / "bundle"
+    cases.write(files, str(place))
+    if verb == "check" and cases.ARCHIVE not in files:
+        shipping = {
+            name: data
+            for name, data in files.items()
+            if isinstance(data, bytes) and name != hostile.CALIBRATION
+        }
+        archive.write(str(place / cases.ARCHIVE), shipping)
+    path = str(place)
+    if list(files) == [cases.ARCHIVE]:
+        path = os.path.join(path, cases.ARCHIVE)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        found = _RUN[verb](path, place.parent)
+    if not all(line.isprintable() for line in said.getvalue().splitlines()):
+        raise Printed(repr(said.getvalue())[:300])
+    return found(said.getvalue()) if callable(found) else found
+
+
+def _classify(path: str, beside: pathlib.Path):
+    photo = str(beside / "photo.png")
+    Image.fromarray(_IMAGES[0]).save(photo)
+    flags = types.SimpleNamespace(
+        bundle=path,
+        json=True,
+        threads=1,
+        xnnpack=True,
+        delegate=None,
+        delegate_option=[],
+        memory_mapped=False,
+        point=None,
+        budget_ms=None,
+    )
+    classify.run(flags, [photo])
+    names = ("label", "index", "exit", "probabilities")
+    return lambda said: [json.loads(said)[name] for name in names]
+
+
+def _inspect(path: str, beside: pathlib.Path):
+    del beside
+    inspect.run(types.SimpleNamespace(json=False), [path])
+    return lambda said: said
+
+
+def _policy(path: str, beside: pathlib.Path):
+    del beside
+    names = ("budget_ms", "budget_madds", "exit_ms", "name", "remove")
+    flags = types.SimpleNamespace(**dict.fromkeys(names), max_drop=1.0)
+    policy.run(flags, [path])
+    return lambda said: said
+
+
+def _score(path: str, beside: pathlib.Path):
+    Image.fromarray(_IMAGES[0]).save(beside / "photo.png")
+    flags = types.SimpleNamespace(
+        bundle=path,
+        output=str(beside / "out" / "scores"),
+        input=[str(beside / "photo.png")],
+        format="csv",
+        batch_size=4,
+        num_shards=1,
+    )
+    score.run(flags, [], [])
+    [rows] = (beside / "out").glob("scores-*.csv")
+    text = rows.read_text(encoding="utf-8")
+    return text.replace(str(beside), "")
+
+
+def _check(path: str, beside: pathlib.Path):
+    del path
+    config = ml_collections.ConfigDict(
+        {
+            "name": "fuzz",
+            "model": {"size": subjects.SIDE},
+            "check": {"max_points": 100.0, "level": 0.05},
+        }
+    )
+    checking.check(config, Layout(beside))
+    return "passed"
+
+
+_RUN = {
+    "classify": _classify,
+    "inspect": _inspect,
+    "policy": _policy,
+    "score": _score,
+    "check": _check,
+}
+
+
+def prepare_check(root: pathlib.Path) -> None:
+    """Writes what `check` reads beside the bundle of the plain subject."""
+    layout = Layout(root)
+    for path in (layout.data, layout.tflite, layout.float_model.parent):
+        path.mkdir(parents=True)
+    labels = np.arange(len(_IMAGES), dtype=np.int32) % subjects.CLASSES
+    members = {"test": (_IMAGES, labels), "calibration": (_IMAGES, labels)}
+    prepared.write(layout.data, members, labels=subjects.CLASSES)
+    layout.tflite_model.write_bytes(subjects.plain())
+    said = predictions.Predictions(
+        labels, np.zeros((2, len(labels), subjects.CLASSES), np.float32)
+    )
+    predictions.save(layout.float_predictions, test=said, calibration=said)
+    metrics.write(layout.metrics, {"exits": [], "routed": []})
