@@ -331,7 +331,7 @@ def _json_rows(lines: _Lines) -> Iterator[Row]:
             fields = strict_json.decode(text) if text.strip() else None
         except StopIteration:
             return
-        except strict_json.InvalidJSON as error:
+        except ValueError as error:  # Of the line, or of its JSON.
             yield Row(offset, line, {}, f"cannot be read: {error}")
             continue
         if isinstance(fields, dict):
