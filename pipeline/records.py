@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pipeline import image, regular_file, storage, tfrecord
+from pipeline import image, storage, tfrecord
+from tflite import files
 
 # No record is larger, in bytes: the file of an image, and what is said of it.
 MAX_RECORD = image.MAX_BYTES + (1 << 20)
@@ -55,7 +56,7 @@ def find(path: str, start: int = 0, stop: int | None = None) -> Iterator[Found]:
                 size = whole - tfrecord.HEADER - tfrecord.FOOTER
                 if size > MAX_RECORD:
                     file.seek(offset + whole)
-                    allowed = regular_file.in_mib(MAX_RECORD)
+                    allowed = files.in_mib(MAX_RECORD)
                     yield Found(offset, b"", f"a record of more than {allowed}")
                 else:
                     data = file.read(size)

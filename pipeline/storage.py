@@ -13,7 +13,7 @@ from typing import BinaryIO
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline import regular_file
+from tflite import files
 
 # What trying again does not mend.
 _LASTING = (
@@ -63,7 +63,7 @@ def open(path: str) -> BinaryIO:
             scheme. Object stores raise errors of their own, too: see `fault`.
     """
     if is_local(path):
-        return regular_file.open(path)
+        return files.open_regular(path)
     try:
         system = FileSystems.get_filesystem(path)
     except (BeamIOError, ValueError) as error:
@@ -88,11 +88,11 @@ def read(path: str, max_bytes: int | None = None) -> bytes:
         with open(path) as file:
             return file.read()
     if is_local(path):
-        return regular_file.read(path, max_bytes)
+        return files.read(path, max_bytes)
     with open(path) as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
-        allowed = regular_file.in_mib(max_bytes)
+        allowed = files.in_mib(max_bytes)
         raise OSError(errno.EFBIG, f"larger than {allowed}")
     return data
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import printing, regular_file
+from pipeline import printing
 from pipeline.written_name import written
+from tflite import files
 from tflite.harness import Harness, Result
 
 
@@ -88,7 +89,7 @@ def _pixels(path: str, harness: Harness) -> np.ndarray:
         ) from error
     height, _, channels = harness.bundle.input.shape
     stored = harness.bundle.stored_size
-    decoded = image.decode(regular_file.read(path, image.MAX_BYTES))
+    decoded = image.decode(files.read(path, image.MAX_BYTES))
     start = (stored - height) // 2
     window = slice(start, start + height)
     return image.fit(decoded, stored, channels)[window, window]

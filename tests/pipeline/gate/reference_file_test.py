@@ -73,7 +73,7 @@ def test_back_again(path):
         (["right", "other"], "AA==", "`right` must name metrics only"),
         (["metrics", "madds", "tolerance"], -1, "must be 0 or more"),
         (["metrics", "madds", "tolerance"], 10**400, "be a finite number"),
-        (["metrics", "madds", "tolerance"], float("inf"), "finite number"),
+        (["metrics", "madds", "tolerance"], float("inf"), "finite"),
         (["metrics", "madds", "relative_tolerance"], -0.1, "0 or more"),
         (["metrics", "madds", "relative_tolerance"], 2, "less than 1"),
         # Five points are 0.05.
@@ -99,7 +99,7 @@ def test_back_again(path):
             "`policies.default` must have lists of one length",
         ),
         (["policies", "default", "enabled"], [1, 1], "must be a list of bool"),
-        (["policies", "default", "thresholds"], [0.5, "0"], "finite number"),
+        (["policies", "default", "thresholds"], [0.5, "0"], "finite"),
         (["layer_errors", "stem"], "1 %", "`layer_errors.stem` must be"),
     ],
 )

@@ -4,7 +4,8 @@ import socket
 
 import pytest
 
-from pipeline import regular_file, storage
+from pipeline import storage
+from tflite import files
 
 
 def test_reads_a_file(tmp_path):
@@ -12,8 +13,8 @@ def test_reads_a_file(tmp_path):
     (tmp_path / "empty").write_bytes(b"")
     os.symlink("a", tmp_path / "link")
     for name, content in (("a", b"123"), ("link", b"123"), ("empty", b"")):
-        assert regular_file.read(tmp_path / name, 3) == content
-        with regular_file.open(tmp_path / name) as file:
+        assert files.read(tmp_path / name, 3) == content
+        with files.open_regular(tmp_path / name) as file:
             assert file.read() == content
         assert storage.read(str(tmp_path / name)) == content
 
@@ -22,7 +23,7 @@ def test_a_file_that_is_given_in_parts_is_read_whole(tmp_path, monkeypatch):
     read = os.read
     monkeypatch.setattr(os, "read", lambda file, size: read(file, min(size, 2)))
     (tmp_path / "a").write_bytes(b"12345")
-    assert regular_file.read(tmp_path / "a", 5) == b"12345"
+    assert files.read(tmp_path / "a", 5) == b"12345"
 
 
 def test_a_large_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
@@ -30,7 +31,7 @@ def test_a_large_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
         file.truncate(3 << 30)
     monkeypatch.setattr(os, "read", None)
     with pytest.raises(OSError, match="larger than 64 MiB") as error:
-        regular_file.read(tmp_path / "sparse", 64 << 20)
+        files.read(tmp_path / "sparse", 64 << 20)
     assert error.value.errno == errno.EFBIG
 
 
@@ -49,8 +50,8 @@ def test_nothing_but_files_is_opened(tmp_path):
             (tmp_path / "loop", errno.ELOOP),
         ):
             for use in (
-                lambda path: regular_file.read(path, 9),
-                regular_file.open,
+                lambda path: files.read(path, 9),
+                files.open_regular,
                 lambda path: storage.open(str(path)),
             ):
                 with pytest.raises(OSError, match="Errno") as error:
@@ -64,5 +65,5 @@ def test_no_descriptor_is_left_open(tmp_path):
     before = os.listdir("/proc/self/fd")
     for path in (tmp_path, tmp_path / "pipe"):
         with pytest.raises(OSError, match="Errno"):
-            regular_file.open(path)
+            files.open_regular(path)
     assert os.listdir("/proc/self/fd") == before
