@@ -80,7 +80,7 @@ def test_back_again(path):
         (["metrics", "accuracy", "tolerance"], 5, "less than 1"),
         (["metrics", "accuracy", "value"], 1.5, "from 0 to 1"),
         (["metrics", "madds", "value"], None, "`metrics.madds.value` must be"),
-        (["metrics", "madds", "value"], float("nan"), "a finite number"),
+        (["metrics", "madds", "value"], float("nan"), "finite"),
         (["metrics", "madds", "atol"], 1, "must have only value, tolerance"),
         (["metrics", "madds"], 7, "`metrics.madds` must be an object"),
         (["metrics", "madds", "xfail"], " ", "must say why the metric fails"),
@@ -133,7 +133,7 @@ def test_a_key_named_twice_is_refused(path, key):
     text = path.read_text()
     start = text.index(key.partition(":")[0])
     path.write_text(f"{text[:start]}{key}, {text[start:]}")
-    with pytest.raises(ValueError, match="`the file` must name each key once"):
+    with pytest.raises(ValueError, match="once"):
         reference_file.read(path)
 
 
