@@ -12,7 +12,7 @@ FLINK_MINOR="${FLINK_VERSION%.*}"
 
 # All that the cluster installs and writes is here.
 ROOT="$REPOSITORY/.flink"
-JOB_SERVER="$ROOT/job-server.jar"
+JOB_SERVER="$ROOT/job-server"
 BEAM_OPTIONS="$ROOT/beam-options"
 JOB_PORT=8099
 ARTIFACT_PORT=8098

@@ -36,6 +36,9 @@ free() {
 
 mkdir -p "$FLINK_CONF_DIR" "$FLINK_PID_DIR" "$ROOT/tmp"
 cp "$FLINK_HOME"/conf/log4j*.properties "$SOURCE/config.yaml" "$FLINK_CONF_DIR"
+agent="$(echo "$JOB_SERVER"/byteman-*.jar)"
+agent="-javaagent:$agent=script:$SOURCE/loopback.btm"
+echo "env.java.opts.taskmanager: $agent" >>"$FLINK_CONF_DIR/config.yaml"
 
 if ! lives "$JOB_MANAGER_PID"; then
   free "job manager" 8081
@@ -51,7 +54,8 @@ fi
 
 if ! lives "$JOB_SERVER_PID"; then
   free "job server" "$JOB_PORT"
-  nohup java -Djava.io.tmpdir="$ROOT/tmp" -jar "$JOB_SERVER" \
+  nohup java "$agent" -Djava.io.tmpdir="$ROOT/tmp" -cp "$JOB_SERVER/*" \
+    org.apache.beam.runners.flink.FlinkJobServerDriver \
     --flink-master="$REST" --flink-conf-dir="$FLINK_CONF_DIR" \
     --job-host=localhost --job-port="$JOB_PORT" \
     --artifact-port="$ARTIFACT_PORT" --expansion-port=0 \
@@ -61,6 +65,14 @@ if ! lives "$JOB_SERVER_PID"; then
 fi
 await "task manager" "$TASK_MANAGER_PID" slots 2
 await "job server" "$JOB_SERVER_PID" listens "$JOB_PORT"
+
+reachable="$("$PYTHON" "$SOURCE/listening.py" \
+  "$(tail -n 1 "$JOB_MANAGER_PID")" "$(tail -n 1 "$TASK_MANAGER_PID")" \
+  "$(cat "$JOB_SERVER_PID")")" || {
+  bash "$SOURCE/down.sh"
+  fail "nothing may be reached from other machines (process, address, port):" \
+    "$reachable"
+}
 
 echo "--runner=FlinkRunner --flink_version=$FLINK_MINOR" \
   "--job_endpoint=localhost:$JOB_PORT --environment_type=LOOPBACK" \

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compiles EarlyExitClassifier.kt with the Kotlin compiler and TensorFlow Lite's
-# classes, which Maven fetches into .android/. Needs Java 17 and Maven.
+# classes, which Maven fetches into .android/; the file sha256 has their
+# checksums. Needs Java 17 and Maven.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 ROOT=.android
@@ -11,10 +12,9 @@ for tool in java mvn; do
 done
 mkdir -p "$ROOT"
 echo '*' >"$ROOT/.gitignore"
-if [ ! "$ROOT/jars" -nt examples/android/pom.xml ]; then
-  rm -rf "$ROOT/partial" "$ROOT/jars"
-  mvn -B -q -f examples/android/pom.xml dependency:copy-dependencies \
-    -DoutputDirectory="$PWD/$ROOT/partial"
+if [ ! "$ROOT/jars" -nt examples/android/sha256 ]; then
+  rm -rf "$ROOT/jars"
+  bash deploy/maven/fetch.sh examples/android "$ROOT/partial"
   # An .aar holds the classes that an app compiles against as classes.jar.
   for archive in "$ROOT"/partial/*.aar; do
     .venv/bin/python -m zipfile -e "$archive" "$ROOT/partial/aar"

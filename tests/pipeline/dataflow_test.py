@@ -22,6 +22,7 @@ from google.cloud import dataflow_v1beta3
 from pipeline import launch
 
 ROOT = pathlib.Path(__file__).parents[2]
+DOCKERFILE = ROOT / "deploy" / "dataflow" / "Dockerfile"
 IMAGE = "registry.example/project/keras-dynamic:1"
 ACCELERATOR = "type:nvidia-tesla-t4;count:1;install-nvidia-driver"
 ARGUMENTS = {
@@ -313,6 +314,32 @@ def test_the_launcher_of_a_template_launches_its_verb(verb):
 def test_the_image_has_the_locked_version_of_beam():
     lock = (ROOT / "requirements.lock").read_text()
     (version,) = re.findall(r"^apache-beam==([0-9.]+)", lock, re.MULTILINE)
-    dockerfile = (ROOT / "deploy" / "dataflow" / "Dockerfile").read_text()
+    base = DOCKERFILE.read_text().split("FROM ")[-1].splitlines()[0]
 
-    assert f"FROM apache/beam_python3.11_sdk:{version}\n" in dockerfile
+    assert base == f"apache/beam_python3.11_sdk:{version}@${{BEAM_DIGEST}}"
+
+
+def test_the_image_takes_others_by_digest():
+    text = DOCKERFILE.read_text()
+    bases = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+    # No default, so that a build fails that does not name one.
+    given = re.findall(r"^ARG (\w+)$", text, re.MULTILINE)
+
+    assert len(bases) == 2
+    for base in bases:
+        digest = re.fullmatch(r"[^@]+@\$\{(\w+)\}", base)
+        assert digest[1] in given and digest[1].endswith("_DIGEST")
+
+
+def test_the_image_takes_uv_by_its_hash_and_names_its_user():
+    text = DOCKERFILE.read_text()
+    installed = re.findall(
+        r"^RUN pip install (.*?)(?: \\)?$", text, re.MULTILINE
+    )
+    required = (DOCKERFILE.parent / "uv.txt").read_text()
+
+    assert installed == ["--no-cache-dir --no-deps --require-hashes -r uv.txt"]
+    assert re.search(
+        r"^uv==[0-9.]+ \\\n +--hash=sha256:", required, re.MULTILINE
+    )
+    assert re.findall(r"^USER (\S+)$", text, re.MULTILINE) == ["root"]

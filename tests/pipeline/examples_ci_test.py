@@ -45,8 +45,17 @@ def test_it_is_a_workflow(workflow):
     assert workflow["permissions"] == {"contents": "read"}
     for step in steps(workflow):
         assert ("run" in step) != ("uses" in step)
-        if "uses" in step:
-            assert re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"])
+
+
+def test_its_actions_are_pinned_by_commit(workflow):
+    pinned = re.findall(
+        r"uses: (actions/[a-z-]+@[0-9a-f]{40}) # v\d+\.\d+\.\d+\n",
+        WORKFLOW.read_text(),
+    )
+    assert pinned == [
+        step["uses"] for step in steps(workflow) if "uses" in step
+    ]
+    assert pinned
 
 
 def test_its_commands_are_ours(workflow, tmp_path):

@@ -8,18 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 
 import numpy as np
 import pytest
 import scored
+import sockets
 import tiny_bundle
 from PIL import Image
 
 pytestmark = pytest.mark.flink
 
 ROOT = pathlib.Path(__file__).parents[2]
-TASK_MANAGER = ROOT / ".flink/pid/flink-keras-dynamic-taskexecutor.pid"
+PIDS = ROOT / ".flink/pid"
+TASK_MANAGER = PIDS / "flink-keras-dynamic-taskexecutor.pid"
 PROCESSES = [
     "--sdk_worker_parallelism=2",
     "--experiments=use_loopback_process_worker",
@@ -151,8 +154,43 @@ def test_flink_scores_as_the_local_runner_does(cluster, tmp_path):
     assert len(found["flink"][0]) == scored.COUNT
 
 
+def last_pid(path):
+    """The pid files of Flink keep those of processes that have ended."""
+    return int(path.read_text().split()[-1])
+
+
+@pytest.mark.parametrize("workers", [[], PROCESSES], ids=["threads", "two"])
+def test_nothing_listens_beyond_this_machine(cluster, tmp_path, workers):
+    config = images(tmp_path, count=200, side=700)
+    servers = [last_pid(path) for path in PIDS.glob("*.pid")]
+    idle = sockets.listening(*servers)
+    running = subprocess.Popen(
+        command(config, tmp_path / "run", [*cluster, *workers]),
+        env=environment(),
+        stderr=subprocess.DEVNULL,
+    )
+    busy = sockets.while_it_runs(running, *servers)
+    assert running.returncode == 0
+    assert not sockets.reachable(idle | busy)
+    # The web page, where a job is submitted to, and where its files go.
+    assert {8081, 6123, 8099, 8098} <= {port for _, _, port in idle}
+    # While a job runs its task manager has more servers, and this side one.
+    task_manager = last_pid(TASK_MANAGER)
+    more = {pid for pid, _, _ in busy - idle}
+    assert {task_manager, running.pid} <= more
+
+
+def test_the_page_takes_no_jar(cluster):
+    request = urllib.request.Request(
+        "http://localhost:8081/jars/upload", data=b"", method="POST"
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    assert refused.value.code == 404
+
+
 def kill_task_manager():
-    pid = int(TASK_MANAGER.read_text().split()[-1])
+    pid = last_pid(TASK_MANAGER)
     os.kill(pid, signal.SIGKILL)
     arguments = pathlib.Path(f"/proc/{pid}/cmdline")
     while arguments.exists() and arguments.read_bytes():
