@@ -36,6 +36,14 @@ _LOCAL = {
     ],
 }
 
+_JOB_SERVER = """
+import runpy
+from pipeline import loopback
+with loopback.only():
+    module = "apache_beam.runners.portability.local_job_service_main"
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+
 
 def main(images: str, output: str, *flink: str) -> None:
     """Prepares on every runner and writes the hashes to `output`."""
@@ -82,8 +90,7 @@ def _job_server() -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    module = "apache_beam.runners.portability.local_job_service_main"
-    process = subprocess.Popen([sys.executable, "-m", module, f"-p{port}"])
+    process = subprocess.Popen([sys.executable, "-c", _JOB_SERVER, f"-p{port}"])
     try:
         for _ in range(100):
             with contextlib.suppress(OSError):

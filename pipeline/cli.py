@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
 
-from pipeline import printing
+from pipeline import interruption, printing
 from pipeline.verbs import FLAGS, STAGES, VERBS, usage, usage_of
 
 # Characters: an error tells what it received, which may be a whole file.
@@ -24,6 +24,11 @@ class UsageError(ValueError):
 
 def main() -> None:
     """Entry point of the console script."""
+    with interruption.in_order():
+        _main()
+
+
+def _main() -> None:
     arguments, beam_args = _cut(sys.argv[1:])
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         printing.show(usage())

@@ -12,11 +12,16 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
 # How often the guard looks whether its parent is still there, in seconds.
 _LOOK_EVERY = 0.5
+# Seconds between asking a command to end and killing it.
+_GRACE = 5.0
+# Whether this process ends, and must start nothing any more.
+_ending = False
 
 
 def run(
@@ -79,7 +84,12 @@ def started(
 
     Yields:
         Its guard, which leads the group and ends with the command; see `code`.
+
+    Raises:
+        ChildProcessError: This process has been told to end.
     """
+    if _ending:
+        raise ChildProcessError("this process was told to end")
     # No preexec_fn with PR_SET_PDEATHSIG: it is not safe beside threads, and
     # what the command starts would live on.
     guard = [sys.executable, "-I", "-S", __file__, str(os.getpid())]
@@ -95,10 +105,52 @@ def started(
     try:
         yield process
     finally:
+        stop(process)
+
+
+def stop(*guards: subprocess.Popen) -> None:
+    """Asks started commands to end, and kills what has not in a few seconds.
+
+    Args:
+        guards: As `started` yields them; those that have ended may be among
+            them.
+    """
+    running = [guard for guard in guards if guard.poll() is None]
+    for guard in running:
+        _tell(guard.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE
+    for guard in running:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            guard.wait(max(0.0, deadline - time.monotonic()))
+    for guard in guards:
         # A group keeps its number as long as one of its processes lives.
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            os.killpg(guard.pid, signal.SIGKILL)
+        guard.wait()
+
+
+def end_children(number: int) -> None:
+    """Sends a signal to the processes that this one started; starts no more.
+
+    With one that leads a process group, as a guard does, all of its group get
+    it. Finds none where the system does not list them as Linux does.
+    """
+    global _ending
+    _ending = True
+    for path in pathlib.Path("/proc/self/task").glob("*/children"):
+        # A thread may end in between.
+        with contextlib.suppress(OSError):
+            for pid in path.read_text(encoding="ascii").split():
+                _tell(int(pid), number)
+
+
+def _tell(pid: int, number: int) -> None:
+    """Sends a signal to a process, or to the group that it leads."""
+    with contextlib.suppress(ProcessLookupError):
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, number)
+        else:
+            os.kill(pid, number)
 
 
 def code(guard: subprocess.Popen, timeout: float | None = None) -> int:

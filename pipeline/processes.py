@@ -12,14 +12,13 @@ import os
 import queue
 import signal
 import socket
-import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from typing import IO
 
-from pipeline import process
+from pipeline import interruption, process
 
 _ADDRESSES = "KERAS_DISTRIBUTION_JOB_ADDRESSES"
 _COUNT = "KERAS_DISTRIBUTION_NUM_PROCESSES"
@@ -27,8 +26,6 @@ _NUMBER = "KERAS_DISTRIBUTION_PROCESS_ID"
 
 # Seconds in which others may end, too, before one is said to be the first.
 _SETTLE = 0.5
-# Seconds between asking a process to end and killing it.
-_GRACE = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +110,7 @@ def run(command: Sequence[str], count: int) -> None:
         _COUNT: str(count),
         # Or else JAX keeps SIGTERM to itself, and listens on all addresses.
         "JAX_ENABLE_PREEMPTION_SERVICE": "false",
+        interruption.SILENT: "1",
     }
     shared["JAX_COORDINATOR_BIND_ADDRESS"] = shared[_ADDRESSES]
     ended = queue.SimpleQueue()
@@ -142,7 +140,7 @@ def run(command: Sequence[str], count: int) -> None:
             if first[1]:
                 time.sleep(_SETTLE)
                 failed = [first, *_waiting(ended)]
-                _stop(started)
+                process.stop(*started)
                 # Others may have failed for want of the one that was killed.
                 number, code = max(failed, key=lambda each: each[1] > 128)
                 raise ChildProcessError(
@@ -158,18 +156,6 @@ def _waiting(ended: queue.SimpleQueue) -> list[tuple[int, int]]:
         while True:
             found.append(ended.get_nowait())
     return found
-
-
-def _stop(started: Sequence[subprocess.Popen]) -> None:
-    """Asks all to end, and waits a while; leaving the block kills the rest."""
-    for guard in started:
-        if guard.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(guard.pid, signal.SIGTERM)
-    deadline = time.monotonic() + _GRACE
-    for guard in started:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            guard.wait(max(0.0, deadline - time.monotonic()))
 
 
 def _how(code: int, log: IO[bytes]) -> str:

@@ -1,17 +1,25 @@
 """Running a Beam pipeline to its end, on whatever runner."""
 
+import contextlib
 import re
-from collections.abc import Sequence
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import (
+    DirectOptions,
     GoogleCloudOptions,
     PipelineOptions,
     StandardOptions,
 )
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.runner import PipelineState
+from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-from pipeline import storage
+from pipeline import loopback, storage
 
 
 class PipelineFailed(RuntimeError):
@@ -47,16 +55,69 @@ def is_template(beam_options: PipelineOptions) -> bool:
 def wait(pipeline: beam.Pipeline) -> None:
     """Runs a pipeline and waits until it is done.
 
+    What Beam starts on this machine listens on localhost only. A Ctrl-C ends
+    the wait, and a job that runs elsewhere on code of this process.
+
     Raises:
         PipelineFailed: The runner says that it failed. What a step raised on
             the local runner passes as it is.
     """
     try:
-        state = pipeline.run().wait_until_finish()
+        with loopback.only():
+            state = _ended(pipeline)
     except RuntimeError as error:
         raise PipelineFailed(_cause(str(error))) from error
     if state not in (None, PipelineState.DONE):
         raise PipelineFailed(f"the runner ended in the state {state}")
+
+
+def _ended(pipeline: beam.Pipeline) -> str | None:
+    """Returns the state in which a pipeline ends."""
+    if not isinstance(pipeline.runner, PortableRunner):
+        _leave_interrupts_to_us(pipeline)
+        return pipeline.run().wait_until_finish()
+    with _deaf():
+        result = pipeline.run()
+    try:
+        return result.wait_until_finish()
+    except KeyboardInterrupt:
+        with contextlib.suppress(Exception):
+            result.cancel()
+        raise
+
+
+def _leave_interrupts_to_us(pipeline: beam.Pipeline) -> None:
+    """Lets the local runner's worker processes ignore a Ctrl-C.
+
+    A terminal sends it to all processes. They would tell of it in pages, while
+    this one ends them anyway.
+    """
+    direct = pipeline.options.view_as(DirectOptions)
+    if (
+        isinstance(pipeline.runner, FnApiRunner)
+        and direct.direct_running_mode == "multi_processing"
+    ):
+        # As the runner would start them itself, but for the trap.
+        pipeline.runner = FnApiRunner(
+            SubprocessSDKEnvironment.from_command_string(
+                f"trap '' INT; exec {shlex.quote(sys.executable)} "
+                "-m apache_beam.runners.worker.sdk_worker_main"
+            )
+        )
+        direct.direct_running_mode = None
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Keeps SIGINT from all that threads begun in the block start.
+
+    One that comes within the block takes effect at its end.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _cause(text: str) -> str:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pipeline import processes
+from pipeline import process, processes
 from pipeline.processes import Member
 
 _ADDRESSES = "KERAS_DISTRIBUTION_JOB_ADDRESSES"
@@ -106,7 +106,7 @@ sys.exit(1)
 
 
 def test_one_that_does_not_end_when_asked_is_killed(tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "_GRACE", 0.5)
+    monkeypatch.setattr(process, "_GRACE", 0.5)
     script = """
 signal.signal(signal.SIGTERM, lambda *_: (work / "asked").touch())
 (work / f"ready-{number}").touch()

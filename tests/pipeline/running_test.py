@@ -9,6 +9,8 @@ class Ends:
 
     def __init__(self, answer):
         self.answer = answer
+        self.runner = None
+        self.options = running.options([])
 
     def run(self):
         return self
