@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 
-from pipeline import process
+from pipeline import printing, process
 
 # Set for processes whose end is told of by the one that started them.
 SILENT = "KERAS_DYNAMIC_ENDS_SILENTLY"
@@ -68,6 +68,6 @@ def _end(number: int) -> None:
     with contextlib.suppress(OSError):
         sys.stdout.flush()
         if not os.environ.get(SILENT):
-            print(f"keras-dynamic: {_WORDS[number]}", file=sys.stderr)
+            printing.show(f"keras-dynamic: {_WORDS[number]}", sys.stderr)
         sys.stderr.flush()
     os._exit(128 + number)
