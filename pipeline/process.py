@@ -127,6 +127,20 @@ def stop(*guards: subprocess.Popen) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(guard.pid, signal.SIGKILL)
         guard.wait()
+        _await_end(guard.pid)
+
+
+def _await_end(group: int) -> None:
+    """Waits until no process of a killed group is left, a second at most.
+
+    A large one takes a moment to go. Where nobody collects what has ended, as in
+    some containers, a group stays for ever.
+    """
+    deadline = time.monotonic() + 1.0
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(group, 0)
+            time.sleep(0.01)
 
 
 def end_children(number: int) -> None:
