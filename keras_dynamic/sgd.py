@@ -19,11 +19,24 @@ class CoupledSGD(keras.optimizers.Optimizer):
     takes twice as many operations for each variable, which for hundreds of
     small ones is seconds before the first step.
 
+    With an `average_decay` it also keeps an average of the weights, which on
+    the way moves as
+
+        average <- decay_t * average + (1 - decay_t) * weight
+
+    after step t, from 0, with decay_t = min(average_decay, t / (t + 10)): at
+    first it is the weights themselves, and then forgets the early ones sooner.
+    Steps never read it; `averages` has it, in the order of the variables.
+
     Args:
         learning_rate: A float or a `LearningRateSchedule`.
         momentum: At least 0 and below 1.
-        coupled_decay: The decay, on every trainable variable.
+        coupled_decay: The decay.
         nesterov: Whether the step looks ahead along the velocity.
+        decay_vectors: Whether it decays every trainable variable, as in the
+            reference code; or else those with more than one axis alone:
+            kernels, but neither biases nor what normalizes.
+        average_decay: At least 0 and below 1; 0 keeps no average.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -35,15 +48,19 @@ class CoupledSGD(keras.optimizers.Optimizer):
         momentum: float = 0.9,
         coupled_decay: float = 1e-4,
         nesterov: bool = False,
+        decay_vectors: bool = True,
+        average_decay: float = 0.0,
         name: str = "coupled_sgd",
         **kwargs,
     ):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        if not 0 <= momentum < 1:
-            raise ValueError(
-                "`momentum` must be at least 0 and below 1. "
-                f"Received: momentum={momentum}"
-            )
+        shares = {"momentum": momentum, "average_decay": average_decay}
+        for key, value in shares.items():
+            if not 0 <= value < 1:
+                raise ValueError(
+                    f"`{key}` must be at least 0 and below 1. "
+                    f"Received: {key}={value}"
+                )
         if coupled_decay < 0:
             raise ValueError(
                 "`coupled_decay` must not be negative. "
@@ -52,26 +69,43 @@ class CoupledSGD(keras.optimizers.Optimizer):
         self.momentum = momentum
         self.coupled_decay = coupled_decay
         self.nesterov = nesterov
+        self.decay_vectors = decay_vectors
+        self.average_decay = average_decay
 
     def build(self, variables):
-        """Makes a velocity for each variable."""
+        """Makes a velocity for each variable, and an average if one is kept."""
         if self.built:
             return
         super().build(variables)
         self.velocities = self.add_optimizer_variables(variables, "velocity")
+        self.averages = []
+        if self.average_decay:
+            self.averages = self.add_optimizer_variables(variables, "average")
 
     def update_step(self, gradient, variable, learning_rate):
         """One step for one variable."""
-        velocity = self.velocities[self._get_variable_index(variable)]
+        index = self._get_variable_index(variable)
+        velocity = self.velocities[index]
         weight = keras.ops.convert_to_tensor(variable)
         gradient = keras.ops.cast(gradient, weight.dtype)
         rate = keras.ops.cast(learning_rate, weight.dtype)
-        gradient = gradient + self.coupled_decay * weight
+        if self.decay_vectors or len(variable.shape) > 1:
+            gradient = gradient + self.coupled_decay * weight
         change = self.momentum * velocity.value + gradient
         self.assign(velocity, change)
         if self.nesterov:
             change = gradient + self.momentum * change
         self.assign_sub(variable, rate * change)
+        if self.average_decay:
+            self._follow(self.averages[index], variable)
+
+    def _follow(self, average, variable):
+        """Moves an average towards a variable, as it is after the step."""
+        weight = keras.ops.convert_to_tensor(variable)
+        step = keras.ops.cast(self.iterations, weight.dtype)
+        share = keras.ops.maximum(1 - self.average_decay, 10 / (step + 10))
+        old = average.value
+        self.assign(average, old + share * (weight - old))
 
     def get_config(self):
         """The optimizer's arguments."""
@@ -80,4 +114,6 @@ class CoupledSGD(keras.optimizers.Optimizer):
             "momentum": self.momentum,
             "coupled_decay": self.coupled_decay,
             "nesterov": self.nesterov,
+            "decay_vectors": self.decay_vectors,
+            "average_decay": self.average_decay,
         }

@@ -89,6 +89,16 @@ class Order:
         )
         return Part(slice(first, last), whole)
 
+    def turned(self, epoch: int) -> np.ndarray:
+        """Returns which images, bool [images], an epoch shows mirrored.
+
+        If each is in every second epoch: at first half of them, by the seed.
+        """
+        drawn = np.random.default_rng(
+            np.random.SeedSequence(self.seed, spawn_key=(0,))
+        ).random(self.images)
+        return (drawn < 0.5) ^ bool(epoch % 2)
+
     def generator(self, epoch: int, position: int) -> np.random.Generator:
         """Returns what the batch at a position is augmented from."""
         # Not another word of entropy: [seed, epoch, 0] is [seed, epoch].
@@ -122,10 +132,12 @@ def shuffled(
         float32 [B, size, size, C] in [0, 1], int32 [B].
     """
     wholes = order.whole_batches(epoch)
+    turned = order.turned(epoch)
 
     def read(position: int) -> Batch:
         part = order.part(len(wholes[position]))
         indices = wholes[position][part.rows]
+        part = dataclasses.replace(part, turned=turned[indices])
         generator = order.generator(epoch, position)
         pixels = augmentation(images.take(indices), generator, part)
         return _scaled(pixels), images.labels[indices]

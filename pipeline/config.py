@@ -77,11 +77,23 @@ def default() -> ml_collections.ConfigDict:
     config.train.batch_size = 64
     config.train.learning_rate = 0.1
     # "step": times 0.1 at each milestone, a share of the epochs. "cosine".
+    # "linear": up to the learning rate in a share `rise` of the steps, from
+    # there down to zero at the last one.
     config.train.schedule = "step"
     config.train.milestones = (0.5, 0.75)
+    config.train.rise = 0.2
     config.train.momentum = 0.9
     config.train.nesterov = False
     config.train.weight_decay = 1e-4
+    # What decays: "all" trainable weights, as in the papers' code, or "kernels"
+    # alone, neither biases nor batch normalization.
+    config.train.weight_decay_on = "all"
+    # Share of each label that is spread over all classes, in every exit's
+    # cross-entropy; in quantization-aware training, too.
+    config.train.label_smoothing = 0.0
+    # Share that a running average of the weights keeps at each step. The
+    # average is what is validated, evaluated and converted; 0: the weights.
+    config.train.average_decay = 0.0
     config.train.augmentation = "crop_flip"
     config.train.augmentation_options = ml_collections.ConfigDict()
     # A Keras dtype policy: "float32" or "mixed_bfloat16".

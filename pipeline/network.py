@@ -1,4 +1,4 @@
-"""The model that a configuration describes."""
+"""The model that a configuration describes, and how it is trained."""
 
 import inspect
 
@@ -50,3 +50,17 @@ def build(config: ml_collections.ConfigDict, labels: int) -> keras.Model:
     if config.train.gradient_equilibrium:
         model = objectives.gradient_equilibrium(model)
     return model
+
+
+def objective(config: ml_collections.ConfigDict) -> objectives.Objective:
+    """Builds the objective of `config.train`, of training and fine-tuning.
+
+    Raises:
+        ValueError: If there is no such objective, or its arguments do not fit.
+    """
+    return objectives.label_smoothing(
+        objectives.build(
+            config.train.objective, **config.train.objective_arguments
+        ),
+        config.train.label_smoothing,
+    )

@@ -8,6 +8,11 @@ hidden behind others, "by eye".
 Their multiply-adds also count ReLU, pooling and biases. For MSDNet they count
 whole blocks, ours only what an exit needs: its first exit of the CIFAR anytime
 model is 13.4 M here and 15.1 M there.
+
+They are accuracies on the data sets as published. A run on other files of the
+same images, such as JPEGs of CIFAR, has another task: beside them its curve
+shows a shape, and no difference in accuracy. A folder does not say what its
+files have been through, so the labels of the curves say what theirs are.
 """
 
 import dataclasses
@@ -74,8 +79,8 @@ class Published:
         epochs = f"{self.epochs} epochs" if self.epochs else "epochs not stated"
         note = self.notes["anytime"].partition(";")[0].partition(", hidden")[0]
         return (
-            f"{self.title}, {self.paper}, {DATASETS[self.dataset]}, {epochs}; "
-            f"{note}"
+            f"{self.title}, {self.paper}, {DATASETS[self.dataset]} "
+            f"(original images), {epochs}; {note}"
         )
 
 

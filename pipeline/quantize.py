@@ -8,7 +8,7 @@ import numpy as np
 import tf_keras
 from absl import logging
 
-from keras_dynamic import objectives, transfer
+from keras_dynamic import transfer
 from pipeline import (
     augmentation,
     batches,
@@ -40,9 +40,7 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
     images = dataset.open_split(
         layout.data, "train", memory=config.memory_gib * 2**30
     )
-    objective = objectives.build(
-        config.train.objective, **config.train.objective_arguments
-    )
+    objective = network.objective(config)
     labels = len(manifest.read(layout.data)["labels"])
     plain = network.build(config, labels)
     # As it was trained: the saved model lacks what only the loss looks at.

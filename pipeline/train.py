@@ -9,9 +9,10 @@ import ml_collections
 import numpy as np
 from absl import logging
 
-from keras_dynamic import objectives, sgd, training
+from keras_dynamic import schedules, sgd, training
 from pipeline import (
     augmentation,
+    averaging,
     batches,
     checkpoint,
     data_parallel,
@@ -32,7 +33,10 @@ from pipeline.layout import Layout
 # Not mixed_float16, which would need its loss scaled.
 _PRECISIONS = ("float32", "mixed_bfloat16")
 _SELECTIONS = ("best", "last")
+_SCHEDULES = ("step", "cosine", "linear")
+_DECAYED = ("all", "kernels")
 _LEAST = {"epochs": 1, "checkpoint_steps": 0, "core_per_operation_up_to": 0}
+_SHARES = ("average_decay", "label_smoothing", "rise")
 _EXAMPLES = 16  # Images that TensorBoard shows, as the model sees them.
 
 
@@ -54,6 +58,13 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
     _check(config)
     keras.utils.set_random_seed(config.seed)
     member = data_parallel.join(config.train.batch_size)
+    if member.count > 1 and config.train.average_decay:
+        raise ValueError(
+            "`train.average_decay` must be 0 where several processes train: "
+            "the statistics of averaged weights are taken in one. Received: "
+            f"average_decay={config.train.average_decay} and {member.count} "
+            "processes"
+        )
     if keras.backend.backend() == "tensorflow":
         from pipeline import tensorflow_settings
 
@@ -80,9 +91,7 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
         member.count,
     )
     steps = len(order)
-    objective = objectives.build(
-        config.train.objective, **config.train.objective_arguments
-    )
+    objective = network.objective(config)
     trainer = _trainer(config, objective, labels, steps)
     model = trainer.model
     deployed = keras.Model(
@@ -123,6 +132,11 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
     read = functools.partial(
         batches.shuffled, images, order, augmentation=change
     )
+
+    def following():
+        """The first batches of the next epoch."""
+        return read(epoch=progress.epoch, stop=averaging.BATCHES)
+
     if member.writes:
         events = Events(layout.logs)
         [(pixels, _)] = read(epoch=first, stop=1)
@@ -142,13 +156,18 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
             if stop < steps and member.writes:
                 checkpoint.save(state, progress, model, trainer.optimizer)
         taught = {name: total / steps for name, total in progress.sums.items()}
-        said = passes.predict(deployed, validation, config.model.size, member)
-        accuracy = said.accuracies()
         progress = dataclasses.replace(
             progress, epoch=epoch + 1, step=0, sums={}
         )
-        # Of equal ones the later: the last exit may be frozen.
-        better = accuracy[-1] >= progress.best_accuracy
+        with averaging.averaged(trainer, following()):
+            said = passes.predict(
+                deployed, validation, config.model.size, member
+            )
+            accuracy = said.accuracies()
+            # Of equal ones the later: the last exit may be frozen.
+            better = accuracy[-1] >= progress.best_accuracy
+            if better and member.writes:
+                checkpoint.save_weights(best, model)
         if better:
             progress = dataclasses.replace(
                 progress, best_epoch=epoch + 1, best_accuracy=accuracy[-1]
@@ -164,8 +183,6 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
             )
             epochs.say(ended, first=epoch == first)
             events.scalars(epoch + 1, _scalars(taught, said))
-            if better:
-                checkpoint.save_weights(best, model)
             checkpoint.save(state, progress, model, trainer.optimizer)
     data_parallel.leave()
     if not member.writes:
@@ -177,7 +194,8 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
         checkpoint.restore_weights(best, final)
         logging.info("kept the weights of epoch %d", progress.best_epoch)
     else:
-        final.set_weights(model.get_weights())
+        with averaging.averaged(trainer, following()):
+            final.set_weights(model.get_weights())
     with workdir.published(layout.float_model) as stage:
         training.deployed(final, trainer.exits).save(stage)
 
@@ -197,6 +215,8 @@ def _trainer(config, objective, labels, steps):
         momentum=config.train.momentum,
         coupled_decay=config.train.weight_decay,
         nesterov=config.train.nesterov,
+        decay_vectors=config.train.weight_decay_on == "all",
+        average_decay=config.train.average_decay,
     )
     # Compiling hundreds of small layers takes XLA minutes and gains nothing
     # on a CPU. JAX has no other way.
@@ -211,12 +231,15 @@ def learning_rate(config: ml_collections.ConfigDict, steps: int):
 
     "step" multiplies by 0.1 at each milestone, as the papers do; "cosine"
     falls to zero along half a cosine (Loshchilov and Hutter, arXiv 1608.03983,
-    without restarts).
+    without restarts); "linear" rises first, and then falls to zero.
     """
     total = max(1, steps * config.train.epochs)
     rate = config.train.learning_rate
     if config.train.schedule == "cosine":
         return keras.optimizers.schedules.CosineDecay(rate, total)
+    if config.train.schedule == "linear":
+        rise = int(total * config.train.rise)
+        return schedules.LinearRamp(rate, total, rise)
     boundaries = [round(total * share) for share in config.train.milestones]
     rates = [rate * 0.1**i for i in range(len(boundaries) + 1)]
     return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates)
@@ -224,9 +247,10 @@ def learning_rate(config: ml_collections.ConfigDict, steps: int):
 
 def _check(config):
     choices = {
-        "schedule": ("step", "cosine"),
+        "schedule": _SCHEDULES,
         "precision": _PRECISIONS,
         "select": _SELECTIONS,
+        "weight_decay_on": _DECAYED,
     }
     for name, valid in choices.items():
         if config.train[name] not in valid:
@@ -238,6 +262,12 @@ def _check(config):
         if config.train[name] < least:
             raise ValueError(
                 f"`train.{name}` must be at least {least}. "
+                f"Received: {name}={config.train[name]}"
+            )
+    for name in _SHARES:
+        if not 0 <= config.train[name] < 1:
+            raise ValueError(
+                f"`train.{name}` must be at least 0 and below 1. "
                 f"Received: {name}={config.train[name]}"
             )
 

@@ -18,6 +18,7 @@ from keras_dynamic.models.mobilenet_v3 import mobilenet_v3
 from keras_dynamic.models.msdnet import msdnet
 from keras_dynamic.models.ranet import ranet
 from keras_dynamic.models.resnet import resnet
+from keras_dynamic.models.vgg import vgg
 
 BUILDERS: Mapping[str, Callable[..., keras.Model]] = {
     "basisnet": basisnet,
@@ -27,6 +28,7 @@ BUILDERS: Mapping[str, Callable[..., keras.Model]] = {
     "msdnet": msdnet,
     "ranet": ranet,
     "resnet": resnet,
+    "vgg": vgg,
 }
 
 

@@ -3,8 +3,8 @@
 A builder takes keyword arguments and returns an `Objective`: a function from a
 model to the one that is trained and its loss, and a teacher where there is one.
 It serves every model with several exits and every backend, float training and
-quantization-aware training. `gradient_equilibrium` rewrites a model and goes
-with any objective.
+quantization-aware training. `gradient_equilibrium` rewrites a model,
+`label_smoothing` an objective's labels; they go with any objective.
 """
 
 import inspect
@@ -14,6 +14,7 @@ from keras_dynamic.objectives.boosted import boosted
 from keras_dynamic.objectives.cost_target import cost_target
 from keras_dynamic.objectives.gradient_equilibrium import gradient_equilibrium
 from keras_dynamic.objectives.joint import joint
+from keras_dynamic.objectives.label_smoothing import label_smoothing
 from keras_dynamic.objectives.objective import Extended, Objective
 from keras_dynamic.objectives.one_for_all import one_for_all
 from keras_dynamic.objectives.self_distillation import self_distillation
@@ -34,6 +35,7 @@ __all__ = [
     "Objective",
     "build",
     "gradient_equilibrium",
+    "label_smoothing",
 ]
 
 

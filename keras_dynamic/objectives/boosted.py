@@ -14,7 +14,7 @@ from keras_dynamic.objectives.objective import Extended, Objective
 
 
 def boosted(
-    reweight: float = 0.5, weights: Sequence[float] | None = None
+    reweight: float = 0.5, weights: Sequence[float] | str | None = None
 ) -> Objective:
     """Cross-entropy of boosted exits: each one adds to a shrunk ensemble.
 

@@ -22,7 +22,7 @@ from keras_dynamic.objectives.objective import Extended, Objective
 def cost_target(
     target: float,
     weight: float = 30.0,
-    weights: Sequence[float] | None = None,
+    weights: Sequence[float] | str | None = None,
 ) -> Objective:
     """Cross-entropies, and how far the mean cost is from a target.
 

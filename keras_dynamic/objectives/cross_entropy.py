@@ -7,14 +7,16 @@ def cross_entropy(labels, logits):
     """Mean cross-entropy over the batch.
 
     Args:
-        labels: Integers [batch].
+        labels: Integers [batch], or probabilities [batch, classes].
         logits: [batch, classes], of any float dtype.
 
     Returns:
         A float32 scalar.
     """
+    if len(labels.shape) > 1:
+        function = keras.losses.categorical_crossentropy
+    else:
+        function = keras.losses.sparse_categorical_crossentropy
     return keras.ops.mean(
-        keras.losses.sparse_categorical_crossentropy(
-            labels, keras.ops.cast(logits, "float32"), from_logits=True
-        )
+        function(labels, keras.ops.cast(logits, "float32"), from_logits=True)
     )

@@ -4,31 +4,35 @@ from collections.abc import Sequence
 
 import keras
 
+from keras_dynamic import cost
 from keras_dynamic.objectives.cross_entropy import cross_entropy
 from keras_dynamic.objectives.objective import Extended, Objective
 
 
-def joint(weights: Sequence[float] | None = None) -> Objective:
+def joint(weights: Sequence[float] | str | None = None) -> Objective:
     """Sum over the exits of weight times mean cross-entropy.
 
     With all weights 1, which is the default, this is the loss of MSDNet
     (arXiv 1703.09844, section 4) and of RANet's code.
 
     Args:
-        weights: One weight per exit, or None for 1 each.
+        weights: One weight per exit; "cost" for the multiply-adds up to each
+            exit as a share of the last one's, so that in a short training the
+            cheap exits do not have their way at the cost of the last one; or
+            None for 1 each.
 
     Raises:
-        ValueError: By `extend`, if there is not one weight per exit.
+        ValueError: If `weights` is another word; by `extend`, if there is not
+            one weight per exit.
     """
+    if isinstance(weights, str) and weights != "cost":
+        raise ValueError(
+            '`weights` must be numbers, "cost" or None. '
+            f"Received: weights={weights!r}"
+        )
 
     def extend(model: keras.Model) -> Extended:
-        exits = len(model.outputs)
-        if weights is not None and len(weights) != exits:
-            raise ValueError(
-                "`weights` must have one entry per exit. "
-                f"Received: {len(weights)} weights for {exits} exits"
-            )
-        factors = [1.0] * exits if weights is None else weights
+        factors = _factors(weights, model)
 
         def loss(labels, outputs, taught=None):
             return sum(
@@ -39,3 +43,19 @@ def joint(weights: Sequence[float] | None = None) -> Objective:
         return Extended(model, loss)
 
     return Objective(extend)
+
+
+def _factors(weights, model):
+    """The weight of each exit of a model."""
+    exits = len(model.outputs)
+    if weights is None:
+        return [1.0] * exits
+    if weights == "cost":
+        madds = [each.madds for each in cost.exit_costs(model)]
+        return [each / madds[-1] for each in madds]
+    if len(weights) != exits:
+        raise ValueError(
+            "`weights` must have one entry per exit. "
+            f"Received: {len(weights)} weights for {exits} exits"
+        )
+    return weights

@@ -80,3 +80,44 @@ def test_negative_decay():
 def test_momentum_out_of_range(momentum):
     with pytest.raises(ValueError, match=r"`momentum`.*momentum="):
         CoupledSGD(momentum=momentum)
+
+
+def test_decay_of_kernels_leaves_vectors_alone():
+    kernel, bias = keras.Variable([[2.0], [-4.0]]), keras.Variable([2.0, -4.0])
+    optimizer = CoupledSGD(0.1, 0.0, 0.5, decay_vectors=False)
+    optimizer.apply(
+        [keras.ops.zeros((2, 1)), keras.ops.zeros(2)], [kernel, bias]
+    )
+    np.testing.assert_allclose(kernel, [[1.9], [-3.8]], rtol=1e-6)
+    np.testing.assert_array_equal(bias, [2.0, -4.0])
+
+
+def test_the_average_follows_the_weights():
+    start, gradients = RNG.normal(size=(3, 2)), RNG.normal(size=(30, 3, 2))
+    plain, followed = (keras.Variable(start, dtype="float32") for _ in range(2))
+    steps = CoupledSGD(0.1), CoupledSGD(0.1, average_decay=0.6)
+    expected = np.zeros((3, 2))
+    for step, each in enumerate(gradients):
+        gradient = keras.ops.convert_to_tensor(each, "float32")
+        for optimizer, variable in zip(steps, (plain, followed), strict=True):
+            optimizer.apply([gradient], [variable])
+        decay = min(0.6, step / (step + 10))
+        expected = decay * expected + (1 - decay) * np.asarray(plain)
+        [average] = steps[1].averages
+        np.testing.assert_allclose(average, expected, rtol=1e-5, atol=1e-6)
+    # The steps do not read it.
+    np.testing.assert_array_equal(followed, plain)
+    assert steps[0].averages == []
+
+
+def test_serialized_with_what_it_averages_and_decays():
+    optimizer = CoupledSGD(decay_vectors=False, average_decay=0.9)
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert again.average_decay == 0.9
+    assert not again.decay_vectors
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.0])
+def test_average_decay_out_of_range(decay):
+    with pytest.raises(ValueError, match=r"`average_decay`"):
+        CoupledSGD(average_decay=decay)

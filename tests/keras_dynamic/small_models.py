@@ -36,6 +36,16 @@ ARGUMENTS = {
         "blocks": 2,
         "widths": (4, 8),
     },
+    "vgg": {
+        "input_shape": (16, 16, 3),
+        "classes": 5,
+        "stem_width": 4,
+        "widths": (4, 8, 12),
+        "depths": (1, 2, 3),
+        "residual": (2,),
+        "head_convolutions": (2, 1, 0),
+        "head_width": 8,
+    },
     "lcnet": {
         "input_shape": (16, 16, 3),
         "classes": 5,

@@ -202,3 +202,86 @@ def test_unknown_names_and_options():
         augmentation.get("mixup", size=8)
     with pytest.raises(ValueError, match=r"'crop_flip'.*'pixels'"):
         augmentation.get("crop_flip", size=8, pixels=3)
+
+
+def test_reflecting_fills_with_the_image_itself():
+    results = augmented("shift", size=12, pixels=2, fill="reflect")
+    border = [(0, 0), (2, 2), (2, 2), (0, 0)]
+    padded = np.pad(IMAGES, border, mode="reflect")
+    for around, result in zip(padded, results, strict=True):
+        assert any(
+            np.array_equal(around[top : top + 12, left : left + 12], result)
+            for top in range(5)
+            for left in range(5)
+        )
+
+
+def test_the_fill_changes_neither_places_nor_mirroring():
+    zeros, reflected = (
+        augmented("crop_flip", size=12, padding=2, fill=fill)
+        for fill in ("zeros", "reflect")
+    )
+    inside = slice(4, 8)
+    np.testing.assert_array_equal(
+        zeros[:, inside, inside], reflected[:, inside, inside]
+    )
+
+
+def test_alternating_mirrors_those_whose_turn_it_is():
+    turned = RNG.random(64) < 0.5
+    part = augmentation.Part(slice(None), 64, turned)
+    options = {"size": 12, "padding": 0, "flip": "alternating"}
+    found = augmented("crop_flip", part=part, **options)
+    expected = np.where(turned[:, None, None, None], IMAGES[:, :, ::-1], IMAGES)
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(ValueError, match="`flip`"):
+        augmented("crop_flip", **options)
+
+
+def test_cutout_greys_one_square_and_nothing_else():
+    options = {"size": 12, "padding": 2}
+    plain = augmented("crop_flip", **options)
+    found = augmented("crop_flip", **options, cutout=5)
+    corners = set()
+    for before, after in zip(plain, found, strict=True):
+        [square] = [
+            (top, left)
+            for top in range(8)
+            for left in range(8)
+            if (after[top : top + 5, left : left + 5] == 128).all()
+        ]
+        corners.add(square)
+        rows, columns = (slice(start, start + 5) for start in square)
+        before[rows, columns] = 128
+        np.testing.assert_array_equal(after, before)
+    assert len(corners) > 20
+    whole = augmented("crop_flip", **options, cutout=12)
+    assert (whole == 128).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"cutout": 4}])
+def test_parts_of_alternating_batches_are_those_of_the_whole(options):
+    turned = RNG.random(64) < 0.5
+    options |= {"size": 10, "flip": "alternating", "fill": "reflect"}
+    rows = [slice(0, 20), slice(20, 64)]
+    parts = [
+        augmented(
+            "crop_flip",
+            part=augmentation.Part(each, 64, turned[each]),
+            **options,
+        )
+        for each in rows
+    ]
+    whole = augmentation.Part(slice(None), 64, turned)
+    np.testing.assert_array_equal(
+        np.concatenate(parts), augmented("crop_flip", part=whole, **options)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("fill", "mirror"), ("flip", "never"), ("cutout", 13), ("cutout", -1)],
+)
+def test_choices_of_crop_flip(name, value):
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        augmented("crop_flip", size=12, **{name: value})

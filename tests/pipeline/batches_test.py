@@ -227,3 +227,37 @@ def test_results_come_in_order_whatever_is_ready_first():
         return position
 
     assert list(batches.read_ahead(read, range(4), threads=4)) == [0, 1, 2, 3]
+
+
+def test_each_image_is_turned_in_every_second_epoch():
+    order = batches.Order(1000, 8, seed=1)
+    first, second, third = map(order.turned, range(3))
+    assert 400 < first.sum() < 600
+    np.testing.assert_array_equal(second, ~first)
+    np.testing.assert_array_equal(third, first)
+    other = batches.Order(1000, 8, seed=2).turned(0)
+    assert 300 < (first != other).sum() < 700
+
+
+def test_two_epochs_of_alternating_flips_show_both_sides():
+    change = augmentation.get(
+        "crop_flip", size=8, padding=0, flip="alternating"
+    )
+    order = batches.Order(50, 10, seed=1)
+    first, second = (
+        {
+            index: pixels
+            for indices, (images, _) in zip(
+                order.epoch(number),
+                batches.shuffled(
+                    IMAGES, order, epoch=number, augmentation=change
+                ),
+                strict=True,
+            )
+            for index, pixels in zip(indices.tolist(), images, strict=True)
+        }
+        for number in (0, 1)
+    )
+    assert first.keys() == second.keys() == {*range(50)}
+    for index, pixels in first.items():
+        np.testing.assert_array_equal(second[index], pixels[:, ::-1])

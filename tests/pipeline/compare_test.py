@@ -88,7 +88,8 @@ def test_the_figures_have_every_line(page, workdirs):
         lines = traces[len(bands) :]
         assert [each["name"] for each in lines] == [
             *best,
-            "RANet, RANet paper, CIFAR-10, 300 epochs; read from figures, "
+            "RANet, RANet paper, CIFAR-10 (original images), 300 epochs; "
+            "read from figures, "
             "±0.05 points",
             JOINT,
             BOOSTED,

@@ -28,7 +28,7 @@ def test_every_built_in_configuration_fits_and_names_itself(name):
 
 def test_names_are_those_of_the_files():
     assert "ranet_digits" in config.names()
-    assert len(config.names()) == 85
+    assert len(config.names()) == 97
     for name in config.names():
         assert config.path_of(name).stem == name
 

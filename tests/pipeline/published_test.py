@@ -44,7 +44,8 @@ def test_some_numbers_of_the_figures():
 
 def test_a_label_says_what_differs():
     assert published.load()["ranet_cifar10"].label == (
-        "RANet, RANet paper, CIFAR-10, 300 epochs; read from figures, "
+        "RANet, RANet paper, CIFAR-10 (original images), 300 epochs; "
+        "read from figures, "
         "±0.05 points"
     )
     labels = [each.label for each in published.load().values()]

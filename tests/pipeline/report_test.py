@@ -306,7 +306,7 @@ def test_published_curves_of_the_same_family_and_data(layout, config):
     settings.name = "ranet_cifar10_mine"
     change_metrics(layout, assess)
     page = Page(report.report(settings, layout).read_text())
-    published = "RANet, RANet paper, CIFAR-10, 300 epochs; read from figures"
+    published = "RANet, RANet paper, CIFAR-10 (original images), 300 epochs"
     for figure in ("anytime", "budgeted-batch"):
         names = [trace["name"] for trace in page.figures[figure]["data"]]
         assert names[0].startswith(published)

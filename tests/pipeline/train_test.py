@@ -115,6 +115,50 @@ def test_one_killed_within_an_epoch_does_so_too(through, tmp_path):
     _assert_same_state(tmp_path, through)
 
 
+RECIPE = {
+    "train.schedule": "linear",
+    "train.nesterov": True,
+    "train.weight_decay_on": "kernels",
+    "train.label_smoothing": 0.1,
+    "train.average_decay": 0.9,
+    "train.augmentation": "crop_flip",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("select", ["best", "last"])
+def test_averages_survive_being_killed(tmp_path, select):
+    """Killed within an epoch, and again when all epochs had ended."""
+    import keras
+
+    settings = RECIPE | {"train.select": select, "train.checkpoint_steps": 5}
+    through, killed = (_prepare(tmp_path / name) for name in ("a", "b"))
+    subprocess.run(
+        _command(through, **settings), check=True, capture_output=True
+    )
+    _kill(
+        killed,
+        when=lambda state: '"step": 5' in str(state["progress"]),
+        **settings,
+    )
+    models = []
+    for workdir in (killed, killed, through):
+        subprocess.run(
+            _command(workdir, **settings), check=True, capture_output=True
+        )
+        path = workdir / "model" / "float.keras"
+        models.append(keras.models.load_model(path).get_weights())
+        path.unlink()
+    _assert_same_state(killed, through)
+    for first, *others in zip(*models, strict=True):
+        for other in others:
+            np.testing.assert_array_equal(first, other)
+    # What is exported is the average, not the last step's weights.
+    state = _state(through)
+    if select == "last":
+        assert not np.array_equal(models[0][0], state["model/0"])
+
+
 @pytest.mark.slow
 def test_mixed_precision_gives_a_float32_model(tmp_path):
     import keras
@@ -208,6 +252,13 @@ def test_learning_rates_follow_the_schedule():
         [0.1, 0.05, 0.0],
         atol=1e-7,
     )
+    config.train.schedule = "linear"
+    rate = train.learning_rate(config, steps=10)
+    np.testing.assert_allclose(
+        [float(rate(step)) for step in (0, 299, 599, 600, 1800, 3000)],
+        [0.1 / 600, 0.05, 0.1, 0.1, 0.05, 0.0],
+        atol=1e-7,
+    )
 
 
 def test_a_split_without_images_stops_before_training(tmp_path):
@@ -228,7 +279,11 @@ def test_a_split_without_images_stops_before_training(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("schedule", "linear"),
+        ("schedule", "exponential"),
+        ("rise", 1.0),
+        ("weight_decay_on", "biases"),
+        ("label_smoothing", 1.0),
+        ("average_decay", -0.1),
         ("precision", "float8"),
         ("select", "first"),
         ("epochs", 0),

@@ -47,6 +47,18 @@ _CASES = {
         lambda: _network("resnet", blocks=1, widths=(8, 16)),
         {"ADD": 2},
     ),
+    "vgg": (
+        lambda: _network(
+            "vgg",
+            stem_width=8,
+            widths=(8, 16),
+            depths=(2, 3),
+            residual=(1,),
+            exits=(1,),
+        ),
+        # All convolutions with their normalization and ReLU in them.
+        {"CONV_2D": 6, "MAX_POOL_2D": 2, "ADD": 1, "MUL": 0},
+    ),
     # A sum for each block with a shortcut.
     "mobilenet_v2": (lambda: _network("mobilenet_v2", **_SMALL), {"ADD": 12}),
     # 19 hard swishes (a sum, two products), 9 squeezes (likewise).

@@ -47,3 +47,18 @@ def test_the_model_stays_as_it_is():
     objective = objectives.build("joint")
     assert objective.extend(model).model is model
     assert objective.taught(None) is None
+
+
+def test_weights_by_cost_are_shares_of_the_last_exit_s():
+    # Multiply-adds of the blocks and classifiers of `chain`, added up.
+    madds = np.cumsum([5 * 6 + 6 * 4 + 4 * 3, *2 * [6 * 6 + 6 * 4 + 4 * 3]])
+    found = loss(objectives.build("joint", weights="cost"), LOGITS[:3])
+    expected = np.dot(
+        madds / madds[-1], [cross_entropy(each) for each in LOGITS[:3]]
+    )
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_another_word_than_cost():
+    with pytest.raises(ValueError, match="`weights`"):
+        objectives.build("joint", weights="costs")
