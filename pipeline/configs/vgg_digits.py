@@ -25,7 +25,7 @@ def get_config():
             }
         )
         config.train.objective_arguments = ml_collections.ConfigDict(
-            {"weights": "cost"}
+            {"weights": (0.4, 0.7, 1.0)}
         )
         # 16 steps an epoch: an average over fewer of them.
         config.train.batch_size = 64

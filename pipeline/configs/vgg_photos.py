@@ -30,7 +30,7 @@ def get_config():
             }
         )
         config.train.objective_arguments = ml_collections.ConfigDict(
-            {"weights": "cost"}
+            {"weights": (0.4, 0.6, 0.8, 1.0)}
         )
         # Photographs are few, as a rule.
         config.train.epochs = 60

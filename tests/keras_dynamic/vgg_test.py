@@ -84,7 +84,7 @@ def test_the_static_network_is_trained_by_the_same_recipe():
         config.load(f"vgg_cifar10{suffix}").train.to_dict()
         for suffix in ("", "_static_w050")
     )
-    assert ours.pop("objective_arguments") == {"weights": "cost"}
+    assert ours.pop("objective_arguments") == {"weights": (0.4, 0.7, 1.0)}
     assert theirs.pop("objective_arguments") == {}
     assert ours == theirs
 

@@ -121,7 +121,6 @@ RECIPE = {
     "train.weight_decay_on": "kernels",
     "train.label_smoothing": 0.1,
     "train.average_decay": 0.9,
-    "train.augmentation": "crop_flip",
 }
 
 
