@@ -297,3 +297,16 @@ def test_bad_settings_are_named(tmp_path, key, value):
     config.train[key] = value
     with pytest.raises(ValueError, match=f"train.{key}"):
         train.train(config, Layout(tmp_path))
+
+
+def test_averages_are_refused_in_several_processes(monkeypatch, tmp_path):
+    from pipeline import processes, train
+    from pipeline.layout import Layout
+
+    monkeypatch.setattr(
+        train.data_parallel, "join", lambda size: processes.Member(0, 2)
+    )
+    config = config_lib.load(str(_CONFIG))
+    config.train.average_decay = 0.9
+    with pytest.raises(ValueError, match=r"`train.average_decay`"):
+        train.train(config, Layout(tmp_path))
