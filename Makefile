@@ -51,6 +51,7 @@ test-flink: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 
 install: $(STAMP)
 

@@ -21,7 +21,7 @@ import machine
 import numpy as np
 from PIL import Image
 
-from pipeline import workdir
+from pipeline.storage import publishing
 
 _GOOD, _BAD = 9_000, 1_000
 
@@ -52,7 +52,7 @@ def main(output: str) -> None:
         for row in rejected
     )
     found = runs["mutated"]
-    workdir.write_json(
+    publishing.write_json(
         output,
         {
             "command": machine.command_line(),

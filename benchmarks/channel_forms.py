@@ -19,8 +19,9 @@ import numpy as np
 from converted import converted
 
 from keras_dynamic.models.resnet import residual_branch
-from pipeline import workdir
-from tflite import interpreter, latency
+from pipeline.storage import publishing
+from tflite.runtime import interpreter
+from tflite.timing import latency
 
 # Height and width of the map, and its channels.
 _BLOCKS = ((32, 16), (16, 32), (8, 64))
@@ -64,7 +65,7 @@ def main() -> None:
                 f"{side:3}x{side}x{channels}  {form:6} {used}/{groups}  "
                 f"{np.median(spent):.4f} ms  {rows[-1]['of_dense']:.2f}"
             )
-    workdir.write_json(
+    publishing.write_json(
         arguments.output,
         {
             "rows": rows,

@@ -24,7 +24,7 @@ import subprocess
 import sys
 from concurrent import futures
 
-from pipeline import sweep
+from pipeline.sweep import sweep_experiments
 
 # Of the reference run: RANet's authors' code, four epochs of 45,000 images
 # in batches of 64, SGD with Nesterov's momentum, a cosine from 0.1.
@@ -191,7 +191,7 @@ def main() -> None:
             "--stages=prepare,train,evaluate",
             *(f"--set={name}={value}" for name, value in settings.items()),
         )
-        [job] = sweep.plan(
+        [job] = sweep_experiments.plan(
             [training.config],
             str(arguments.output.absolute()),
             seeds=[training.seed],
@@ -233,7 +233,7 @@ def stage(verb: str, job: pathlib.Path, *flags: str) -> None:
 
 def keras_dynamic(*arguments: str) -> None:
     """Runs the command line."""
-    again = "from pipeline import cli; cli.main()"
+    again = "from pipeline.cli import main; main.main()"
     subprocess.run([sys.executable, "-c", again, *arguments], check=True)
 
 

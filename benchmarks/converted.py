@@ -6,7 +6,7 @@ import tempfile
 import keras
 import numpy as np
 
-from tflite import bridge, convert, quantize
+from tflite.quantization import bridge, conversion, fake_quantization
 
 
 def converted(network: keras.Model, images: np.ndarray) -> bytes:
@@ -17,10 +17,10 @@ def converted(network: keras.Model, images: np.ndarray) -> bytes:
         images: float32 [N, H, W, C] in [0, 1].
     """
     plain = bridge.to_tf_keras(network)
-    made = quantize.quantize(plain)
-    quantize.initialise_ranges(made, plain, [images])
-    quantize.settle_weight_ranges(made, images)
+    made = fake_quantization.quantize(plain)
+    fake_quantization.initialise_ranges(made, plain, [images])
+    fake_quantization.settle_weight_ranges(made, images)
     with tempfile.TemporaryDirectory() as directory:
         saved = pathlib.Path(directory) / "saved_model"
-        quantize.save(made, saved)
-        return convert.convert(saved)
+        fake_quantization.save(made, saved)
+        return conversion.convert(saved)

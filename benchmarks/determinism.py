@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 import machine
 
-from pipeline import workdir
+from pipeline.storage import publishing
 
 _LOCAL = {
     "in memory": [],
@@ -38,7 +38,7 @@ _LOCAL = {
 
 _JOB_SERVER = """
 import runpy
-from pipeline import loopback
+from pipeline.beam import loopback
 with loopback.only():
     module = "apache_beam.runners.portability.local_job_service_main"
     runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -72,7 +72,7 @@ def main(images: str, output: str, *flink: str) -> None:
             command = [sys.executable, script, str(data), f"{directory}/{name}"]
             rows[name] = machine.child([*command, *options])
             print(name, rows[name], flush=True)
-    workdir.write_json(
+    publishing.write_json(
         output,
         {
             "command": "python benchmarks/determinism.py IMAGES OUTPUT.json",

@@ -29,8 +29,8 @@ import machine
 import numpy as np
 
 from keras_dynamic import exits
-from keras_dynamic.exits import frontier
-from pipeline import workdir
+from keras_dynamic.exits.fitting import frontier
+from pipeline.storage import publishing
 
 _EXITS = 10
 _FEW = 5000
@@ -68,7 +68,7 @@ def main() -> None:
         key = f"{name}, {images} images, {_EXITS} exits, {classes} classes"
         result[key] = _middle(runs)
         print(key, result[key], flush=True)
-    workdir.write_json(
+    publishing.write_json(
         given.output,
         {
             "command": f"python benchmarks/exit_policies.py FILE "

@@ -21,8 +21,10 @@ from converted import converted
 from keras_dynamic import exits
 from keras_dynamic.models.lcnet import lcnet
 from keras_dynamic.models.resnet import resnet
-from pipeline import workdir
-from tflite import bundle, contestants, latency, operations, split
+from pipeline.storage import publishing
+from tflite import bundle
+from tflite.cutting import counting, split
+from tflite.timing import contestants, latency
 
 _WIDTHS = ((16, 32, 64), (32, 64, 128), (64, 128, 256))
 _CLOSED = (0.0, 0.5, 0.75)
@@ -64,7 +66,7 @@ def main() -> None:
                 f"{widths!s:16} {name:12} {np.median(spent[name]):.3f} ms  "
                 f"{row['of_plain']:.2f} for {share:.2f} of the multiply-adds"
             )
-    workdir.write_json(
+    publishing.write_json(
         arguments.output,
         {
             "rows": rows,
@@ -81,7 +83,7 @@ def _contestants(directory, widths, pixels):
     keras.utils.set_random_seed(_SEED)
     images = pixels / np.float32(255)
     plain = converted(resnet(**_IMAGE, blocks=6, widths=widths), images)
-    dense = operations.count(plain).madds
+    dense = counting.count(plain).madds
     found = {"plain": (_model(directory / "plain.tflite", plain), 1.0)}
     for share in _CLOSED:
         network, closed = _gated(widths, share)
@@ -122,7 +124,7 @@ def _write(path, cut, closed):
     runs = gates = 0
     skipped = False
     for segment in cut:
-        madds = operations.count(segment.model).madds
+        madds = counting.count(segment.model).madds
         if segment.bypass:
             skipped = not skipped
         else:

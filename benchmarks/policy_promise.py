@@ -16,8 +16,9 @@ import machine
 import numpy as np
 
 from keras_dynamic import exits
-from pipeline import metrics, predictions, workdir
-from pipeline.layout import Layout
+from pipeline.results import metrics_file, predictions
+from pipeline.results.layout import Layout
+from pipeline.storage import publishing
 
 _RULES = {
     "accuracy_drop": exits.lowest_cost,
@@ -41,7 +42,7 @@ def main() -> None:
     ]
     logits = np.concatenate([each.logits for each in splits], axis=1)
     labels = np.concatenate([each.labels for each in splits])
-    found = metrics.read(layout.metrics)
+    found = metrics_file.read(layout.metrics)
     costs = [row["madds"] for row in found["exits"]]
     temperatures = [row["temperature"]["int8"] for row in found["exits"]]
     rows = []
@@ -75,7 +76,7 @@ def main() -> None:
                 }
             )
             print(json.dumps(rows[-1]), flush=True)
-    workdir.write_json(
+    publishing.write_json(
         arguments.output,
         {
             "rows": rows,

@@ -8,7 +8,8 @@ validate it, and write tf.train.Examples as TFRecord:
 
 - loop: a plain Python loop with the functions that the workers use: read,
   hash, decode, count, encode, append to the shard of its hash;
-- ours: `pipeline.prepare`, which also lists through Beam, reads every file a
+- ours: `pipeline.prepare.prepare_images`, which also lists through Beam, reads
+  every file a
   second time, sorts each shard, and publishes;
 - ours_processes: the same with two worker processes;
 - tfds: a `tfds.core.BeamBasedBuilder` whose map decodes each file.
@@ -28,7 +29,7 @@ import time
 
 import machine
 
-from pipeline import workdir
+from pipeline.storage import publishing
 
 _BUCKETS = 16
 
@@ -56,7 +57,7 @@ def main(images: str, output: str, repeats: str = "3") -> None:
                 for key in whole[0]
             },
         }
-    workdir.write_json(
+    publishing.write_json(
         output,
         {
             "command": f"python benchmarks/preparation.py IMAGES {repeats}",
@@ -95,11 +96,12 @@ def _cpu() -> float:
 
 
 def _loop(images: str, directory: pathlib.Path):
-    from pipeline import record, splits, tally, tfrecord
-    from pipeline.form import Form
-    from pipeline.image import Rules
-    from pipeline.plan import Plan
-    from pipeline.record import Record
+    from pipeline.data import record, splits, tally
+    from pipeline.data.form import Form
+    from pipeline.data.image import Rules
+    from pipeline.data.record import Record
+    from pipeline.prepare.plan import Plan
+    from pipeline.storage import tfrecord_file
 
     form = Form(32, 3, encoded=True, rules=Rules())
     plan = Plan({}, 0, _BUCKETS)
@@ -115,7 +117,7 @@ def _loop(images: str, directory: pathlib.Path):
                 bucket = plan.bucket(splits.identity(content))
                 stored = form.apply(content)
                 counter.add(stored.pixels, label, stored.height, stored.width)
-                data = tfrecord.frame(
+                data = tfrecord_file.frame(
                     record.encode(
                         Record(
                             f"{name}/{file}",
@@ -143,17 +145,17 @@ def _loop(images: str, directory: pathlib.Path):
 def _ours(images: str, directory: pathlib.Path, beam_args=()):
     import ml_collections
 
-    from pipeline import config as config_lib
-    from pipeline import prepare
+    from pipeline.config import default
+    from pipeline.prepare import prepare_images
 
-    config = config_lib.default()
+    config = default()
     with config.unlocked():
         config.data.source_options = ml_collections.ConfigDict({"path": images})
         config.data.storage = "encoded"
         config.data.shard_images = 50_000 // _BUCKETS
 
     def work() -> int:
-        found = prepare.prepare(config, directory / "data", beam_args)
+        found = prepare_images.prepare(config, directory / "data", beam_args)
         return sum(found["counts"].values())
 
     return work

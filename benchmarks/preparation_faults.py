@@ -24,7 +24,8 @@ import time
 
 import machine
 
-from pipeline import manifest, workdir
+from pipeline.data import manifest
+from pipeline.storage import publishing
 
 
 def main(output: str, kills: str = "20", images: str = "10000") -> None:
@@ -61,7 +62,7 @@ def main(output: str, kills: str = "20", images: str = "10000") -> None:
             print(rows[-1], flush=True)
         _prepare(root, 1, int(images))
         left = sorted(os.listdir(root))
-    workdir.write_json(
+    publishing.write_json(
         output,
         {
             "command": machine.command_line(),

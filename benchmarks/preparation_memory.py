@@ -15,7 +15,7 @@ import tempfile
 
 import machine
 
-from pipeline import workdir
+from pipeline.storage import publishing
 
 _COUNTS = (50_000, 1_000_000)
 
@@ -51,7 +51,7 @@ def main(output: str, repeats: str = "3") -> None:
                 ),
             }
         )
-    workdir.write_json(
+    publishing.write_json(
         output,
         {
             "command": machine.command_line(),

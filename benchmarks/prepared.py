@@ -11,17 +11,18 @@ import pathlib
 import sys
 import time
 
-from pipeline import config as config_lib
-from pipeline import fingerprint, prepare
+from pipeline.config import default
+from pipeline.prepare import prepare_images
+from pipeline.storage import fingerprint
 
 
 def main(data: str, output: str, *beam_args: str) -> None:
     """Prepares into `output`."""
-    config = config_lib.default()
+    config = default()
     with config.unlocked():
         config.data.update(json.loads(pathlib.Path(data).read_text()))
     start = time.perf_counter()
-    found = prepare.prepare(config, output, beam_args)
+    found = prepare_images.prepare(config, output, beam_args)
     print(
         json.dumps(
             {

@@ -9,8 +9,8 @@ first epoch of a process is not counted.
 
 | contestant | what it does |
 |---|---|
-| memory | `pipeline.batches`, the split decoded once |
-| mapped | `pipeline.batches`, the split larger than the memory allowed |
+| memory | `pipeline.data.batches`, the split decoded once |
+| mapped | `pipeline.data.batches`, the split larger than the memory allowed |
 | tf.data elements | decoded once, shuffled, changed one by one, batched |
 | tf.data batches | decoded once, shuffled, batched, changed all at once |
 """
@@ -28,17 +28,16 @@ from collections.abc import Callable, Iterator
 import machine
 import numpy as np
 
-from pipeline import (
-    allocation,
+from pipeline.data import (
     augmentation,
     batches,
     dataset,
     manifest,
     record,
     splits,
-    tfrecord,
-    workdir,
 )
+from pipeline.processes.memory import keep_freed_memory
+from pipeline.storage import publishing, tfrecord_file
 
 _SIDE, _CHANNELS, _BATCH, _PADDING = 32, 3, 128, 4
 _SHARD_IMAGES = 5000
@@ -51,7 +50,7 @@ def write(directory: pathlib.Path, images: int) -> None:
     for start in range(0, images, _SHARD_IMAGES):
         chosen = range(start, min(start + _SHARD_IMAGES, images))
         data = b"".join(
-            tfrecord.frame(
+            tfrecord_file.frame(
                 record.encode(
                     record.Record(
                         f"class/{i:07}.png",
@@ -83,7 +82,7 @@ def write(directory: pathlib.Path, images: int) -> None:
         "rejected": 0,
         "shards": shards,
     }
-    workdir.write_json(directory / manifest.FILE, description)
+    publishing.write_json(directory / manifest.FILE, description)
 
 
 def _ours(directory: pathlib.Path, memory: float) -> Callable[[int], Iterator]:
@@ -181,7 +180,7 @@ _CONTESTANTS = {
 
 def measure(name: str, directory: pathlib.Path, epochs: int) -> dict:
     """Runs one contestant in this process."""
-    allocation.keep_freed_memory()
+    keep_freed_memory()
     begun = time.process_time()
     read = _CONTESTANTS[name](directory)
     opening = time.process_time() - begun
@@ -244,7 +243,7 @@ def main() -> None:
                 found.append(machine.child(command))
     summary = {name: _summary(found) for name, found in runs.items()}
     elements = summary["tf.data elements"]
-    workdir.write_json(
+    publishing.write_json(
         options.output,
         {
             "command": machine.command_line(),

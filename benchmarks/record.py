@@ -12,9 +12,10 @@ import sys
 
 import machine
 
-from pipeline import metrics, workdir
-from pipeline.layout import Layout
+from pipeline.results import metrics_file
+from pipeline.results.layout import Layout
 from pipeline.stages import STAGES
+from pipeline.storage import publishing
 
 
 def main(directory: str, output: str) -> None:
@@ -23,10 +24,10 @@ def main(directory: str, output: str) -> None:
     config = json.loads(layout.config.read_text())
     # Where the images lay on this machine is nobody else's business.
     config["data"]["source_options"].pop("path", None)
-    measured = metrics.read(layout.metrics)
+    measured = metrics_file.read(layout.metrics)
     for row in measured["routed"]:
         row.pop("parameters")
-    workdir.write_json(
+    publishing.write_json(
         output,
         {
             "metrics": measured,

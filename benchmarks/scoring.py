@@ -27,7 +27,7 @@ from collections.abc import Callable
 import machine
 import numpy as np
 
-from pipeline import workdir
+from pipeline.storage import publishing
 
 _BATCH = 64
 
@@ -56,7 +56,7 @@ def main() -> None:
     if len(set(map(tuple, shares.values()))) > 1:
         raise RuntimeError(f"Images stopped at different exits: {shares}")
     pipeline, loop = table["pipeline"], table["loop"]
-    workdir.write_json(
+    publishing.write_json(
         given.output,
         {
             "command": "python benchmarks/scoring.py --bundle=DIR --data=FILES "
@@ -114,19 +114,21 @@ def _only(name: str, bundle: str, data: str) -> None:
 
 
 def _images(data: str) -> np.ndarray:
-    from pipeline import record, tfrecord
+    from pipeline.data import record
+    from pipeline.storage import tfrecord_file
 
     images = []
     for path in sorted(glob.glob(data)):
         with open(path, "rb") as file:
             images += [
-                record.decode(each).pixels() for _, each in tfrecord.scan(file)
+                record.decode(each).pixels()
+                for _, each in tfrecord_file.scan(file)
             ]
     return np.stack(images)
 
 
 def _one(bundle: str, data: str, directory: pathlib.Path) -> Callable:
-    from tflite.harness import Harness
+    from tflite.runtime.harness import Harness
 
     def work() -> np.ndarray:
         with Harness(bundle) as harness:
@@ -137,7 +139,7 @@ def _one(bundle: str, data: str, directory: pathlib.Path) -> Callable:
 
 
 def _loop(bundle: str, data: str, directory: pathlib.Path) -> Callable:
-    from tflite.batch_harness import BatchHarness
+    from tflite.runtime.batch_harness import BatchHarness
 
     def work() -> np.ndarray:
         harness = BatchHarness(bundle, _BATCH)
@@ -150,14 +152,15 @@ def _loop(bundle: str, data: str, directory: pathlib.Path) -> Callable:
 def _pipeline(bundle: str, data: str, directory: pathlib.Path) -> Callable:
     import apache_beam as beam
 
-    from pipeline import running, score
+    from pipeline.beam import runners
+    from pipeline.scoring import score_images
 
     def work() -> list[int]:
         output = str(directory / "scores")
-        job = score.Job(bundle, [data], output, batch_size=_BATCH)
-        pipeline = beam.Pipeline(options=running.options([]))
-        score.build(pipeline, job)
-        running.wait(pipeline)
+        job = score_images.Job(bundle, [data], output, batch_size=_BATCH)
+        pipeline = beam.Pipeline(options=runners.options([]))
+        score_images.build(pipeline, job)
+        runners.wait(pipeline)
         summary = json.loads(pathlib.Path(job.summary).read_text())
         return [row["images"] for row in summary["exits"]]
 

@@ -28,8 +28,8 @@ import time
 import machine
 import numpy as np
 
-from pipeline import workdir
-from tflite import latency
+from pipeline.storage import publishing
+from tflite.timing import latency
 
 _CONFIG = "ranet_cifar10_model1"
 _EXITS = 6
@@ -56,7 +56,7 @@ def main() -> None:
     elif given.only:
         print(json.dumps(_train(given.only, given.batch, given.exits)))
     else:
-        workdir.write_json(given.output, _measure(given))
+        publishing.write_json(given.output, _measure(given))
 
 
 def _measure(given) -> dict:
@@ -116,7 +116,8 @@ def _child(command: list[str]) -> dict:
 def _model(exits: int):
     import keras
 
-    from pipeline import config, network
+    from pipeline import config
+    from pipeline.training import network
 
     model = network.build(config.load(_CONFIG), 0)
     return keras.Model(model.input, model.outputs[:exits])
@@ -128,19 +129,20 @@ def _train(variant: str, batch: int, exits: int) -> dict:
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1" if variant == "ours" else "0"
     import tensorflow as tf
 
-    from keras_dynamic import objectives, sgd, training
-    from pipeline import allocation, tensorflow_settings
+    from keras_dynamic import objectives
+    from keras_dynamic.training import coupled_sgd
+    from keras_dynamic.training.trainer import MultiExitTrainer
+    from pipeline.processes import memory
+    from pipeline.training import tensorflow_settings
 
     if variant == "ours":
-        allocation.keep_freed_memory()
+        memory.keep_freed_memory()
         tensorflow_settings.apply(_THREADS)
     else:
         tf.config.threading.set_intra_op_parallelism_threads(_THREADS)
     imported = time.perf_counter()
-    trainer = training.MultiExitTrainer(
-        _model(exits), objectives.build("joint")
-    )
-    optimizer = sgd.CoupledSGD(0.1, nesterov=True)
+    trainer = MultiExitTrainer(_model(exits), objectives.build("joint"))
+    optimizer = coupled_sgd.CoupledSGD(0.1, nesterov=True)
     trainer.compile(optimizer=optimizer, jit_compile=False)
     optimizer.build(trainer.trainable_variables)
     trainer.make_train_function()
@@ -169,7 +171,7 @@ def _train(variant: str, batch: int, exits: int) -> dict:
 
 def _graph(model) -> dict:
     """The calls of the model's layers, each after what it needs."""
-    from keras_dynamic import graph
+    from keras_dynamic.graph import functional
 
     calls = []
 
@@ -191,7 +193,7 @@ def _graph(model) -> dict:
         )
         return layer.name
 
-    outputs = graph.follow(model, ["image"], call)
+    outputs = functional.follow(model, ["image"], call)
     return {"calls": calls, "input": "image", "outputs": outputs}
 
 

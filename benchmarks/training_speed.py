@@ -26,8 +26,8 @@ from collections.abc import Callable
 import machine
 import numpy as np
 
-from pipeline import workdir
-from tflite import latency
+from pipeline.storage import publishing
+from tflite.timing import latency
 
 _BATCH, _WARMUP, _STEPS = 128, 3, 20
 _MATRIX = 2048
@@ -83,7 +83,7 @@ def main() -> None:
     if given.network:
         print(json.dumps(_train(given.network, given.setting)))
     else:
-        workdir.write_json(given.output, _measure(given.rounds))
+        publishing.write_json(given.output, _measure(given.rounds))
 
 
 def _measure(rounds: int) -> dict:
@@ -140,19 +140,23 @@ def _train(network: str, setting: str) -> dict:
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
     import keras
 
-    from keras_dynamic import cost, objectives, sgd, training
-    from pipeline import allocation, tensorflow_settings
+    from keras_dynamic import objectives
+    from keras_dynamic.graph import cost
+    from keras_dynamic.training import coupled_sgd
+    from keras_dynamic.training.trainer import MultiExitTrainer
+    from pipeline.processes import memory
+    from pipeline.training import tensorflow_settings
 
     precision, per_operation, _ = _SETTINGS[setting]
-    allocation.keep_freed_memory()
+    memory.keep_freed_memory()
     tensorflow_settings.apply(per_operation)
     product = _product()
     keras.config.set_dtype_policy(precision)
     model = _model(network)
     keras.config.set_dtype_policy("float32")
     madds = cost.exit_costs(model)[-1].madds
-    trainer = training.MultiExitTrainer(model, objectives.build("joint"))
-    optimizer = sgd.CoupledSGD(0.01, nesterov=True)
+    trainer = MultiExitTrainer(model, objectives.build("joint"))
+    optimizer = coupled_sgd.CoupledSGD(0.01, nesterov=True)
     trainer.compile(optimizer=optimizer, jit_compile=False)
     optimizer.build(trainer.trainable_variables)
     trainer.make_train_function()
@@ -192,10 +196,10 @@ def _seconds(call: Callable[[], None]) -> float:
 def _model(network: str):
     from keras_dynamic import models
     from pipeline import config
-    from pipeline import network as networks
+    from pipeline.training.network import build
 
     if _NETWORKS[network] is None:
-        return networks.build(config.load(network), 0)
+        return build(config.load(network), 0)
     return models.build("vgg", **_INPUT, **_NETWORKS[network])
 
 

@@ -10,8 +10,11 @@ from typing import Any
 import ml_collections
 from absl import logging
 
-from pipeline import contents, fingerprint, origin, sources, workdir
-from pipeline.layout import Layout
+from pipeline import sources
+from pipeline.results import origin, own_files
+from pipeline.results.layout import Layout
+from pipeline.results.versions import VERSIONS
+from pipeline.storage import fingerprint, publishing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,37 +22,66 @@ class Stage:
     """One stage, and what decides whether it has to run.
 
     Attributes:
-        version: Of its code. Raise it with a change that gives another result
-            of the same inputs; else old results pass for new ones.
+        entry: The function that carries it out, "module:function".
         sections: Parts of the configuration that it reads.
         needs: Stages whose results it reads.
         makes: What it writes, attributes of `Layout`.
         extras: Likewise, but the stages that need it can do without.
     """
 
-    version: int
+    entry: str
     sections: tuple[str, ...]
     needs: tuple[str, ...]
     makes: tuple[str, ...]
     extras: tuple[str, ...] = ()
 
 
-# A stage called "train" is the function `train(config, layout)` of the module
-# `pipeline.train`; modules are imported when they are needed.
+# Modules are imported when they are needed.
 STAGES = {
-    "prepare": Stage(1, ("data",), (), ("data",)),
+    "prepare": Stage(
+        "pipeline.prepare.prepare_images:prepare", ("data",), (), ("data",)
+    ),
     "train": Stage(
-        1, ("model", "train", "seed"), ("prepare",), ("float_model",)
+        "pipeline.training.train:train",
+        ("model", "train", "seed"),
+        ("prepare",),
+        ("float_model",),
     ),
     # Not its tables: they only say again what metrics.json says.
-    "evaluate": Stage(1, (), ("train",), ("metrics", "float_predictions")),
-    "quantize": Stage(1, ("quantize", "seed"), ("evaluate",), ("qat_model",)),
-    "convert": Stage(
-        1, ("policy", "name"), ("quantize",), ("tflite", "bundle")
+    "evaluate": Stage(
+        "pipeline.training.evaluate:evaluate",
+        (),
+        ("train",),
+        ("metrics", "float_predictions"),
     ),
-    "check": Stage(1, ("check",), ("evaluate", "convert"), ()),
-    "benchmark": Stage(1, ("benchmark",), ("convert",), (), ("benchmark",)),
-    "report": Stage(1, (), ("check", "benchmark"), ("report",)),
+    "quantize": Stage(
+        "pipeline.quantization.quantize:quantize",
+        ("quantize", "seed"),
+        ("evaluate",),
+        ("qat_model",),
+    ),
+    "convert": Stage(
+        "pipeline.quantization.convert:convert",
+        ("policy", "name"),
+        ("quantize",),
+        ("tflite", "bundle"),
+    ),
+    "check": Stage(
+        "pipeline.gate.check:check", ("check",), ("evaluate", "convert"), ()
+    ),
+    "benchmark": Stage(
+        "pipeline.benchmarking.benchmark:benchmark",
+        ("benchmark",),
+        ("convert",),
+        (),
+        ("benchmark",),
+    ),
+    "report": Stage(
+        "pipeline.pages.report:report",
+        (),
+        ("check", "benchmark"),
+        ("report",),
+    ),
 }
 
 
@@ -95,7 +127,7 @@ def run(
                     f"`{name}` needs what `keras-dynamic {needed}` makes. "
                     f"Missing: {missing}"
                 )
-        workdir.write_json(layout.config, _settings(config, layout, name))
+        publishing.write_json(layout.config, _settings(config, layout, name))
         for stale in (name, *_dependents(name)):
             (layout.stages / f"{stale}.json").unlink(missing_ok=True)
         logging.info("%s ...", name)
@@ -103,7 +135,7 @@ def run(
         _function(name)(config, layout, **(arguments or {}).get(name, {}))
         seconds = time.monotonic() - start
         ran = {"fingerprint": prints[name], "seconds": seconds}
-        workdir.write_json(mark, {**ran, **origin.here(name)})
+        publishing.write_json(mark, {**ran, **origin.here(name)})
         logging.info("%s: %.1f s", name, seconds)
 
 
@@ -133,10 +165,11 @@ def _dependents(name: str) -> list[str]:
 
 
 def _function(name: str) -> Callable:
-    module = importlib.import_module(f"pipeline.{name}")
+    module, _, function = STAGES[name].entry.partition(":")
+    found = getattr(importlib.import_module(module), function)
     if name != "prepare":
-        return getattr(module, name)
-    return lambda config, layout, **arguments: module.prepare(
+        return found
+    return lambda config, layout, **arguments: found(
         config, layout.data, **arguments
     )
 
@@ -160,17 +193,17 @@ def _fingerprints(config) -> dict[str, str]:
                 "initial_weights": config.train.initial_weights,
             }
             parts.append(fingerprint.of_files(trained))
-        prints[name] = fingerprint.of(name, stage.version, parts)
+        prints[name] = fingerprint.of(name, VERSIONS[name], parts)
     return prints
 
 
 def _check_free(name: str, layout: Layout) -> None:
     """Raises ValueError if a stage would replace what is not ours."""
     for made in (*STAGES[name].makes, *STAGES[name].extras):
-        path, files = getattr(layout, made), contents.OF_STAGES.get(made)
+        path, files = getattr(layout, made), own_files.OF_STAGES.get(made)
         if made == "data" and path.is_symlink():
             continue  # Whether that or its target is replaced `prepare` knows.
-        workdir.check_replaceable(path, files)
+        publishing.check_replaceable(path, files)
 
 
 def _finished(name, expected, layout) -> bool:

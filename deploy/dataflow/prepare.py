@@ -1,6 +1,6 @@
 """What the launcher of the flex template "prepare" runs."""
 
-from pipeline import launch
+from pipeline.cli import launch
 
 if __name__ == "__main__":
     launch.main("prepare")

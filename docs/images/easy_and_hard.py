@@ -18,8 +18,9 @@ import numpy as np
 from PIL import Image
 
 from keras_dynamic import exits
-from pipeline import augmentation, dataset, predictions
-from pipeline.layout import Layout
+from pipeline.data import augmentation, dataset
+from pipeline.results import predictions
+from pipeline.results.layout import Layout
 from tflite import bundle
 
 _SIDE, _BAR, _ROW, _TOP = 150, 150, 18, 34

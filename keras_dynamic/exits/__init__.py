@@ -1,83 +1,82 @@
-"""Exit policies: when is an image sure enough to stop? Needs only numpy."""
+"""Exit policies: when is an image sure enough to stop? Needs only numpy.
 
-from keras_dynamic.exits.accuracy_drop import lowest_cost, lowest_cost_policy
-from keras_dynamic.exits.budgeted_batch import (
-    budgeted_policy,
-    exit_shares,
-    shares_within_budget,
-    thresholds,
-)
-from keras_dynamic.exits.budgeted_drop import shares_within_drop
-from keras_dynamic.exits.calibration import (
-    Calibration,
-    Scored,
-    calibrate,
-    score,
-)
-from keras_dynamic.exits.confidence import (
-    entropy_confidence,
-    margin,
-    max_probability,
-    softmax,
-)
-from keras_dynamic.exits.cost_budget import (
-    BudgetPolicy,
-    budget_policy,
-    most_accurate,
-)
-from keras_dynamic.exits.kind import KINDS
-from keras_dynamic.exits.outcome import Outcome, correct, outcome, tally
-from keras_dynamic.exits.policy import Policy, last_exit
-from keras_dynamic.exits.risk_control import (
-    RISKS,
-    ControlledPolicy,
-    conformal_policy,
-    upper_bound_policy,
-)
-from keras_dynamic.exits.scheduler import Scheduler
-from keras_dynamic.exits.scheduler_fit import (
-    SchedulerFit,
-    Training,
-    fit_scheduler,
-    scheduler_policy,
-)
-from keras_dynamic.exits.temperature import TemperatureFit, fit_temperature
+A name is imported when it is first asked for: a device that decides by a
+finished policy loads no code that fits one.
+"""
 
-__all__ = [
-    "KINDS",
-    "RISKS",
-    "BudgetPolicy",
-    "Calibration",
-    "ControlledPolicy",
-    "Outcome",
-    "Policy",
-    "Scheduler",
-    "SchedulerFit",
-    "Scored",
-    "TemperatureFit",
-    "Training",
-    "budget_policy",
-    "budgeted_policy",
-    "calibrate",
-    "conformal_policy",
-    "correct",
-    "entropy_confidence",
-    "exit_shares",
-    "fit_scheduler",
-    "fit_temperature",
-    "last_exit",
-    "lowest_cost",
-    "lowest_cost_policy",
-    "margin",
-    "max_probability",
-    "most_accurate",
-    "outcome",
-    "scheduler_policy",
-    "score",
-    "shares_within_budget",
-    "shares_within_drop",
-    "softmax",
-    "tally",
-    "thresholds",
-    "upper_bound_policy",
-]
+import importlib
+
+_PLACES = {
+    "decision.confidence": (
+        "entropy_confidence",
+        "margin",
+        "max_probability",
+        "softmax",
+    ),
+    "decision.kinds": ("KINDS",),
+    "decision.outcome": (
+        "Outcome",
+        "correct",
+        "outcome",
+        "tally",
+    ),
+    "decision.policy": (
+        "Policy",
+        "last_exit",
+    ),
+    "decision.scheduler": ("Scheduler",),
+    "fitting.accuracy_drop": (
+        "lowest_cost",
+        "lowest_cost_policy",
+    ),
+    "fitting.budgeted_batch": (
+        "budgeted_policy",
+        "exit_shares",
+        "shares_within_budget",
+        "thresholds",
+    ),
+    "fitting.budgeted_drop": ("shares_within_drop",),
+    "fitting.calibration": (
+        "Calibration",
+        "Scored",
+        "calibrate",
+        "score",
+    ),
+    "fitting.cost_budget": (
+        "BudgetPolicy",
+        "budget_policy",
+        "most_accurate",
+    ),
+    "fitting.risk_control": (
+        "ControlledPolicy",
+        "RISKS",
+        "conformal_policy",
+        "upper_bound_policy",
+    ),
+    "fitting.scheduler_fit": (
+        "SchedulerFit",
+        "Training",
+        "fit_scheduler",
+        "scheduler_policy",
+    ),
+    "fitting.temperature": (
+        "TemperatureFit",
+        "fit_temperature",
+    ),
+}
+_MODULES = {name: module for module, names in _PLACES.items() for name in names}
+
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str) -> object:
+    """Imports what is asked for from the module that holds it."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    """Returns the public names."""
+    return [*globals(), *__all__]

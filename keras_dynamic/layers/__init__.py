@@ -6,10 +6,10 @@ from keras_dynamic.layers.basis_depthwise_conv2d import BasisDepthwiseConv2D
 from keras_dynamic.layers.bias import Bias
 from keras_dynamic.layers.bilinear_resize import BilinearResize
 from keras_dynamic.layers.gate import Gate
+from keras_dynamic.layers.gate_score import Score
 from keras_dynamic.layers.gradient_scale import GradientScale
-from keras_dynamic.layers.multiple import Multiple
 from keras_dynamic.layers.ramp import Ramp
-from keras_dynamic.layers.score import Score
+from keras_dynamic.layers.scale import Multiple
 
 __all__ = [
     "BasisCoefficients",

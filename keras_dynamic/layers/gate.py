@@ -15,7 +15,7 @@ class Gate(keras.layers.Layer):
     The clamp of L-Net and C-Net (Xia et al., "Fully Dynamic Inference with Deep
     Neural Networks", IEEE TETC 2022, arXiv 2007.15151). `Multiply` with a
     branch of the network, gate second, makes a gated branch, by which
-    `keras_dynamic.gating` knows it.
+    `keras_dynamic.graph.gating` knows it.
 
     A clamp passes no gradient outside of its range, so a gate that is 0 on
     every image would stay so. The paper is silent about that. Here a score

@@ -15,14 +15,14 @@ from typing import Any
 
 import keras
 
-from keras_dynamic import graph
+from keras_dynamic.graph import functional
 from keras_dynamic.layers import (
     BasisCoefficients,
     BasisConv2D,
     BasisDepthwiseConv2D,
     BilinearResize,
 )
-from keras_dynamic.models import arguments
+from keras_dynamic.models.blocks import arguments
 from keras_dynamic.models.mobilenet_v2 import mobilenet_v2
 from keras_dynamic.models.mobilenet_v3 import mobilenet_v3
 from keras_dynamic.models.resnet import resnet
@@ -108,7 +108,7 @@ def basisnet(
     if tuple(input_shape[:2]) != small:
         x = BilinearResize(*small, name="preview_resize")(x)
     pooled = first.get_layer("exit_0_pool").output
-    pooled, logits = graph.follow(
+    pooled, logits = functional.follow(
         keras.Model(first.input, [pooled, first.output]),
         [x],
         lambda layer, given: _again(layer, _preview_name(layer.name))(given),
@@ -138,7 +138,7 @@ def basisnet(
         combined = _with_bases(layer, bases)
         return combined([given, coefficients[layer.name]])
 
-    outputs = [logits, *graph.follow(second, [inputs], call)]
+    outputs = [logits, *functional.follow(second, [inputs], call)]
     return keras.Model(inputs, outputs, name=name)
 
 
@@ -168,11 +168,11 @@ def _dynamic_layers(model, static):
 
 
 def _preview_name(name):
-    return name if graph.exit_of(name) == 0 else f"preview_{name}"
+    return name if functional.exit_of(name) == 0 else f"preview_{name}"
 
 
 def _specialist_name(name):
-    if graph.exit_of(name) == 0:
+    if functional.exit_of(name) == 0:
         return name.replace("exit_0", "exit_1", 1)
     return name
 

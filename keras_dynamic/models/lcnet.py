@@ -18,8 +18,8 @@ from typing import Any
 import keras
 
 from keras_dynamic.layers import Gate, Score
-from keras_dynamic.models import arguments, convolutions
-from keras_dynamic.models.inverted_residual import inverted_branch
+from keras_dynamic.models.blocks import arguments, convolutions
+from keras_dynamic.models.blocks.inverted_residual import inverted_branch
 from keras_dynamic.models.mobilenet_v2 import mobilenet_v2_stages
 from keras_dynamic.models.resnet import residual_branch, resnet_stages
 

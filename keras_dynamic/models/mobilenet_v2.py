@@ -12,8 +12,11 @@ from collections.abc import Callable
 
 import keras
 
-from keras_dynamic.models import arguments, convolutions
-from keras_dynamic.models import inverted_residual as inverted
+from keras_dynamic.models.blocks import (
+    arguments,
+    convolutions,
+    inverted_residual,
+)
 
 # Expansion, channels, blocks, stride of the first block.
 _STAGES = (
@@ -64,7 +67,9 @@ def mobilenet_v2_stages(
     *,
     width: float = 1.0,
     downsampling: int = 32,
-    branch: Callable[..., keras.KerasTensor] = inverted.inverted_branch,
+    branch: Callable[
+        ..., keras.KerasTensor
+    ] = inverted_residual.inverted_branch,
 ) -> list[keras.KerasTensor]:
     """The feature map at the end of each stage.
 
@@ -80,25 +85,27 @@ def mobilenet_v2_stages(
         ValueError: If `width` or `downsampling` is not as said.
     """
     arguments.require_positive(width=width)
-    arguments.require_one_of(inverted.DOWNSAMPLINGS, downsampling=downsampling)
-    stem_stride, *strides = inverted.strides_for(
+    arguments.require_one_of(
+        inverted_residual.DOWNSAMPLINGS, downsampling=downsampling
+    )
+    stem_stride, *strides = inverted_residual.strides_for(
         downsampling, [2, *(stride for _, _, _, stride in _STAGES)]
     )
 
     x = convolutions.conv_bn(
         inputs,
-        inverted.rounded(width * _STEM),
+        inverted_residual.rounded(width * _STEM),
         3,
         strides=stem_stride,
         name="stem",
     )
-    x = inverted.activate(x, "relu6", name="stem")
+    x = inverted_residual.activate(x, "relu6", name="stem")
     ends = []
     for stage, (expansion, channels, blocks, _) in enumerate(_STAGES):
         for block in range(blocks):
-            x = inverted.inverted_residual(
+            x = inverted_residual.inverted_residual(
                 x,
-                inverted.rounded(width * channels),
+                inverted_residual.rounded(width * channels),
                 expanded=expansion * x.shape[-1],
                 kernel_size=3,
                 strides=1 if block else strides[stage],
@@ -108,7 +115,7 @@ def mobilenet_v2_stages(
             )
         ends.append(x)
     x = convolutions.conv_bn(
-        x, inverted.rounded(max(1.0, width) * _TOP), 1, name="top"
+        x, inverted_residual.rounded(max(1.0, width) * _TOP), 1, name="top"
     )
-    ends[-1] = inverted.activate(x, "relu6", name="top")
+    ends[-1] = inverted_residual.activate(x, "relu6", name="top")
     return ends

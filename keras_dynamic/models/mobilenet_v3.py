@@ -13,8 +13,11 @@ authors' code; there is no dropout.
 
 import keras
 
-from keras_dynamic.models import arguments, convolutions
-from keras_dynamic.models import inverted_residual as inverted
+from keras_dynamic.models.blocks import (
+    arguments,
+    convolutions,
+    inverted_residual,
+)
 
 _RELU, _SWISH = False, True
 
@@ -87,30 +90,32 @@ def mobilenet_v3(
     """
     arguments.require_one_of(tuple(_SIZES), size=size)
     arguments.require_positive(width=width)
-    arguments.require_one_of(inverted.DOWNSAMPLINGS, downsampling=downsampling)
+    arguments.require_one_of(
+        inverted_residual.DOWNSAMPLINGS, downsampling=downsampling
+    )
     arguments.require_one_of(_ACTIVATIONS, activation=activation)
     blocks, top, hidden = _SIZES[size]
-    stem_stride, *strides = inverted.strides_for(
+    stem_stride, *strides = inverted_residual.strides_for(
         downsampling, [2, *(stride for *_, stride in blocks)]
     )
 
     def wide(channels):
-        return inverted.rounded(width * channels)
+        return inverted_residual.rounded(width * channels)
 
     inputs = keras.Input(shape=input_shape, name="image")
     x = convolutions.conv_bn(
         inputs, wide(_STEM), 3, strides=stem_stride, name="stem"
     )
-    x = inverted.activate(x, activation, name="stem")
+    x = inverted_residual.activate(x, activation, name="stem")
     before = _STEM
     for block, (kernel, expanded, channels, squeeze, swish, _) in enumerate(
         blocks
     ):
-        x = inverted.inverted_residual(
+        x = inverted_residual.inverted_residual(
             x,
             wide(channels),
             # In the proportion of the table to what there is, rounded.
-            expanded=inverted.rounded(x.shape[-1] * expanded / before),
+            expanded=inverted_residual.rounded(x.shape[-1] * expanded / before),
             kernel_size=kernel,
             strides=strides[block],
             activation=activation if swish else "relu",
@@ -119,12 +124,13 @@ def mobilenet_v3(
         )
         before = channels
     x = convolutions.conv_bn(x, wide(top), 1, name="top")
-    x = inverted.activate(x, activation, name="top")
+    x = inverted_residual.activate(x, activation, name="top")
     x = keras.layers.GlobalAveragePooling2D(name="exit_0_pool")(x)
     x = keras.layers.Dense(
-        inverted.rounded(max(1.0, width) * hidden), name="exit_0_hidden"
+        inverted_residual.rounded(max(1.0, width) * hidden),
+        name="exit_0_hidden",
     )(x)
-    x = inverted.activate(x, activation, name="exit_0_hidden")
+    x = inverted_residual.activate(x, activation, name="exit_0_hidden")
     # Logits stay float32 under mixed precision, so that the loss does too.
     logits = keras.layers.Dense(classes, dtype="float32", name="exit_0")(x)
     return keras.Model(inputs, logits, name=name)

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_dynamic.models import arguments, convolutions
+from keras_dynamic.models.blocks import arguments, convolutions
 
 _STEP_MODES = ("even", "lin_grow")
 _STEMS = ("conv", "imagenet")

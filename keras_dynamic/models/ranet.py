@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import keras
 
 from keras_dynamic.layers import BilinearResize
-from keras_dynamic.models import arguments, convolutions
+from keras_dynamic.models.blocks import arguments, convolutions
 
 _STEP_MODES = ("even", "lg")
 _STEMS = ("conv", "imagenet")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-from keras_dynamic.models import arguments, convolutions
+from keras_dynamic.models.blocks import arguments, convolutions
 
 
 def resnet(

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_dynamic.models import arguments, convolutions
+from keras_dynamic.models.blocks import arguments, convolutions
 
 _MOST_HEAD_CONVOLUTIONS = 2
 

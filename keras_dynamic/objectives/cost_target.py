@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_dynamic import gating
+from keras_dynamic.graph import gating
 from keras_dynamic.objectives.joint import joint
 from keras_dynamic.objectives.objective import Extended, Objective
 
@@ -28,9 +28,9 @@ def cost_target(
 
         sum_k w_k CE(exit k) + weight * (cost / dense - goal)^2
 
-    cost is the mean over the batch of what `keras_dynamic.gating` counts up to
-    the last exit, dense the same with all gates open. A gate counts with the
-    probability that it is open under its noise, which has a gradient.
+    cost is the mean over the batch of what `keras_dynamic.graph.gating` counts
+    up to the last exit, dense the same with all gates open. A gate counts with
+    the probability that it is open under its noise, which has a gradient.
 
     While that noise falls, so does the goal, from 1 to the target: gates close
     one after another, those first whose branches the network misses least.

@@ -9,7 +9,7 @@ import collections
 
 import keras
 
-from keras_dynamic import graph
+from keras_dynamic.graph import functional
 from keras_dynamic.layers import GradientScale
 
 
@@ -42,21 +42,21 @@ def gradient_equilibrium(model: keras.Model) -> keras.Model:
     exits = len(model.outputs)
     readers = collections.defaultdict(list)  # exits by the feature's layer
     for exit, output in enumerate(model.outputs):
-        name = graph.producer(output).operation.name
-        if graph.exit_of(name) != exit:
+        name = functional.producer(output).operation.name
+        if functional.exit_of(name) != exit:
             raise ValueError(
                 "`model` must have outputs of layers named `exit_0`, `exit_1` "
                 f"and so on. Received: output {exit} of layer {name!r}"
             )
-        feature = graph.exit_feature(output, exit)
-        readers[graph.producer(feature).operation.name].append(exit)
+        feature = functional.exit_feature(output, exit)
+        readers[functional.producer(feature).operation.name].append(exit)
     called = set()
     reads = {}  # by a feature's id: what is read instead, per exit
 
     def call(layer, *args, **kwargs):
         def read(tensor):
             choice = reads.get(id(tensor), {None: tensor})
-            return choice.get(graph.exit_of(layer.name), choice[None])
+            return choice.get(functional.exit_of(layer.name), choice[None])
 
         output = layer(*keras.tree.map_structure(read, args), **kwargs)
         if layer.name in readers:

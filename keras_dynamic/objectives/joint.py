@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_dynamic import cost
+from keras_dynamic.graph import cost
 from keras_dynamic.objectives.cross_entropy import cross_entropy
 from keras_dynamic.objectives.objective import Extended, Objective
 

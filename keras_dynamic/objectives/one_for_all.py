@@ -8,11 +8,12 @@ import os
 
 import keras
 
-from keras_dynamic import graph, transfer
+from keras_dynamic.graph import functional
 from keras_dynamic.objectives.cross_entropy import cross_entropy
 from keras_dynamic.objectives.divergence import check_distillation, divergence
 from keras_dynamic.objectives.objective import Extended, Objective
-from keras_dynamic.trained_model import trained_model
+from keras_dynamic.weights import transfer
+from keras_dynamic.weights.loading import trained_model
 
 
 def one_for_all(
@@ -80,7 +81,7 @@ def _start_from(teacher, model):
     """Copies the teacher's weights, and freezes all but the classifiers."""
     backbone, classifiers = [], []
     for layer in model.layers:
-        own = graph.exit_of(layer.name) is not None
+        own = functional.exit_of(layer.name) is not None
         (classifiers if own else backbone).append(layer)
     known = transfer.fitting(teacher, classifiers)
     transfer.copy_weights(teacher, backbone + known)

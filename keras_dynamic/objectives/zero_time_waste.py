@@ -8,11 +8,12 @@ import os
 
 import keras
 
-from keras_dynamic import graph, transfer
+from keras_dynamic.graph import functional
 from keras_dynamic.layers import Bias, GradientScale, Multiple
 from keras_dynamic.objectives.cross_entropy import cross_entropy
 from keras_dynamic.objectives.objective import Extended, Objective
-from keras_dynamic.trained_model import trained_model
+from keras_dynamic.weights import transfer
+from keras_dynamic.weights.loading import trained_model
 
 
 def zero_time_waste(backbone: keras.Model | str | os.PathLike) -> Objective:
@@ -69,7 +70,7 @@ def zero_time_waste(backbone: keras.Model | str | os.PathLike) -> Objective:
                 "trained. Received: a model with 1"
             )
         last, theirs = (
-            graph.producer(each.outputs[-1]).operation.name
+            functional.producer(each.outputs[-1]).operation.name
             for each in (model, source)
         )
         if theirs != last:
@@ -99,7 +100,7 @@ def _freeze(model, source, early):
     backbone = [
         layer
         for layer in model.layers
-        if graph.exit_of(layer.name) not in early
+        if functional.exit_of(layer.name) not in early
     ]
     transfer.copy_weights(source, backbone)
     for layer in backbone:

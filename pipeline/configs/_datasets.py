@@ -2,7 +2,7 @@
 
 import ml_collections
 
-from pipeline import config as config_lib
+from pipeline.config import default
 
 
 def cifar(
@@ -12,7 +12,7 @@ def cifar(
 
     Images come from a folder: `--config.data.source_options.path=DIR`.
     """
-    config = config_lib.default()
+    config = default()
     with config.unlocked():
         config.name = name
         config.data.source_options.path = "cifar"
@@ -30,7 +30,7 @@ def imagenet(
     family: str, arguments: dict, name: str
 ) -> ml_collections.ConfigDict:
     """A model for ImageNet, trained for 90 epochs."""
-    config = config_lib.default()
+    config = default()
     with config.unlocked():
         config.name = name
         config.data.source_options.path = "imagenet"

@@ -6,12 +6,12 @@ of 8 and 16 and every classifier ends on a 2x2 map.
 
 import ml_collections
 
-from pipeline import config as config_lib
+from pipeline.config import default
 
 
 def get_config():
     """The configuration."""
-    config = config_lib.default()
+    config = default()
     with config.unlocked():
         config.name = "ranet_digits"
         config.data.source = "digits"

@@ -5,13 +5,13 @@
 
 import ml_collections
 
-from pipeline import config as config_lib
+from pipeline.config import default
 from pipeline.configs import _vgg
 
 
 def get_config():
     """The configuration."""
-    config = _vgg.train_briefly(config_lib.default())
+    config = _vgg.train_briefly(default())
     with config.unlocked():
         config.name = "vgg_photos"
         config.data.source_options.path = "photos"

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import ml_collections
 
-from pipeline import printing, workdir
 from pipeline.gate import (
     comparison,
     junit,
@@ -15,17 +14,21 @@ from pipeline.gate import (
     reference,
     reference_file,
     suspects,
-    table,
+    text_table,
     where,
 )
 from pipeline.gate.finding import Finding
 from pipeline.gate.measured import Measured, finite
 from pipeline.gate.reference import Reference
 from pipeline.gate.verdict import Verdict
-from pipeline.identity import identity
-from pipeline.layout import Layout
-from tflite import bundle, difference, files
-from tflite.layer_error import LayerError
+from pipeline.processes import printing
+from pipeline.results.identity import identity
+from pipeline.results.layout import Layout
+from pipeline.storage import publishing
+from tflite import bundle
+from tflite.diagnosis import difference
+from tflite.diagnosis.layer_error import LayerError
+from tflite.format import files
 
 # The first is written first.
 _REPORTS = ("gate.json", "junit.xml", "gate.md")
@@ -134,7 +137,7 @@ def judge(
     )
     if request.output is not None:
         _publish(request.output, verdict)
-    printing.show(table.text(verdict))
+    printing.show(text_table.text(verdict))
     return verdict
 
 
@@ -172,5 +175,5 @@ def _publish(directory: pathlib.Path, verdict: Verdict) -> None:
         markdown.text(verdict).encode(),
     )
     for name, data in zip(_REPORTS, reports, strict=True):
-        with workdir.published(directory / name) as stage:
+        with publishing.published(directory / name) as stage:
             stage.write_bytes(data)

@@ -2,10 +2,11 @@
 
 import ml_collections
 
-from pipeline import augmentation, dataset, evaluate
-from pipeline.layout import Layout
-from tflite.layer_error import LayerError
-from tflite.layer_errors import layer_errors
+from pipeline.data import augmentation, dataset
+from pipeline.results.layout import Layout
+from pipeline.training import evaluate
+from tflite.diagnosis.layer_error import LayerError
+from tflite.diagnosis.layer_errors import layer_errors
 
 _IMAGES = 16
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from pipeline.gate import table
+from pipeline.gate import text_table
 from pipeline.gate.finding import Finding
 from pipeline.gate.verdict import Verdict
 
@@ -44,7 +44,7 @@ def _table(findings: Sequence[Finding]) -> list[str]:
         "| metric | reference | now | allowed | p | |",
         "|---|---:|---:|---:|---:|---|",
     ]
-    for each, cells in zip(findings, table.rows(findings), strict=True):
+    for each, cells in zip(findings, text_table.rows(findings), strict=True):
         if each.status == "limit":
             cells = ("limit", "", "", "", "", each.text)
         lines.append(f"| {' | '.join(map(_escaped, cells))} |")

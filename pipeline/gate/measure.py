@@ -6,15 +6,16 @@ import pathlib
 import ml_collections
 import numpy as np
 
-from pipeline import metrics as metrics_lib
-from pipeline import predictions
-from pipeline.dataset import Images
+from pipeline.data.dataset import Images
 from pipeline.gate import measured, metric
 from pipeline.gate.measured import Measured
-from pipeline.layout import Layout
-from tflite import bundle, delegation, files, gate
-from tflite import shipped as shipped_files
-from tflite.gate import Comparison
+from pipeline.results import metrics_file, predictions
+from pipeline.results.layout import Layout
+from tflite import bundle
+from tflite.bundle import completeness
+from tflite.diagnosis import delegation, equivalence
+from tflite.diagnosis.equivalence import Comparison
+from tflite.format import files
 
 
 def measure(
@@ -39,7 +40,7 @@ def measure(
         ValueError: If the float predictions are not of these images.
         FileNotFoundError: If there are none.
     """
-    found = metrics_lib.read(layout.metrics)
+    found = metrics_file.read(layout.metrics)
     truth = test.labels
     before = logits_of(layout.float_predictions, "evaluate", truth)
     answers = {"float": before.argmax(-1), "int8": logits.argmax(-1)}
@@ -89,8 +90,8 @@ def logits_of(path: pathlib.Path, stage: str, truth: np.ndarray) -> np.ndarray:
 def _of_files(layout, shipped):
     """Operators, delegated partitions and sizes."""
     model = files.model(layout.tflite_model)
-    floats = len(gate.float_operators(model))
-    total = gate.operators(model)
+    floats = len(equivalence.float_operators(model))
+    total = equivalence.operators(model)
     found = {
         "operators.int8": metric.count(total - floats, ""),
         "operators.float": metric.count(floats, "lower"),
@@ -100,7 +101,7 @@ def _of_files(layout, shipped):
         name = os.path.splitext(facts.file)[0]
         found[f"{name}.partitions"] = metric.count(taken.partitions, "")
         found[f"{name}.not_delegated"] = metric.count(len(taken.left), "lower")
-    size = shipped_files.archive_bytes(shipped)
+    size = completeness.archive_bytes(shipped)
     if size is not None:
         found["bundle.bytes"] = metric.cost(size)
     return found

@@ -50,7 +50,8 @@ class Reference:
         labels: The bundle's.
         policies: What a policy was, by name: thresholds and so on.
         metrics: By name.
-        layer_errors: Own error of each int8 layer; see tflite.layer_errors.
+        layer_errors: Own error of each int8 layer; see
+            tflite.diagnosis.layer_errors.
     """
 
     config: str

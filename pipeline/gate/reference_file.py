@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import workdir
 from pipeline.gate import answers, metric, said_twice
 from pipeline.gate.reference import Expected, Reference
-from tflite import files, strict_json
+from pipeline.storage import publishing
+from tflite.format import files, strict_json
 
 FORMAT_VERSION = 2
 # One of 50,000 test images, ten exits and three models has a third of it.
@@ -90,7 +90,7 @@ def write(path: pathlib.Path, reference: Reference) -> None:
         right,
         said_twice.checksum(reference),
     )
-    workdir.write_json(path, dict(zip(_KEYS, values, strict=True)))
+    publishing.write_json(path, dict(zip(_KEYS, values, strict=True)))
 
 
 def _decoded(values: Any, for_update: bool) -> Reference:

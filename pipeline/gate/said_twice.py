@@ -12,9 +12,9 @@ held against each other image by image.
 import re
 from collections.abc import Mapping
 
-from pipeline import fingerprint
 from pipeline.gate import answers
 from pipeline.gate.reference import Expected, Reference
+from pipeline.storage import fingerprint
 
 _ROUNDING = 1e-9
 _EXIT = re.compile(r"exit_(\d+)\.")

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 
-from tflite.layer_error import LayerError
+from tflite.diagnosis.layer_error import LayerError
 
 # Of a layer that is wrong, against what is usual for it.
 _TIMES = 2.0

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.gate.finding import Finding
-from tflite.layer_error import LayerError
+from tflite.diagnosis.layer_error import LayerError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Verdict:
         layers: The error of every layer in the order of the graph, if there
             was a reason to look.
         updated: Whether the reference was rewritten to what was measured.
-        made_from: What was measured; see pipeline.identity.
+        made_from: What was measured; see pipeline.results.identity.
     """
 
     config: str

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Mapping
 
-from pipeline.gate import reference as references
-from pipeline.gate import swaps
+from pipeline.gate import reference, swaps
 from pipeline.gate.measured import Measured
-from tflite import bundle, delegation, difference, split
+from tflite import bundle
+from tflite.cutting import split
+from tflite.diagnosis import delegation, difference
 
 # What a policy says of an exit.
 _WORDS = {
@@ -62,7 +63,7 @@ def in_the_policies(
     if not any(name.startswith("policy_") for name in failed):
         return lines
     for name, policy in measured.policies.items():
-        now, before = references.settings(policy.to_dict()), policies.get(name)
+        now, before = reference.settings(policy.to_dict()), policies.get(name)
         if before is None or before == now:
             continue
         if len(before["thresholds"]) != policy.exits:

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from pipeline import fingerprint, storage
-from pipeline.image import BadImage
+from pipeline.data.image import BadImage
 from pipeline.sources import cifar_pickle, classes, open_files, tree
 from pipeline.sources.item import Found, Item
+from pipeline.storage import beam_files, fingerprint
 
 _PIXELS = 3 * 32 * 32
 _PIECE = 10_000  # Records.
@@ -219,7 +219,7 @@ class Cifar:
         if labels.key:
             names = cifar_pickle.read(path).get(labels.key, ())
         else:
-            names = storage.read(path, _MAX_NAMES).split(b"\n")
+            names = beam_files.read(path, _MAX_NAMES).split(b"\n")
         try:
             names = [name.strip().decode() for name in names if name.strip()]
         except (AttributeError, TypeError, UnicodeDecodeError) as error:
@@ -238,7 +238,7 @@ class Cifar:
     ) -> Iterator[tuple[int, int | None]]:
         """Yields numbers and labels of records, None for one cut short."""
         size = _LAYOUT_OF[name].head + _PIXELS
-        with storage.open(tree.join(self.path, name)) as file:
+        with beam_files.open(tree.join(self.path, name)) as file:
             file.seek(start * size)
             for index in range(start, stop):
                 record = file.read(size)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from pipeline import storage
+from pipeline.storage import beam_files
 
 # The largest published file, of the 50,000 training images of CIFAR-100, has
 # 155 MB and 400,000 opcodes.
@@ -47,7 +47,7 @@ def read(path: str) -> Mapping[bytes, object]:
         ValueError: The file holds anything else, or more than CIFAR has.
     """
     try:
-        data = storage.read(path, _MAX_BYTES)
+        data = beam_files.read(path, _MAX_BYTES)
         _check(data)
         found = _Unpickler(data).load()
     except Exception as error:  # Damaged pickles raise errors of any kind.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tflite import class_names
+from tflite.bundle import class_names
 
 
 def checked(names: Sequence[str]) -> tuple[str, ...]:

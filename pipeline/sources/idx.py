@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pipeline import fingerprint, storage
 from pipeline.sources import classes, tree
 from pipeline.sources.item import Found, Item
+from pipeline.storage import beam_files, fingerprint
 
 FASHION = (
     "T-shirt/top",
@@ -161,7 +161,7 @@ def _read(path: str, version: str, rank: int) -> np.ndarray:
         ValueError: It is not what its header says.
     """
     try:
-        data = storage.read(path, _MAX_BYTES)
+        data = beam_files.read(path, _MAX_BYTES)
     except OSError as error:
         raise ValueError(
             f"{path} must be an IDX file. Received: {error.strerror or error}"

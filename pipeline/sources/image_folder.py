@@ -10,10 +10,10 @@ import dataclasses
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipeline import fingerprint
 from pipeline.sources import classes, tree
 from pipeline.sources.item import Found, Item
-from pipeline.written_name import written
+from pipeline.storage import fingerprint
+from pipeline.storage.written_name import written
 
 _EXTENSIONS = (".jpg", ".jpeg", ".png")
 

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import NamedTuple
 
-from tflite import class_names
+from tflite.bundle import class_names
 
 
 class Item(NamedTuple):

@@ -7,8 +7,8 @@ import weakref
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from pipeline import storage
 from pipeline.sources import tree
+from pipeline.storage import beam_files
 
 
 @contextlib.contextmanager
@@ -17,7 +17,7 @@ def borrow(path: str) -> Iterator[BinaryIO]:
 
     A local file that was replaced is opened anew.
     """
-    version = tree.version(path) if storage.is_local(path) else ""
+    version = tree.version(path) if beam_files.is_local(path) else ""
     opened = _opened(path, version)
     with opened.lock:
         yield opened.file
@@ -25,7 +25,7 @@ def borrow(path: str) -> Iterator[BinaryIO]:
 
 class _Opened:
     def __init__(self, path: str):
-        self.file = storage.open(path)
+        self.file = beam_files.open(path)
         self.lock = threading.Lock()
         weakref.finalize(self, self.file.close)
 

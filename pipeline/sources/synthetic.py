@@ -16,8 +16,8 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from pipeline import fingerprint
 from pipeline.sources.item import Found, Item
+from pipeline.storage import fingerprint
 
 ENCODINGS = ("raw", "jpeg", "png")
 

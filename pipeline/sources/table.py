@@ -17,10 +17,11 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from pipeline import fingerprint, splits, storage
+from pipeline.data import splits
 from pipeline.sources import classes, tree
 from pipeline.sources.item import Found, Item
-from tflite import strict_json
+from pipeline.storage import beam_files, fingerprint
+from tflite.format import strict_json
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _JSON = ".jsonl"
@@ -167,7 +168,7 @@ class Table:
         return fingerprint.of(
             tree.version(self.path),
             tree.state_of(self.root, paths)
-            if storage.is_local(self.root)
+            if beam_files.is_local(self.root)
             else tree.state(self.root),
             *(self.image, self.label, self.split, self.classes),
         )
@@ -219,7 +220,7 @@ class Table:
         """Yields the rows from an offset on, where line `line` begins."""
         extension = posixpath.splitext(self.path)[1].lower()
         # Files of object stores have no buffer to find the end of a line in.
-        with io.BufferedReader(storage.open(self.path), _MAX_LINE) as file:
+        with io.BufferedReader(beam_files.open(self.path), _MAX_LINE) as file:
             lines = _Lines(file)
             if extension == _JSON:
                 lines.seek(offset, line)

@@ -18,11 +18,17 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline import example, fingerprint, records, splits, storage, tfrecord
-from pipeline.image import BadImage
+from pipeline.data import foreign_records, splits
+from pipeline.data.image import BadImage
 from pipeline.sources import classes, open_files, tree
 from pipeline.sources.item import Found, Item
-from pipeline.written_name import original, written
+from pipeline.storage import (
+    beam_files,
+    example,
+    fingerprint,
+    tfrecord_file,
+)
+from pipeline.storage.written_name import original, written
 
 # Such as "name-train.tfrecord-00000-of-00004" or "test-00000-of-00004".
 _SHARD = re.compile(
@@ -126,7 +132,9 @@ class TFRecord:
         path = original(piece)
         name = path[len(self._root()) + 1 :]
         labels = {label: number for number, label in enumerate(self._labels())}
-        for index, (offset, data, reason) in enumerate(records.find(path)):
+        for index, (offset, data, reason) in enumerate(
+            foreign_records.find(path)
+        ):
             item = Item(written(f"{name}:{index}"), -1, "", None, reason)
             if reason and not offset:
                 _refuse_compressed(path)
@@ -144,7 +152,9 @@ class TFRecord:
                 tree.set_aside(),
                 open_files.borrow(original(piece)) as file,
             ):
-                data = tfrecord.read_at(file, int(offset), records.MAX_RECORD)
+                data = tfrecord_file.read_at(
+                    file, int(offset), foreign_records.MAX_RECORD
+                )
             features = example.features(data)
         except ValueError as error:  # Such as tfrecord.Damaged.
             raise BadImage(str(error)) from error
@@ -227,7 +237,7 @@ class TFRecord:
         Raises:
             ValueError: There are none.
         """
-        if storage.is_local(self.pattern):
+        if beam_files.is_local(self.pattern):
             # What is no file, such as a dangling link, becomes an item.
             sizes = {
                 path: int(tree.version(path).partition(" ")[0] or 0)
@@ -272,7 +282,7 @@ class TFRecord:
             sizes, features = [], None
             # One at a time: each may be as large as an image.
             for _, data, reason in itertools.islice(
-                records.find(path), _SAMPLE
+                foreign_records.find(path), _SAMPLE
             ):
                 try:
                     if reason:
@@ -297,7 +307,7 @@ class TFRecord:
                     f"{', '.join(sorted(features))}. "
                     f"Received: {option}={name!r}"
                 )
-        frame = tfrecord.HEADER + tfrecord.FOOTER
+        frame = tfrecord_file.HEADER + tfrecord_file.FOOTER
         mean = sum(sizes) / len(sizes) + frame
         return max(1, round(sum(files.values()) / mean))
 
@@ -305,10 +315,10 @@ class TFRecord:
 def _refuse_compressed(path: str) -> None:
     """Raises ValueError if a file is compressed."""
     try:
-        with storage.open(path) as file:
+        with beam_files.open(path) as file:
             compressed = file.read(len(_GZIP)) == _GZIP
     except Exception as error:
-        if storage.fault(error):
+        if beam_files.fault(error):
             return  # Whoever reads the records says so.
         raise
     if compressed:
@@ -326,7 +336,7 @@ def _names(path: str, version: str) -> tuple[str, ...]:
         ValueError: They are no names, or it cannot be read.
     """
     try:
-        text = storage.read(path, _MAX_NAMES).decode("utf-8-sig")
+        text = beam_files.read(path, _MAX_NAMES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(
             "`labels_file` must be a file in UTF-8 with a class name per line. "

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline import storage
-from pipeline.image import MAX_BYTES, BadImage
+from pipeline.data.image import MAX_BYTES, BadImage
+from pipeline.storage import beam_files
 
 
 class Entry(NamedTuple):
@@ -40,21 +40,23 @@ def absolute(path: str) -> str:
     """
     if not path:
         raise ValueError("`path` must be given. Received: path=''")
-    return os.path.abspath(path) if storage.is_local(path) else path.rstrip("/")
+    return (
+        os.path.abspath(path) if beam_files.is_local(path) else path.rstrip("/")
+    )
 
 
 def join(directory: str, name: str) -> str:
     """Returns the path of `name` in a directory; an absolute one stays."""
-    if not storage.is_local(name):
+    if not beam_files.is_local(name):
         return name
-    if storage.is_local(directory):
+    if beam_files.is_local(directory):
         return os.path.join(directory, name)
     return f"{directory.rstrip('/')}/{name}"
 
 
 def is_directory(path: str) -> bool:
     """Returns whether there is such a directory, or an object below it."""
-    if storage.is_local(path):
+    if beam_files.is_local(path):
         return os.path.isdir(path)
     return any(True for _ in _listed(path))
 
@@ -76,7 +78,7 @@ def walk(
         skip: Says for the name of a directory, without a slash at its end,
             whether it is not to be entered.
     """
-    if storage.is_local(path):
+    if beam_files.is_local(path):
         yield from _walk(path, below, skip)
         return
     for file in _listed(join(path, below) if below else path):
@@ -87,7 +89,7 @@ def walk(
 
 def state(path: str) -> str:
     """Returns a hash of the names, sizes and times below a directory."""
-    if storage.is_local(path):
+    if beam_files.is_local(path):
         return state_of(path, (entry.name for entry in walk(path)))
     return _sum(f"{_below(path, f)}\0{_version(f)}" for f in _listed(path))
 
@@ -105,10 +107,10 @@ def state_of(path: str, names: Iterable[str]) -> str:
 def version(path: str) -> str:
     """Returns size and time of a file, or "" for what is none."""
     try:
-        if not storage.is_local(path):
+        if not beam_files.is_local(path):
             return _version(FileSystems.get_filesystem(path).metadata(path))
         status = os.stat(path)
-    except (OSError, *storage.NOT_INSTALLED):
+    except (OSError, *beam_files.NOT_INSTALLED):
         return ""
     if not stat.S_ISREG(status.st_mode):
         return ""
@@ -123,7 +125,7 @@ def read(path: str, max_bytes: int = MAX_BYTES) -> bytes:
             `max_bytes` bytes. Other errors pass, so that a runner tries again.
     """
     with set_aside():
-        return storage.read(path, max_bytes)
+        return beam_files.read(path, max_bytes)
 
 
 @contextlib.contextmanager
@@ -136,7 +138,7 @@ def set_aside() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if reason := storage.fault(error):
+        if reason := beam_files.fault(error):
             raise BadImage(reason) from error
         raise
 

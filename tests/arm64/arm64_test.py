@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline import dataset
+from pipeline.data import dataset
 
 pytestmark = pytest.mark.arm64
 

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from tflite import harness
+from tflite.runtime import harness
 
 
 def main(directory: str, images: str, target: str) -> None:

@@ -3,14 +3,11 @@
 import functools
 import json
 import os
-import pathlib
 import shutil
-import sys
 
 import pytest
 
 # The working directories of reports are made there.
-sys.path.append(str(pathlib.Path(__file__).parents[1] / "pipeline"))
 
 
 @pytest.fixture(scope="session")
@@ -34,11 +31,11 @@ def browser():
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """A working directory and its report."""
-    import reported
+    from pipeline import config
+    from pipeline.pages import report
+    from tests.support import report_inputs
 
-    from pipeline import config, report
-
-    layout = reported.write(tmp_path_factory.mktemp("runs") / "digits")
+    layout = report_inputs.write(tmp_path_factory.mktemp("runs") / "digits")
     report.report(config.load("ranet_digits"), layout)
     return layout
 

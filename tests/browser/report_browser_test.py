@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from keras_dynamic import exits
-from pipeline import config, dataset, predictions, report, trade_off
+from pipeline import config
+from pipeline.data import dataset
+from pipeline.figures import trade_off
+from pipeline.pages import report
+from pipeline.results import predictions
 
 pytestmark = pytest.mark.browser
 
@@ -332,13 +336,13 @@ def test_on_paper(open_page, finished):
 
 def test_many_classes_and_a_single_exit(open_page, finished, tmp_path):
     """The most frequent mistakes instead of a matrix; no sliders."""
-    import reported
+    from tests.support import report_inputs
 
     policy = exits.Policy(
         temperatures=(1.0,), thresholds=(0.0,), enabled=(True,)
     )
     names = [f"class {k}" for k in range(30)]
-    layout = reported.write(tmp_path / "many", policy, names)
+    layout = report_inputs.write(tmp_path / "many", policy, names)
 
     def single(metrics):
         del metrics["exits"][1:]
@@ -346,7 +350,7 @@ def test_many_classes_and_a_single_exit(open_page, finished, tmp_path):
             {**metrics["routed"][0], "exit_shares": [1.0], "target": 0.0}
         ]
 
-    reported.change_metrics(layout, single)
+    report_inputs.change_metrics(layout, single)
     report.report(config.load("ranet_digits"), layout)
     reader = open_page(layout)
     assert reader.complaints == []

@@ -3,10 +3,11 @@
 import importlib
 import re
 
-import markdown_blocks
 import pytest
 
-from pipeline import config, verbs
+from pipeline import config
+from pipeline.cli import verbs
+from tests.support import markdown_blocks
 
 
 class _Flags:
@@ -23,7 +24,7 @@ def _flags(verb):
     known = _Flags()
     known.names |= {*verbs.VERBS[verb].needs, *verbs.VERBS[verb].takes}
     if verb not in (*verbs.STAGES, "run"):
-        module = importlib.import_module(f"pipeline.commands.{verb}")
+        module = importlib.import_module(f"pipeline.cli.{verb}_verb")
         getattr(module, "define", lambda flags: None)(known)
     return known.names | {"verbosity", "help"}
 

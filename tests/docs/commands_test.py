@@ -10,11 +10,12 @@ import re
 import subprocess
 import sys
 
-import markdown_blocks
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn import datasets
+
+from tests.support import markdown_blocks
 
 pytestmark = pytest.mark.slow
 
@@ -113,14 +114,14 @@ def _environment(clone):
     program.write_text(
         f"""#!{sys.executable}
 import sys
-from pipeline import cli
+from pipeline.cli import main
 
 for word, more in {_SMALLER!r}.items():
     if word in sys.argv:
         end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
         sys.argv[end:end] = more
         break
-cli.main()
+main.main()
 """
     )
     program.chmod(0o755)

@@ -4,19 +4,18 @@ import pathlib
 import subprocess
 import sys
 
-import markdown_blocks
 import numpy as np
 import pytest
 from PIL import Image
 
-sys.path.append(str(pathlib.Path(__file__).parents[1] / "pipeline"))
+from tests.support import markdown_blocks
 
 # Pages whose blocks take longer: they prepare data, convert models.
 _SLOW = ("docs/data.md", "docs/quantization.md")
 
 
 def _bundle(directory):
-    import tiny_bundle
+    from tests.support import tiny_bundle
 
     pathlib.Path(directory).parent.mkdir(parents=True)
     tiny_bundle.write(directory)
@@ -33,7 +32,7 @@ def _device():
 
 
 def _data():
-    program = "from pipeline import cli; cli.main()"
+    program = "from pipeline.cli import main; main.main()"
     flags = ["prepare", "--config=ranet_digits", "--workdir=."]
     subprocess.run([sys.executable, "-c", program, *flags], check=True)
 
@@ -92,7 +91,8 @@ _GIVEN = {
 
 def _holds(page, names):
     """Whether what a block says of a configuration can be carried out."""
-    from pipeline import config, network, sources
+    from pipeline import config, sources
+    from pipeline.training import network
 
     if page == "README.md" and "get_config" in names:
         config.validated(names["get_config"]())

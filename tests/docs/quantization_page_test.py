@@ -2,9 +2,8 @@
 
 import re
 
-import markdown_blocks
-
-from tflite import bridge
+from tests.support import markdown_blocks
+from tflite.quantization import bridge
 
 
 def test_its_tables_are_the_code():

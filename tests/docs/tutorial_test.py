@@ -2,10 +2,11 @@
 
 import re
 
-import markdown_blocks
 import nbclient
 import nbformat
 import pytest
+
+from tests.support import markdown_blocks
 
 _PATH = markdown_blocks.ROOT / "docs" / "tutorial.ipynb"
 

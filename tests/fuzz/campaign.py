@@ -36,12 +36,7 @@ import time
 import traceback
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(_ROOT),
-    str(_ROOT / "tests/tflite"),
-    str(_ROOT / "tests/pipeline"),
-    str(_ROOT / "benchmarks"),
-]
+sys.path[:0] = [str(_ROOT), str(_ROOT / "benchmarks")]
 
 import cases  # noqa: E402
 import hostile  # noqa: E402
@@ -49,7 +44,9 @@ import machine  # noqa: E402
 import numpy as np  # noqa: E402
 import subjects  # noqa: E402
 
-from tflite import flatbuffer, harness, split, unsplit  # noqa: E402
+from tflite.cutting import split  # noqa: E402
+from tflite.format import model_file  # noqa: E402
+from tflite.runtime import harness, whole_model  # noqa: E402
 
 BAD = ("wrong", "unclear", "crash", "hang", "memory")
 
@@ -88,9 +85,9 @@ def results(files: cases.Files, directory: str) -> object:
 def _model_results(model: bytes) -> object:
     try:
         parts = [each.outputs for each in split.split(model)]
-    except (split.CannotSplit, flatbuffer.InvalidModel):
+    except (split.CannotSplit, model_file.InvalidModel):
         parts = None  # It may run all the same.
-    whole = unsplit.Unsplit(model)
+    whole = whole_model.Unsplit(model)
     shape = tuple(whole._interpreter.get_input_details()[0]["shape"][1:])
     said = [
         each.tobytes()

@@ -15,7 +15,7 @@ import mutations
 import numpy as np
 from cases import ARCHIVE, LABELS, MANIFEST, Files, Link, Sparse, Subject
 
-from tflite import flatbuffer
+from tflite.format import model_file
 
 CALIBRATION = "calibration.npy"
 _ESCAPES = "\x1b[2J\x1b]0;x\x07\x9b31m\x7f\u202e"
@@ -25,11 +25,11 @@ def operators(subject: Subject, rng: random.Random, _) -> Files:
     """Says that all operators of a kind are of another one."""
     files = dict(subject.files)
     name = rng.choice(subject.segments)
-    whole = flatbuffer.read(files[name])
+    whole = model_file.read(files[name])
     code = rng.choice(whole.operatorCodes)
     number = rng.choice((49, rng.randrange(210)))  # SPLIT
     code.builtinCode, code.deprecatedBuiltinCode = number, min(number, 127)
-    files[name] = flatbuffer.write(whole)
+    files[name] = model_file.write(whole)
     return cases.fixed(files)
 
 

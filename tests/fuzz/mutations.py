@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import places
 
-from tflite import flatbuffer
+from tflite.format import model_file
 
 # Numbers that arithmetic, indices and sizes go wrong with.
 EXTREMES = (
@@ -120,12 +120,12 @@ def edited(model: bytes, rng: random.Random) -> bytes:
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         rng.choice(_EDITS)(whole, rng)
     try:
-        return flatbuffer.write(whole)
+        return model_file.write(whole)
     except (struct.error, TypeError, OverflowError, ValueError):
         return edited(model, rng)  # Not a number that the field can hold.
 
 
-_read = functools.cache(flatbuffer.read)
+_read = functools.cache(model_file.read)
 
 
 def _edit_tensor(whole, rng: random.Random) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import struct
 
-from tflite import decode
+from tflite.format import decode
 
 
 @dataclasses.dataclass(frozen=True)

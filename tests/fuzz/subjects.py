@@ -1,8 +1,8 @@
 """What the campaign mutates: two small networks of many operators.
 
 Each has two or three exits and, between them, nearly every operator that
-`tflite.operators` knows: one in int8 with a gate, one in float32 with weights
-in float16 and in int8.
+`tflite.format.operator_rules` knows: one in int8 with a gate, one in float32
+with weights in float16 and in int8.
 """
 
 import os
@@ -11,10 +11,12 @@ import tempfile
 
 import cases
 import numpy as np
-from tiny_graph import TinyGraph
 
-from keras_dynamic.exits import policy
-from tflite import bundle, calibration, split
+from keras_dynamic.exits.decision.policy import Policy
+from tests.support.tiny_graph import TinyGraph
+from tflite import bundle
+from tflite.bundle import recorded_logits
+from tflite.cutting import split
 
 SIDE, CLASSES = 8, 4
 _SAME, _VALID = 0, 1
@@ -62,8 +64,8 @@ def _recorded(segments) -> bytes:
     labels = rng.integers(0, CLASSES, 40).astype(np.int32)
     logits = rng.integers(-128, 128, (exits, 40, CLASSES)).astype(np.int8)
     madds = np.tile(1000 * np.arange(1, exits + 1), (40, 1))
-    return calibration.encode(
-        calibration.Recorded(labels, logits, madds if gated else None)
+    return recorded_logits.encode(
+        recorded_logits.Recorded(labels, logits, madds if gated else None)
     )
 
 
@@ -88,7 +90,7 @@ def _bundle(
             ],
             labels=["zero", "one", "two", "three"],
             input=bundle.InputFacts((SIDE, SIDE, 3), dtype, scale, zero_point),
-            policy=policy.Policy(
+            policy=Policy(
                 temperatures=(1.0,) * exits,
                 thresholds=(0.5,) * (exits - 1) + (0.0,),
                 enabled=(True,) * exits,

@@ -12,15 +12,20 @@ import cases
 import hostile
 import ml_collections
 import numpy as np
-import prepared
 import subjects
 from PIL import Image
 
-from pipeline import check as checking
-from pipeline import metrics, predictions
-from pipeline.commands import classify, inspect, policy, score
-from pipeline.layout import Layout
-from tflite import archive
+from pipeline.cli import (
+    classify_verb,
+    inspect_verb,
+    policy_verb,
+    score_verb,
+)
+from pipeline.gate import check
+from pipeline.results import metrics_file, predictions
+from pipeline.results.layout import Layout
+from tests.support import prepared_data
+from tflite.bundle import archive
 
 VERBS = ("classify", "inspect", "policy", "score", "check")
 _IMAGES = np.random.default_rng(0).integers(
@@ -87,14 +92,14 @@ def _classify(path: str, beside: pathlib.Path):
         point=None,
         budget_ms=None,
     )
-    classify.run(flags, [photo])
+    classify_verb.run(flags, [photo])
     names = ("label", "index", "exit", "probabilities")
     return lambda said: [json.loads(said)[name] for name in names]
 
 
 def _inspect(path: str, beside: pathlib.Path):
     del beside
-    inspect.run(types.SimpleNamespace(json=False), [path])
+    inspect_verb.run(types.SimpleNamespace(json=False), [path])
     return lambda said: said
 
 
@@ -102,7 +107,7 @@ def _policy(path: str, beside: pathlib.Path):
     del beside
     names = ("budget_ms", "budget_madds", "exit_ms", "name", "remove")
     flags = types.SimpleNamespace(**dict.fromkeys(names), max_drop=1.0)
-    policy.run(flags, [path])
+    policy_verb.run(flags, [path])
     return lambda said: said
 
 
@@ -116,7 +121,7 @@ def _score(path: str, beside: pathlib.Path):
         batch_size=4,
         num_shards=1,
     )
-    score.run(flags, [], [])
+    score_verb.run(flags, [], [])
     [rows] = (beside / "out").glob("scores-*.csv")
     text = rows.read_text(encoding="utf-8")
     return text.replace(str(beside), "")
@@ -131,7 +136,7 @@ def _check(path: str, beside: pathlib.Path):
             "check": {"max_points": 100.0, "level": 0.05},
         }
     )
-    checking.check(config, Layout(beside))
+    check.check(config, Layout(beside))
     return "passed"
 
 
@@ -151,10 +156,10 @@ def prepare_check(root: pathlib.Path) -> None:
         path.mkdir(parents=True)
     labels = np.arange(len(_IMAGES), dtype=np.int32) % subjects.CLASSES
     members = {"test": (_IMAGES, labels), "calibration": (_IMAGES, labels)}
-    prepared.write(layout.data, members, labels=subjects.CLASSES)
+    prepared_data.write(layout.data, members, labels=subjects.CLASSES)
     layout.tflite_model.write_bytes(subjects.plain())
     said = predictions.Predictions(
         labels, np.zeros((2, len(labels), subjects.CLASSES), np.float32)
     )
     predictions.save(layout.float_predictions, test=said, calibration=said)
-    metrics.write(layout.metrics, {"exits": [], "routed": []})
+    metrics_file.write(layout.metrics, {"exits": [], "routed": []})

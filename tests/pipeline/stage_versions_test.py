@@ -10,19 +10,22 @@ import hashlib
 import json
 import pathlib
 
-import command_line
-import html_page
 import numpy as np
 import pytest
 
-from pipeline import config as config_lib
-from pipeline import evaluate, predictions, prepare
-from pipeline.layout import Layout
+from pipeline import config
+from pipeline.prepare import prepare_images
+from pipeline.results import predictions
+from pipeline.results.layout import Layout
+from pipeline.results.versions import VERSIONS
 from pipeline.stages import STAGES
-from tflite import bundle, gate
+from pipeline.training import evaluate
+from tests.support import command_line, html_page
+from tflite import bundle
+from tflite.diagnosis import equivalence
 
 _HERE = pathlib.Path(__file__).parent
-_CONFIG = _HERE / "golden_config.py"
+_CONFIG = _HERE.parent / "support" / "golden_config.py"
 _KEPT = _HERE / "stage_results.json"
 _ROOM = 5e-3
 
@@ -67,8 +70,8 @@ def _converted(layout: Layout):
     model = layout.tflite_model.read_bytes()
     return {
         "said": _said(layout.predictions),
-        "operators": gate.operators(model),
-        "float_operators": len(gate.float_operators(model)),
+        "operators": equivalence.operators(model),
+        "float_operators": len(equivalence.float_operators(model)),
         "segments": [
             [each.file, *each.inputs, *each.outputs, each.madds, each.params]
             for each in shipped.segments
@@ -161,7 +164,7 @@ def held(layout: Layout, names, directory: pathlib.Path) -> None:
     """Fails if a result changed; says how to go on."""
     found = {
         name: {
-            "version": STAGES[name].version,
+            "version": VERSIONS[name],
             "result": RESULTS[name](layout),
         }
         for name in names
@@ -172,8 +175,8 @@ def held(layout: Layout, names, directory: pathlib.Path) -> None:
         path.write_text(json.dumps(kept | found, indent=1) + "\n")
         pytest.fail(
             f"{said}.\nA change that gives other results of the same inputs "
-            "raises `version` in pipeline/stages.py. Then keep the results: "
-            f"run this whole file, and cp {path} {_KEPT}"
+            "raises the stage's number in pipeline/results/versions.py. Then "
+            f"keep the results: run this whole file, and cp {path} {_KEPT}"
         )
 
 
@@ -184,7 +187,7 @@ def test_every_stage_is_held():
 
 def test_what_prepare_makes(tmp_path):
     layout = Layout(tmp_path / "work")
-    prepare.prepare(config_lib.load(str(_CONFIG)), layout.data)
+    prepare_images.prepare(config.load(str(_CONFIG)), layout.data)
     held(layout, ["prepare"], tmp_path)
 
 

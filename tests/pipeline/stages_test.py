@@ -7,7 +7,8 @@ import types
 import pytest
 
 from pipeline import config, stages
-from pipeline.layout import Layout
+from pipeline.results.layout import Layout
+from pipeline.results.versions import VERSIONS
 
 ORDER = [
     "prepare",
@@ -67,12 +68,16 @@ def ran(monkeypatch, layout):
             if name in log.failing:
                 raise ValueError(f"{name} failed")
 
-        made = types.ModuleType(f"pipeline.{name}")
-        setattr(made, name, stage)
+        made = types.ModuleType(f"made_up_{name}")
+        made.run = stage
         return made
 
     for name in stages.STAGES:
-        monkeypatch.setitem(sys.modules, f"pipeline.{name}", module(name))
+        monkeypatch.setitem(sys.modules, f"made_up_{name}", module(name))
+        there = dataclasses.replace(
+            stages.STAGES[name], entry=f"made_up_{name}:run"
+        )
+        monkeypatch.setitem(stages.STAGES, name, there)
     return log
 
 
@@ -161,9 +166,7 @@ def test_a_raised_version_runs_what_depends_on_it(
 ):
     run(layout)
     ran.take()
-    old = stages.STAGES[changed]
-    raised = dataclasses.replace(old, version=old.version + 1)
-    monkeypatch.setitem(stages.STAGES, changed, raised)
+    monkeypatch.setitem(VERSIONS, changed, VERSIONS[changed] + 1)
     run(layout)
     assert ran.take() == again
     run(layout)

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from keras_dynamic.exits import policy
-from tflite import bundle, interpreter, split
+from keras_dynamic.exits.decision.policy import Policy
+from tflite import bundle
+from tflite.cutting import split
+from tflite.runtime import interpreter
 
 SIZE = 16
 CLASSES = 5
@@ -129,7 +131,7 @@ def write_bundle():
             ],
             "labels": ["zero", "one", "two", "three", "four"],
             "input": bundle.InputFacts((SIZE, SIZE, 3)),
-            "policy": policy.Policy(
+            "policy": Policy(
                 temperatures=(1.0,) * count,
                 thresholds=(0.3,) * (count - 1) + (0.0,),
                 enabled=(True,) * count,

@@ -10,11 +10,11 @@ HEAVY += ("onnxruntime",)
 @pytest.mark.parametrize(
     "module",
     [
-        "tflite.harness",
-        "tflite.batch_harness",
+        "tflite.runtime.harness",
+        "tflite.runtime.batch_harness",
         "tflite.bundle",
-        "tflite.latency",
-        "tflite.start",
+        "tflite.timing.latency",
+        "tflite.timing.cold_start",
         "keras_dynamic.exits",
     ],
 )
@@ -36,7 +36,7 @@ def test_running_a_bundle_imports_nothing_heavy(
 ):
     write_bundle(tmp_path, segments)
     code = (
-        "import sys, numpy; from tflite import batch_harness, harness; "
+        "import sys, numpy; from tflite.runtime import batch_harness, harness; "
         "image = numpy.zeros((16, 16, 3), numpy.uint8); "
         "harness.Harness(sys.argv[1]).classify(image); "
         "batch_harness.BatchHarness(sys.argv[1]).run(image[None]); "

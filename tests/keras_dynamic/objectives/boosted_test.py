@@ -1,7 +1,11 @@
 import keras
 import numpy as np
 import pytest
-from toy_exits import (
+
+from keras_dynamic import objectives
+from keras_dynamic.graph import cost
+from keras_dynamic.objectives.cross_entropy import cross_entropy as ours
+from tests.support.toy_exits import (
     IMAGES,
     LABELS,
     assert_same,
@@ -9,9 +13,6 @@ from toy_exits import (
     cross_entropy,
     gradients,
 )
-
-from keras_dynamic import cost, objectives
-from keras_dynamic.objectives.cross_entropy import cross_entropy as ours
 
 
 def outputs(model: keras.Model, training: bool = False) -> list[np.ndarray]:

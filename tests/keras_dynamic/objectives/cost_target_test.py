@@ -6,10 +6,11 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from keras_dynamic import gating, objectives
+from keras_dynamic import objectives
+from keras_dynamic.graph import gating
 from keras_dynamic.models.lcnet import lcnet
 from keras_dynamic.objectives.cross_entropy import cross_entropy
-from keras_dynamic.training import MultiExitTrainer, deployed
+from keras_dynamic.training.trainer import MultiExitTrainer, deployed
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(8) % 3

@@ -1,7 +1,13 @@
 import keras
 import numpy as np
 import pytest
-from toy_exits import (
+
+from keras_dynamic.graph import cost, functional
+from keras_dynamic.layers import GradientScale
+from keras_dynamic.models import msdnet
+from keras_dynamic.objectives import gradient_equilibrium
+from keras_dynamic.objectives.cross_entropy import cross_entropy
+from tests.support.toy_exits import (
     IMAGES,
     LABELS,
     PIXELS,
@@ -10,12 +16,6 @@ from toy_exits import (
     family,
     gradients,
 )
-
-from keras_dynamic import cost, graph
-from keras_dynamic.layers import GradientScale
-from keras_dynamic.models import msdnet
-from keras_dynamic.objectives import gradient_equilibrium
-from keras_dynamic.objectives.cross_entropy import cross_entropy
 
 
 def total(logits):
@@ -80,7 +80,7 @@ def test_of_an_msdnet_it_takes_the_coarsest_scale_alone():
     for layer in balanced.layers:
         if isinstance(layer, GradientScale):
             factors[layer.name] = layer.factor
-            sources.add(graph.producer(layer.input).operation.name)
+            sources.add(functional.producer(layer.input).operation.name)
     assert factors == {
         "exit_0_gradient": 1 / 3,
         "exit_0_gradient_onward": 2,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from toy_exits import LOGITS, chain, cross_entropy, loss
 
 from keras_dynamic import objectives
+from tests.support.toy_exits import LOGITS, chain, cross_entropy, loss
 
 
 def test_it_sums_the_cross_entropies():

@@ -1,7 +1,9 @@
 import keras
 import numpy as np
 import pytest
-from toy_exits import (
+
+from keras_dynamic import objectives
+from tests.support.toy_exits import (
     CLASSES,
     LABELS,
     LOGITS,
@@ -10,8 +12,6 @@ from toy_exits import (
     log_softmax,
     loss,
 )
-
-from keras_dynamic import objectives
 
 
 def smooth_cross_entropy(logits: np.ndarray, share: float) -> float:

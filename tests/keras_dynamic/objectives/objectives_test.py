@@ -4,10 +4,10 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from toy_exits import family, step
 
 from keras_dynamic import objectives
-from keras_dynamic.training import MultiExitTrainer, deployed
+from keras_dynamic.training.trainer import MultiExitTrainer, deployed
+from tests.support.toy_exits import family, step
 
 NEEDS = {"one_for_all": "teacher", "zero_time_waste": "backbone"}
 

@@ -1,7 +1,10 @@
 import keras
 import numpy as np
 import pytest
-from toy_exits import (
+
+from keras_dynamic import objectives
+from keras_dynamic.training.trainer import MultiExitTrainer
+from tests.support.toy_exits import (
     IMAGES,
     LOGITS,
     chain,
@@ -10,9 +13,6 @@ from toy_exits import (
     loss,
     step,
 )
-
-from keras_dynamic import objectives
-from keras_dynamic.training import MultiExitTrainer
 
 
 @pytest.mark.parametrize(("gamma", "temperature"), [(0.1, 1.0), (0.9, 3.0)])

@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
-from toy_exits import (
+
+from keras_dynamic import objectives
+from keras_dynamic.objectives.cross_entropy import cross_entropy as ours
+from tests.support.toy_exits import (
     LABELS,
     LOGITS,
     assert_same,
@@ -10,9 +13,6 @@ from toy_exits import (
     gradients,
     loss,
 )
-
-from keras_dynamic import objectives
-from keras_dynamic.objectives.cross_entropy import cross_entropy as ours
 
 
 @pytest.mark.parametrize(("alpha", "temperature"), [(0.1, 3.0), (0.7, 1.0)])

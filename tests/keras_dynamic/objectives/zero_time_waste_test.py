@@ -1,7 +1,13 @@
 import keras
 import numpy as np
 import pytest
-from toy_exits import (
+
+from keras_dynamic import objectives
+from keras_dynamic.graph import cost
+from keras_dynamic.objectives import Extended
+from keras_dynamic.objectives.cross_entropy import cross_entropy as ours
+from keras_dynamic.training.trainer import MultiExitTrainer, deployed
+from tests.support.toy_exits import (
     IMAGES,
     LABELS,
     assert_same,
@@ -11,11 +17,6 @@ from toy_exits import (
     log_softmax,
     step,
 )
-
-from keras_dynamic import cost, objectives
-from keras_dynamic.objectives import Extended
-from keras_dynamic.objectives.cross_entropy import cross_entropy as ours
-from keras_dynamic.training import MultiExitTrainer, deployed
 
 
 def extended(exits: int = 4, backbone: keras.Model | None = None) -> Extended:

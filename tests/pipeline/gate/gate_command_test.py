@@ -5,9 +5,8 @@ import types
 
 import pytest
 
-from pipeline import check, cli
-from pipeline.commands import stage
-from pipeline.gate import judge
+from pipeline.cli import main, stage_verb
+from pipeline.gate import check, judge
 from pipeline.gate.judge import Request
 
 
@@ -17,8 +16,10 @@ def flags(**values):
 
 
 def test_what_was_asked_for():
-    assert stage._request(flags()) is None
-    found = stage._request(flags(reference="a.json", update=True, output="out"))
+    assert stage_verb._request(flags()) is None
+    found = stage_verb._request(
+        flags(reference="a.json", update=True, output="out")
+    )
     assert found == Request(pathlib.Path("a.json"), True, pathlib.Path("out"))
 
 
@@ -27,7 +28,7 @@ def test_what_was_asked_for():
 )
 def test_what_needs_a_reference(values):
     with pytest.raises(ValueError, match="needs --reference"):
-        stage._request(flags(**values))
+        stage_verb._request(flags(**values))
 
 
 @pytest.mark.parametrize("name", ["junit.xml", "gate.md"])
@@ -58,6 +59,6 @@ def test_a_file_is_no_place_for_reports(tmp_path):
 )
 def test_exit_codes(error, code, capsys):
     with pytest.raises(SystemExit) as caught:
-        cli._fail(error)
+        main._fail(error)
     assert caught.value.code == code
     assert str(error) in capsys.readouterr().err

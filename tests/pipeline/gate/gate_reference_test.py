@@ -1,12 +1,11 @@
 import dataclasses
 
-import agreed
-
 from pipeline.gate import comparison, metric, reference
+from tests.support import measured_gate
 
 
 def test_an_update_keeps_what_people_decide():
-    old = agreed.agreeing()
+    old = measured_gate.agreeing()
     known = dataclasses.replace(
         old.metrics["operators"], xfail="two heads are float"
     )
@@ -16,8 +15,8 @@ def test_an_update_keeps_what_people_decide():
         level=0.01,
         metrics=old.metrics | {"operators": known, "madds": wide},
     )
-    now = agreed.measured(
-        agreed.answered(300),
+    now = measured_gate.measured(
+        measured_gate.answered(300),
         madds=metric.cost(2000.0),
         operators=metric.count(5, ""),
     )
@@ -33,11 +32,11 @@ def test_an_update_keeps_what_people_decide():
 
 def test_an_update_to_other_images_forgets_the_answers():
     known = dataclasses.replace(
-        agreed.agreeing().metrics["accuracy"], xfail="too narrow"
+        measured_gate.agreeing().metrics["accuracy"], xfail="too narrow"
     )
     old = dataclasses.replace(
-        agreed.agreeing(), metrics={"accuracy": known}, sha256="0" * 64
+        measured_gate.agreeing(), metrics={"accuracy": known}, sha256="0" * 64
     )
-    new = reference.updated(old, agreed.measured(), {})
+    new = reference.updated(old, measured_gate.measured(), {})
     assert new.metrics["accuracy"].xfail == "too narrow"
     assert new.metrics["accuracy"].right is None

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import markdown_it
 import pytest
 
-from pipeline.gate import junit, markdown, table
+from pipeline.gate import junit, markdown, text_table
 from pipeline.gate.finding import Finding
 from pipeline.gate.verdict import Verdict
 
@@ -32,7 +32,7 @@ def verdict():
 
 
 def test_the_terminal_names_all_and_aligns(verdict):
-    lines = table.text(verdict).splitlines()
+    lines = text_table.text(verdict).splitlines()
     rows = lines[: len(FINDINGS) + 1]
     for row, each in zip(rows[1:], FINDINGS, strict=True):
         assert row.startswith(each.metric)
@@ -193,7 +193,7 @@ def test_json_holds_it_all(verdict):
 def test_an_open_gate_is_short():
     verdict = Verdict("digits", 0.05, 386, FINDINGS[1:2])
     assert verdict.sentence == "check passed: 1 metrics on 386 test images"
-    assert "where" not in table.text(verdict)
+    assert "where" not in text_table.text(verdict)
     assert ElementTree.fromstring(junit.xml(verdict)).find(".//failure") is None
 
 

@@ -2,17 +2,17 @@ import dataclasses
 import json
 import re
 
-import agreed
 import numpy as np
 import pytest
 
 from pipeline.gate import comparison, reference_file
+from tests.support import measured_gate
 
 
 @pytest.fixture
 def path(tmp_path):
     path = tmp_path / "reference.json"
-    reference_file.write(path, agreed.agreeing())
+    reference_file.write(path, measured_gate.agreeing())
     return path
 
 
@@ -36,7 +36,7 @@ def known_to_fail(reference, name, reason="known"):
 
 
 def test_back_again(path):
-    before, after = agreed.agreeing(), reference_file.read(path)
+    before, after = measured_gate.agreeing(), reference_file.read(path)
     for field in dataclasses.fields(before):
         if field.name != "metrics":
             name = field.name
@@ -47,7 +47,8 @@ def test_back_again(path):
         assert (found.value, found.allowed) == (each.value, each.allowed)
         np.testing.assert_array_equal(found.right, each.right)
     assert not any(
-        each.failed for each in comparison.compare(after, agreed.measured())
+        each.failed
+        for each in comparison.compare(after, measured_gate.measured())
     )
 
 
@@ -197,8 +198,8 @@ def test_answers_that_are_not_there_any_more(path):
 
 def test_the_value_of_one_model_beside_the_answers_of_another(path, tmp_path):
     damaged = tmp_path / "damaged.json"
-    now = agreed.measured(agreed.answered(268))
-    reference_file.write(damaged, agreed.agreeing(now))
+    now = measured_gate.measured(measured_gate.answered(268))
+    reference_file.write(damaged, measured_gate.agreeing(now))
     # A merge by hand that takes the checksum of either side.
     for values in (path, damaged):
         merged = json.loads(values.read_text())
@@ -211,7 +212,7 @@ def test_the_value_of_one_model_beside_the_answers_of_another(path, tmp_path):
 
 
 def test_bits_beyond_the_last_image(tmp_path):
-    found = agreed.agreeing()
+    found = measured_gate.agreeing()
     right = {
         name: dataclasses.replace(each, right=each.right[:397], value=1.0)
         for name, each in found.metrics.items()
@@ -240,7 +241,7 @@ def test_an_earlier_release_s_file_says_what_to_do(path):
 
 
 def test_an_update_keeps_no_contradiction(path):
-    reference = known_to_fail(agreed.agreeing(), "accuracy")
+    reference = known_to_fail(measured_gate.agreeing(), "accuracy")
     reference_file.write(path, reference)
     reference_file.read(path, for_update=True)
     change(path, "metrics", "accuracy", "value", value=0.5)

@@ -1,10 +1,10 @@
 import dataclasses
 
-import agreed
 import numpy as np
 import pytest
 
 from pipeline.gate import metric, reference, said_twice
+from tests.support import measured_gate
 
 TWO = {
     "kind": "max_probability",
@@ -15,16 +15,16 @@ TWO = {
 
 
 def changed(**changes) -> reference.Reference:
-    return dataclasses.replace(agreed.agreeing(), **changes)
+    return dataclasses.replace(measured_gate.agreeing(), **changes)
 
 
 def without(*names: str) -> reference.Reference:
-    metrics = agreed.agreeing().metrics
+    metrics = measured_gate.agreeing().metrics
     return changed(metrics={k: v for k, v in metrics.items() if k not in names})
 
 
 def test_what_agrees():
-    said_twice.check(agreed.agreeing())
+    said_twice.check(measured_gate.agreeing())
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,14 @@ def test_what_does_not(off, field):
 
 
 def test_a_share_is_that_of_its_images():
-    metrics = agreed.agreeing().metrics
+    metrics = measured_gate.agreeing().metrics
     off = dataclasses.replace(metrics["accuracy"], value=0.9 + 1 / 400)
     with pytest.raises(ValueError, match=r"`metrics.accuracy.value` must"):
         said_twice.check(changed(metrics=metrics | {"accuracy": off}))
 
 
 def test_the_checksum_covers_what_was_measured_alone():
-    before = agreed.agreeing()
+    before = measured_gate.agreeing()
     metrics = before.metrics
     wide = dataclasses.replace(
         metrics["madds"], tolerance=55, relative_tolerance=0.5, xfail="known"
@@ -66,7 +66,9 @@ def test_the_checksum_covers_what_was_measured_alone():
         changed(images=399),
         changed(config="another"),
         without("operators"),
-        agreed.agreeing(agreed.measured(madds=metric.cost(999.0))),
+        measured_gate.agreeing(
+            measured_gate.measured(madds=metric.cost(999.0))
+        ),
     ]
     sums = {said_twice.checksum(each) for each in (before, *others)}
     assert len(sums) == 1 + len(others)

@@ -1,5 +1,5 @@
 from pipeline.gate import suspects
-from tflite.layer_error import LayerError
+from tflite.diagnosis.layer_error import LayerError
 
 
 def error(layer: str, own: float, tensor: str = "") -> LayerError:

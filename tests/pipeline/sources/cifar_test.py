@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from pipeline import image
+from pipeline.data import image
 from pipeline.sources import cifar
 
 IMAGES = 7  # In each file.

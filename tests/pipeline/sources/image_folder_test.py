@@ -4,7 +4,7 @@ import pickle
 import pytest
 from PIL import Image
 
-from pipeline import image
+from pipeline.data import image
 from pipeline.sources import image_folder
 
 

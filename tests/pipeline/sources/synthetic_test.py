@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline import image
+from pipeline.data import image
 from pipeline.sources import synthetic
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import image
+from pipeline.data import image
 from pipeline.sources import table
 
 

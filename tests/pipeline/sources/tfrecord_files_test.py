@@ -1,11 +1,11 @@
 import os
 
 import pytest
-from tfds_records import TFDS, accepted, images, rejected, write
 
-from pipeline import image
-from pipeline import tfrecord as format
+from pipeline.data import image
 from pipeline.sources import tfrecord
+from pipeline.storage import tfrecord_file
+from tests.support.tfds_records import TFDS, accepted, images, rejected, write
 
 
 def test_files_that_cannot_be_read_are_items(tmp_path):
@@ -37,7 +37,7 @@ def test_files_that_cannot_be_read_are_items(tmp_path):
 
 def long_record() -> bytes:
     size = (1 << 62).to_bytes(8, "little")
-    return size + format._masked_crc(size)
+    return size + tfrecord_file._masked_crc(size)
 
 
 def test_a_record_that_became_long_meanwhile(tmp_path):

@@ -6,7 +6,11 @@ import threading
 
 import numpy as np
 import pytest
-from tfds_records import (
+
+from pipeline.data import foreign_records, image, record
+from pipeline.sources import tfrecord
+from pipeline.storage import beam_files, tfrecord_file
+from tests.support.tfds_records import (
     TFDS,
     accepted,
     example,
@@ -15,10 +19,6 @@ from tfds_records import (
     rejected,
     write,
 )
-
-from pipeline import image, record, records, storage
-from pipeline import tfrecord as format
-from pipeline.sources import tfrecord
 
 
 def test_a_data_set_as_tfds_writes_it(tmp_path):
@@ -155,7 +155,7 @@ def test_a_prepared_data_set(tmp_path, raw):
         content = {"encoded": b"png", "format": "png"}
     data = record.encode(record.Record("a/ä", 1, 2, 2, 3, **content))
     name = "test-00000-of-00001-0123.tfrecord"
-    (tmp_path / name).write_bytes(format.frame(data))
+    (tmp_path / name).write_bytes(tfrecord_file.frame(data))
     source = tfrecord.TFRecord(
         str(tmp_path / "*.tfrecord"),
         image="image/raw" if raw else "image/encoded",
@@ -213,7 +213,7 @@ def test_a_truncated_file(tmp_path):
 def test_a_record_that_is_too_large(tmp_path, monkeypatch):
     large = example(image=bytes(2000), label=0)
     path = write(tmp_path / "a.tfrecord", [*images(2), large, *images(2)])
-    monkeypatch.setattr(records, "MAX_RECORD", 1000)
+    monkeypatch.setattr(foreign_records, "MAX_RECORD", 1000)
     source = tfrecord.TFRecord(path, **TFDS, classes=3)
     assert list(rejected(source)) == ["a.tfrecord:2"]
     assert len(accepted(source)) == 4
@@ -259,11 +259,11 @@ def test_a_file_is_opened_once(tmp_path, monkeypatch):
     items = listed(source)
     opened = []
 
-    def count(path, original=storage.open):
+    def count(path, original=beam_files.open):
         opened.append(path)
         return original(path)
 
-    monkeypatch.setattr(storage, "open", count)
+    monkeypatch.setattr(beam_files, "open", count)
     for item in items:
         source.load(item.location)
     assert opened == [path]

@@ -5,7 +5,7 @@ import socket
 import pytest
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline import image
+from pipeline.data import image
 from pipeline.sources import tree
 
 

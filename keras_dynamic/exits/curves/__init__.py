@@ -1,0 +1,1 @@
+"""Tells how good exits and policies are: curves, areas; numpy only."""

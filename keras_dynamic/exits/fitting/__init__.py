@@ -1,0 +1,1 @@
+"""Fits thresholds and temperatures to calibration images; numpy only."""

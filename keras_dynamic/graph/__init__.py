@@ -1,0 +1,1 @@
+"""Reads a functional model: its calls, its exits, what gates skip."""

@@ -1,0 +1,1 @@
+"""Holds what the families are built from, and checks their arguments."""

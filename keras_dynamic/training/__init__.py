@@ -1,0 +1,1 @@
+"""Trains several exits with Keras `fit`, and holds the papers' optimizer."""

@@ -1,0 +1,1 @@
+"""Carries weights from one model to another: from files, by name, by slice."""

@@ -1,0 +1,1 @@
+"""Runs Beam pipelines and spreads their elements."""

@@ -1,0 +1,170 @@
+"""Times and memory of the chain, its segments, and what it is compared with."""
+
+import dataclasses
+import importlib.metadata
+import os
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from keras_dynamic import exits
+from pipeline.benchmarking import entrants, timetable
+from pipeline.data import augmentation, dataset
+from pipeline.results import (
+    metrics_file,
+    origin,
+    own_files,
+    predictions,
+    tables,
+)
+from pipeline.results.identity import identity
+from pipeline.results.layout import Layout
+from pipeline.storage import publishing
+from tflite import bundle
+from tflite.timing import cold_start, latency
+
+_VERSIONS = ("keras-dynamic", "ai-edge-litert", "numpy", "onnxruntime")
+_VERSIONS += ("tensorflow", "tf2onnx")
+# What a new process runs after its first image.
+_START_IMAGES = 32
+
+
+def benchmark(config: ml_collections.ConfigDict, layout: Layout) -> None:
+    """Measures all of them side by side, on test images, one at a time.
+
+    Writes the directory `layout.benchmark`, and notes the times with the first
+    number of threads in metrics.json.
+
+    Raises:
+        ValueError: If a setting of `config.benchmark` is not what it must be.
+    """
+    settings = config.benchmark
+    _check(settings)
+    found = metrics_file.read(layout.metrics)
+    images = augmentation.center_crop(
+        dataset.load(layout.data, "test").images, config.model.size
+    )
+    # What else the machine does, before this adds to it.
+    load = os.getloadavg()[0]
+    with publishing.published(layout.benchmark, own_files.BENCHMARK) as stage:
+        stage.mkdir()
+        entered, absent = entrants.enter(config, layout, stage, found, images)
+        timed = {
+            (each.name, threads): each.contestant(threads)
+            for threads in settings.threads
+            for each in entered
+        }
+        starts = {
+            key: cold_start.measure(
+                each, images[:_START_IMAGES], settings.starts
+            )
+            for key, each in timed.items()
+        }
+        rounds = latency.measure(
+            {key: each.load() for key, each in timed.items()},
+            images,
+            warmup=settings.warmup,
+            runs=settings.runs,
+            seed=settings.seed,
+        )
+        opened = bundle.read(str(layout.bundle))
+        rows = _rows(settings.threads, entered, opened, rounds, starts)
+        tables.write(
+            stage / layout.benchmark_table.name, timetable.COLUMNS, rows
+        )
+        publishing.write_json(
+            stage / layout.benchmark_json.name,
+            {
+                "format_version": 1,
+                "config": config.name,
+                "made_from": identity(layout, opened),
+                "settings": settings.to_dict(),
+                "images": len(images),
+                "measured": origin.here("benchmark"),
+                "load_average": load,
+                "versions": _versions(),
+                "ratios": timetable.ratios(rows),
+                "absent": [dataclasses.asdict(each) for each in absent],
+                "rows": rows,
+            },
+        )
+    first = settings.threads[0]
+    times = {each.name: rounds.times[each.name, first] for each in entered}
+    _note(found, layout, times, rounds.images, list(opened.ends))
+    metrics_file.write(layout.metrics, found)
+
+
+def _check(settings: ml_collections.ConfigDict) -> None:
+    threads = settings.threads
+    if not threads or any(
+        type(each) is not int or each < 1 for each in threads
+    ):
+        raise ValueError(
+            "`benchmark.threads` must be integers of 1 or more. "
+            f"Received: {threads}"
+        )
+    if len(set(threads)) < len(threads):
+        raise ValueError(
+            "`benchmark.threads` must be different numbers. "
+            f"Received: {threads}"
+        )
+    if settings.starts < 1:
+        raise ValueError(
+            f"`benchmark.starts` must be 1 or more. Received: {settings.starts}"
+        )
+
+
+def _rows(threads, entered, opened, rounds, starts) -> list[dict[str, Any]]:
+    """All rows of the tables, in their order."""
+    names = [each.file.removesuffix(".tflite") for each in opened.segments]
+    return [
+        row
+        for count in threads
+        for each in entered
+        for row in timetable.of(
+            each,
+            count,
+            rounds.times[each.name, count],
+            starts[each.name, count],
+            names if each.name == "chain" else (),
+        )
+    ]
+
+
+def _versions() -> dict[str, str | None]:
+    found: dict[str, Any] = {}
+    for name in _VERSIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def _note(found, layout, times, images, ends) -> None:
+    """Puts the times into the metrics.
+
+    The chain's overhead is its median at full depth over that of the unsplit
+    model. The mean milliseconds of a policy are those that its images took up
+    to their exits, in the full-depth runs.
+    """
+    chain, unsplit = times["chain"], times["unsplit"]
+    up_to = chain.segments.cumsum(axis=1)[:, ends]
+    for k, row in enumerate(found["exits"]):
+        row["latency_ms"] = latency.summary(up_to[:, k])
+    found["segment_latency_ms"] = [
+        latency.summary(column) for column in chain.segments.T
+    ]
+    found["unsplit_latency_ms"] = latency.summary(unsplit.call)
+    found["chain_latency_ms"] = latency.summary(chain.call)
+    found["routed_latency_ms"] = latency.summary(times["routed"].call)
+    overhead = float(np.median(chain.call) / np.median(unsplit.call))
+    found["chain"] = {**found.get("chain", {}), "overhead": overhead}
+
+    logits = predictions.load(layout.predictions, "test").logits
+    for row in found["routed"]:
+        taken = exits.Policy.from_dict(row["parameters"]).route(logits)
+        taken = taken[images]
+        spent = up_to[np.arange(len(taken)), taken]
+        row["mean_latency_ms"] = float(spent.mean())

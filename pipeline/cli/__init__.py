@@ -1,0 +1,1 @@
+"""Carries out the command line, one module per verb."""

@@ -1,0 +1,116 @@
+"""`keras-dynamic classify`: runs a bundle on image files."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.processes import printing
+from pipeline.storage.written_name import written
+from tflite.format import files
+from tflite.runtime.harness import Harness, Result
+
+
+def define(flags) -> None:
+    """Defines the flags of this verb; --bundle and --json are everyone's."""
+    flags.DEFINE_integer(
+        "threads", 1, "CPU threads that an operator may use.", lower_bound=1
+    )
+    flags.DEFINE_bool("xnnpack", True, "Whether XNNPACK runs what it can.")
+    flags.DEFINE_string(
+        "delegate", None, "Shared library with an external delegate."
+    )
+    flags.DEFINE_multi_string(
+        "delegate_option", [], "What the delegate is told, NAME=VALUE."
+    )
+    flags.DEFINE_bool(
+        "memory_mapped", False, "Whether models are mapped instead of read."
+    )
+    flags.DEFINE_string(
+        "point", None, "Operating point. (default: the bundle's policy)"
+    )
+    flags.DEFINE_float(
+        "budget_ms",
+        None,
+        "Milliseconds for an image, after which it goes no further.",
+    )
+
+
+def run(flags, positional: Sequence[str]) -> None:
+    """Prints label, probability, exit and milliseconds of each image.
+
+    An image that cannot be read is named, the others are still classified,
+    and the command fails at the end.
+    """
+    if not positional:
+        raise ValueError("keras-dynamic classify takes image files")
+    failed = []
+    with Harness(flags.bundle, **_options(flags)) as harness:
+        for path in positional:
+            try:
+                pixels = _pixels(path, harness)
+            except (ValueError, OSError) as error:
+                reason = getattr(error, "strerror", None) or error
+                failed.append(f"{written(path)}: {reason}")
+                continue
+            result = harness.classify(pixels, flags.point, flags.budget_ms)
+            if flags.json:
+                printing.show_json(_facts(written(path), result))
+            else:
+                printing.show(_line(written(path), result))
+    if failed:
+        raise ValueError("; ".join(failed))
+
+
+def _options(flags) -> dict:
+    told = [each.partition("=") for each in flags.delegate_option]
+    if not all(equals for _, equals, _ in told):
+        raise ValueError(
+            "`delegate_option` must be NAME=VALUE. "
+            f"Received: {', '.join(flags.delegate_option)}"
+        )
+    return {
+        "threads": flags.threads,
+        "xnnpack": flags.xnnpack,
+        "delegate": flags.delegate,
+        "delegate_options": {name: value for name, _, value in told},
+        "memory_mapped": flags.memory_mapped,
+    }
+
+
+def _pixels(path: str, harness: Harness) -> np.ndarray:
+    """Reads an image file as `prepare` and the evaluation do."""
+    try:
+        from pipeline.data import image
+    except ImportError as error:
+        raise ImportError(
+            "Reading image files needs the extra 'images': "
+            "install keras-dynamic[images]"
+        ) from error
+    height, _, channels = harness.bundle.input.shape
+    stored = harness.bundle.stored_size
+    decoded = image.decode(files.read(path, image.MAX_BYTES))
+    start = (stored - height) // 2
+    window = slice(start, start + height)
+    return image.fit(decoded, stored, channels)[window, window]
+
+
+def _facts(path: str, result: Result) -> dict[str, Any]:
+    return {
+        "file": path,
+        "label": result.label,
+        "index": result.index,
+        "probabilities": [float(p) for p in result.probabilities],
+        "exit": result.exit,
+        "segment_ms": list(result.segment_ms),
+        "stopped_by_budget": result.stopped_by_budget,
+    }
+
+
+def _line(path: str, result: Result) -> str:
+    segments = " + ".join(f"{ms:.3f}" for ms in result.segment_ms)
+    why = ", stopped by the budget" if result.stopped_by_budget else ""
+    return printing.visible(
+        f"{path}: {result.label} ({result.probabilities.max():.1%}) at exit "
+        f"{result.exit}, {sum(result.segment_ms):.3f} ms ({segments}){why}"
+    )

@@ -1,0 +1,44 @@
+"""`keras-dynamic compare`: the curves of several experiments in one figure."""
+
+import pathlib
+from collections.abc import Sequence
+
+from pipeline.processes import printing
+
+
+def define(flags) -> None:
+    """Defines the flags of this verb; --workdir is everyone's."""
+    flags.DEFINE_list(
+        "published",
+        [],
+        "Curves from papers to draw as well, such as ranet_cifar10.",
+    )
+    flags.DEFINE_enum(
+        "kind", "float", ["float", "int8"], "Which model of each experiment."
+    )
+    flags.DEFINE_bool(
+        "best",
+        False,
+        "Draw the best of the experiments at each budget, too.",
+    )
+
+
+def run(flags, positional: Sequence[str]) -> None:
+    """Writes the page, the table and the figure, and prints where they are.
+
+    Raises:
+        ValueError: There is no working directory, or one lacks what is needed.
+    """
+    if not positional:
+        raise ValueError("keras-dynamic compare takes working directories")
+    from pipeline.pages import compare
+
+    output = compare.compare(
+        [pathlib.Path(each).absolute() for each in positional],
+        pathlib.Path(flags.workdir).absolute() / "comparison",
+        kind=flags.kind,
+        publications=flags.published,
+        with_best=flags.best,
+    )
+    for path in sorted(output.iterdir()):
+        printing.show(str(path))

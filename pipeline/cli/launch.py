@@ -1,0 +1,144 @@
+"""What a Dataflow flex template runs: builds a pipeline and submits it.
+
+The template's launcher gives the template's parameters as `--name=value`;
+what is not a flag of ours is Beam's. A job starts only when the program that
+built it has ended, so nothing here waits for it.
+"""
+
+import functools
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+import apache_beam as beam
+import ml_collections
+from absl import flags, logging
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineResult
+from ml_collections import config_flags
+
+from pipeline import config
+from pipeline.beam import runners
+from pipeline.prepare import prepare_images
+from pipeline.storage import apart
+
+# Every pipeline that can be launched, and the flags that it has to be given.
+VERBS = {
+    "prepare": ("config", "output"),
+    "score": ("bundle", "input", "output"),
+    "sweep": ("config", "output"),
+}
+# Flags that several verbs have; a command defines its own only.
+_SHARED = {
+    "bundle": "Directory of a bundle.",
+    "output": "Directory for the result.",
+}
+
+
+def main(verb: str) -> None:
+    """Launches a verb with the arguments of this process."""
+    logging.set_verbosity(logging.INFO)
+    try:
+        launch(verb, sys.argv[1:])
+    except (ValueError, OSError) as error:
+        sys.exit(f"{verb}: error: {error}")
+
+
+def launch(verb: str, arguments: Sequence[str]) -> PipelineResult:
+    """Submits the pipeline of a verb; does not wait for its end.
+
+    Args:
+        verb: One of `VERBS`.
+        arguments: The verb's flags and Beam's options, `--name=value` each.
+
+    Raises:
+        ValueError: If they do not fit.
+    """
+    ours = parameters(verb)
+    try:
+        _, *beam_args = ours([verb, *arguments], known_only=True)
+    except flags.Error as error:
+        raise ValueError(str(error)) from error
+    if missing := [name for name in VERBS[verb] if not ours[name].value]:
+        raise ValueError(f"{verb} needs --{', --'.join(missing)}")
+    options = PipelineOptions(beam_args)
+    runners.check_output(options, ours.output)
+    pipeline = beam.Pipeline(options=options)
+    _, build = _command(verb)
+    build(pipeline, ours)
+    return pipeline.run()
+
+
+def parameters(verb: str) -> flags.FlagValues:
+    """Returns the flags of a verb, which are its template's parameters."""
+    values = flags.FlagValues()
+    definer = _Definer(values)
+    for name in _SHARED.keys() & VERBS[verb]:
+        definer.DEFINE_string(name, None, _SHARED[name])
+    define, _ = _command(verb)
+    define(definer)
+    return values
+
+
+def configure(name: str, overrides: str = "") -> ml_collections.ConfigDict:
+    """Returns a configuration in which some values are replaced.
+
+    Args:
+        name: As in `keras-dynamic list`.
+        overrides: "data.size=64;data.channels=1", as they would follow
+            `--config.` on the command line.
+
+    Raises:
+        ValueError: If there is no such configuration, key or value.
+    """
+    loaded = config.load(name)
+    arguments = [f"--config={config.path_of(name)}"]
+    for override in filter(None, overrides.split(";")):
+        config.check_override(loaded, override.partition("=")[0])
+        arguments.append(f"--config.{override}")
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file(
+        "config", flag_values=values, sys_argv=arguments, lock_config=True
+    )
+    try:
+        values([name, *arguments])
+    except (flags.Error, TypeError) as error:
+        raise ValueError(
+            f"`overrides` must be KEY=VALUE;KEY=VALUE: {error}. "
+            f"Received: {overrides!r}"
+        ) from error
+    return values.config
+
+
+def _command(verb: str) -> tuple[Callable, Callable]:
+    """What defines the flags of a verb, and what builds its pipeline."""
+    if verb == "prepare":
+        return _define_prepare, _build_prepare
+    command = importlib.import_module(f"pipeline.cli.{verb}_verb")
+    return command.define, command.build
+
+
+def _define_prepare(flags) -> None:
+    flags.DEFINE_string("config", None, "A configuration, by name.")
+    flags.DEFINE_string(
+        "overrides", "", "KEY=VALUE;KEY=VALUE of the configuration."
+    )
+
+
+def _build_prepare(pipeline: beam.Pipeline, ours: flags.FlagValues) -> None:
+    job = prepare_images.job(configure(ours.config, ours.overrides))
+    read = map(apart.location, job.source.paths())
+    apart.check(apart.location(ours.output), read)
+    _ = pipeline | "PrepareImages" >> prepare_images.PrepareImages(
+        job, ours.output
+    )
+
+
+class _Definer:
+    """The DEFINE functions of absl.flags, for other flags than the global."""
+
+    def __init__(self, values: flags.FlagValues):
+        self._values = values
+
+    def __getattr__(self, name: str) -> Callable:
+        return functools.partial(getattr(flags, name), flag_values=self._values)

@@ -1,1 +1,0 @@
-"""The verbs that are not stages of an experiment."""

@@ -1,0 +1,1 @@
+"""Reads prepared images in batches; holds their form, splits and records."""

@@ -1,0 +1,1 @@
+"""Compares finished working directories: runs, seeds, published curves."""

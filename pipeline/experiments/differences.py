@@ -1,0 +1,165 @@
+"""What sets experiments apart: areas over a range of costs that both cover."""
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.experiments import seeds
+from pipeline.experiments.gather import CURVES, Experiment
+from pipeline.experiments.seeds import OverSeeds
+
+COLUMNS = (
+    "experiment",
+    "dataset",
+    "model",
+    "epochs",
+    "measure",
+    "point",
+    "target",
+    "madds",
+    "mean",
+    "min",
+    "max",
+    "seeds",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gain:
+    """What one experiment reaches more than another, by one curve.
+
+    Attributes:
+        first: Area of the one that the other is compared with.
+        second: Area of the other.
+    """
+
+    first: OverSeeds
+    second: OverSeeds
+
+    @property
+    def mean(self) -> float:
+        """Of the second less that of the first, a fraction."""
+        return self.second.mean - self.first.mean
+
+    @property
+    def verdict(self) -> str:
+        """Whether that is more than the seeds differ; see `seeds.apart`."""
+        beyond = seeds.apart(self.first, self.second)
+        if beyond is None:
+            return "a single seed"
+        if not beyond:
+            return "within the seeds"
+        chance = seeds.chance(self.first.count, self.second.count)
+        return (
+            "beyond the seeds "
+            f"(by chance {chance.numerator} in {chance.denominator})"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """Two experiments on one data set.
+
+    An area is the mean accuracy over the multiply-adds that both cover. If one
+    of them is a model with a single exit, that is the accuracy at its cost.
+
+    Attributes:
+        first: What the other is compared with.
+        second: The other.
+        low: Start of the range of multiply-adds that both cover.
+        high: Its end; below `low` if there is no such range.
+        gains: By curve; without those that one of the two lacks, and empty if
+            there is no range.
+    """
+
+    first: Experiment
+    second: Experiment
+    low: float
+    high: float
+    gains: Mapping[str, Gain]
+
+
+def differences(experiments: Sequence[Experiment]) -> list[Difference]:
+    """Compares the first experiment of each data set with the others of it.
+
+    Other pairs only if both have several seeds.
+    """
+    pairs = []
+    for dataset in dict.fromkeys(each.dataset for each in experiments):
+        members = [each for each in experiments if each.dataset == dataset]
+        pairs += [
+            pair
+            for pair in itertools.combinations(members, 2)
+            if pair[0] is members[0] or min(len(each.runs) for each in pair) > 1
+        ]
+    return [_difference(*pair) for pair in pairs]
+
+
+def rows(experiments: Sequence[Experiment]) -> list[dict[str, Any]]:
+    """Returns the rows of comparison.csv, of the columns `COLUMNS`.
+
+    A row per point of each curve, where the measure is "anytime" or
+    "budgeted_batch" and mean, min and max are over the accuracies of the seeds;
+    and a row per area, "anytime_area" or "budgeted_batch_area", each over the
+    whole range of that experiment's own costs.
+    """
+    found = []
+    for each in experiments:
+        facts = {
+            "experiment": each.label,
+            "dataset": each.dataset,
+            "model": each.family,
+            "epochs": each.epochs,
+        }
+        for curve in each.runs[0].test:
+            measured = _points(each, curve)
+            area = seeds.over([run.areas[curve] for run in each.runs])
+            measured.append({"measure": f"{curve}_area", **_over(area)})
+            found += [facts | row for row in measured]
+    return found
+
+
+def _difference(first: Experiment, second: Experiment) -> Difference:
+    pair = (first, second)
+    low = max(each.madds[0] for each in pair)
+    high = min(each.madds[-1] for each in pair)
+    gains = {}
+    for curve in CURVES if low <= high else ():
+        areas = [_area(each, curve, low, high) for each in pair]
+        if all(areas):
+            gains[curve] = Gain(*areas)
+    return Difference(first, second, low, high, gains)
+
+
+def _area(
+    experiment: Experiment, curve: str, low: float, high: float
+) -> OverSeeds | None:
+    # A model with one exit is the same point whichever the curve.
+    curve = "anytime" if experiment.is_static else curve
+    if curve not in experiment.runs[0].test:
+        return None
+    return seeds.over([run.area(curve, low, high) for run in experiment.runs])
+
+
+def _points(experiment: Experiment, curve: str) -> list[dict[str, Any]]:
+    curves = [run.test[curve] for run in experiment.runs]
+    return [
+        {
+            "measure": curve,
+            "point": i,
+            "target": target,
+            "madds": seeds.over([each.costs[i] for each in curves]).mean,
+            **_over(seeds.over([each.accuracies[i] for each in curves])),
+        }
+        for i, target in enumerate(curves[0].targets)
+    ]
+
+
+def _over(found: OverSeeds) -> dict[str, Any]:
+    return {
+        "mean": found.mean,
+        "min": found.lowest,
+        "max": found.highest,
+        "seeds": found.count,
+    }

@@ -1,0 +1,279 @@
+"""Finished working directories, gathered into experiments.
+
+Directories whose configurations differ in nothing but the seed are one
+experiment; each of them is a run of it.
+"""
+
+import dataclasses
+import itertools
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from keras_dynamic.exits.curves.curve import Curve, area, closed
+from pipeline.experiments import published
+from pipeline.results import metrics_file
+from pipeline.results.layout import Layout
+
+CURVES = ("anytime", "budgeted_batch")
+# Of models that are measured, and the verb that does it.
+KINDS = {"float": "evaluate", "int8": "convert"}
+
+# Settings that change nothing about what a model answers.
+_IMMATERIAL = ("seed", "memory_gib", "check", "benchmark", "data.directory")
+# How many of the settings that tell experiments apart are named.
+_NAMED = 3
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """One working directory.
+
+    Attributes:
+        settings: Its configuration, as nested mappings.
+        areas: The area under each curve on the test split, by curve.
+        test: Each curve on the test split, by curve. Without calibration
+            images, and for a single exit, there is no "budgeted_batch".
+        calibration: The same on the calibration split, if it had images.
+        gated: Whether what an image costs depends on it: the costs of the
+            curves are means, and each seed has its own.
+        workdir: Its path, if that is known.
+    """
+
+    settings: Mapping[str, Any]
+    areas: Mapping[str, float]
+    test: Mapping[str, Curve]
+    calibration: Mapping[str, Curve]
+    gated: bool = False
+    workdir: pathlib.Path | None = None
+
+    @property
+    def seed(self) -> int:
+        """That of training."""
+        return self.settings["seed"]
+
+    def area(self, curve: str, low: float, high: float) -> float:
+        """Mean accuracy over a range of costs; see `curves.area`."""
+        found = self.test[curve]
+        if curve == "budgeted_batch":
+            found = closed(found, self.test["anytime"])
+        return area(found, low, high)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Experiment:
+    """Runs that differ in their seed.
+
+    Attributes:
+        label: The configuration's name, and what tells it from others of that
+            name.
+        runs: At least one, by seed.
+    """
+
+    label: str
+    runs: tuple[Run, ...]
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the runs have in common, and the seed of the first."""
+        return self.runs[0].settings
+
+    @property
+    def family(self) -> str:
+        """Of the model."""
+        return self.settings["model"]["family"]
+
+    @property
+    def epochs(self) -> int:
+        """Of training."""
+        return self.settings["train"]["epochs"]
+
+    @property
+    def dataset(self) -> str:
+        """What to call the data set."""
+        return dataset_title(self.settings)
+
+    @property
+    def madds(self) -> tuple[float, ...]:
+        """Cumulative multiply-adds of each exit, [K]."""
+        return self.runs[0].test["anytime"].costs
+
+    @property
+    def is_static(self) -> bool:
+        """Whether the model has one exit only."""
+        return len(self.madds) == 1
+
+
+def read(workdir: pathlib.Path, kind: str) -> Run:
+    """Reads what was measured of a kind of the model.
+
+    Args:
+        workdir: A working directory.
+        kind: One of `KINDS`.
+
+    Raises:
+        ValueError: The directory has no such measurement; the message names
+            the verb to run.
+    """
+    layout = Layout(workdir)
+    if not workdir.is_dir():
+        raise ValueError(
+            "`workdirs` must be working directories of keras-dynamic. "
+            f"Received: {workdir}, which is no directory"
+        )
+    advice = (
+        f"Run `keras-dynamic {KINDS[kind]}` with --workdir={workdir} first."
+    )
+    for path in (layout.config, layout.metrics):
+        if not path.exists():
+            raise ValueError(f"{path} does not exist. {advice}")
+    settings = json.loads(layout.config.read_text(encoding="utf-8"))
+    found = of_metrics(settings, metrics_file.read(layout.metrics), kind)
+    if not found:
+        raise ValueError(
+            f"{layout.metrics} has no curves of the {kind} model. {advice}"
+        )
+    return dataclasses.replace(found, workdir=workdir)
+
+
+def of_metrics(
+    settings: Mapping[str, Any], metrics: Mapping[str, Any], kind: str
+) -> Run | None:
+    """Returns what a metrics.json has of a kind of the model, or None.
+
+    Args:
+        settings: The configuration, as nested mappings.
+        metrics: The content of metrics.json.
+        kind: One of `KINDS`.
+    """
+    curves = metrics.get("curves", {}).get(kind)
+    if not curves:
+        return None
+    return Run(
+        settings=settings,
+        areas={name: curve["area"] for name, curve in curves.items()},
+        test={
+            name: _curve(curve, "madds", "accuracy")
+            for name, curve in curves.items()
+        },
+        calibration={
+            name: _curve(curve, "calibration_madds", "calibration_accuracy")
+            for name, curve in curves.items()
+            if "calibration_madds" in curve["points"][0]
+        },
+        gated=any("dynamic_madds" in row for row in metrics["exits"]),
+    )
+
+
+def gather(runs: Sequence[Run]) -> list[Experiment]:
+    """Returns the experiments of some runs, in the order of their first ones.
+
+    Raises:
+        ValueError: Two runs of one experiment have the same seed, or other
+            costs or curves.
+    """
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        key = json.dumps(_material(run.settings), sort_keys=True)
+        groups.setdefault(key, []).append(run)
+    for group in groups.values():
+        group.sort(key=lambda run: run.seed)
+        for run, other in itertools.pairwise(group):
+            if run.seed == other.seed:
+                raise ValueError(
+                    "`workdirs` must differ in their configuration or in "
+                    f"`config.seed`. Received: {run.workdir} and "
+                    f"{other.workdir}, both with seed {run.seed}"
+                )
+            costs = [each.test["anytime"].costs for each in (run, other)]
+            if (
+                (not run.gated and costs[0] != costs[1])
+                or len(costs[0]) != len(costs[1])
+                or run.test.keys() != other.test.keys()
+            ):
+                raise ValueError(
+                    "Runs with the same configuration must have the same "
+                    "curves, and exits of the same cost; run `keras-dynamic "
+                    f"evaluate` again. Received: {run.workdir} and "
+                    f"{other.workdir}"
+                )
+    gathered = list(groups.values())
+    return [
+        Experiment(label, tuple(group))
+        for label, group in zip(_labels(gathered), gathered, strict=True)
+    ]
+
+
+def dataset_title(settings: Mapping[str, Any]) -> str:
+    """Returns what to call the data set of a configuration.
+
+    That is a published one if the configuration's name says so; else the
+    source, and the last part of its path.
+    """
+    if known := published.dataset_of(settings["name"]):
+        return published.DATASETS[known]
+    path = str(settings["data"]["source_options"].get("path", ""))
+    return f"{settings['data']['source']} {pathlib.PurePath(path).name}".strip()
+
+
+def _curve(curve: dict, cost: str, accuracy: str) -> Curve:
+    return Curve(
+        *(
+            tuple(point[name] for point in curve["points"])
+            for name in ("target", cost, accuracy)
+        )
+    )
+
+
+def _material(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that may change a model's answers, by dotted name."""
+    return {
+        name: value
+        for name, value in _flat(settings)
+        if not any(
+            name == other or name.startswith(f"{other}.")
+            for other in _IMMATERIAL
+        )
+    }
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = ""):
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
+    """Names experiments by their configuration and how it differs."""
+    settings = [_material(group[0].settings) for group in groups]
+    differing = []
+    for own in settings:
+        namesakes = [each for each in settings if each["name"] == own["name"]]
+        # In the order of the configuration; a schema may have grown since.
+        keys = dict.fromkeys(key for each in namesakes for key in each)
+        differing.append(
+            [
+                f"{key}={own.get(key, 'unset')}"
+                for key in keys
+                if any(each.get(key) != own.get(key) for each in namesakes)
+            ]
+        )
+    names = [own["name"] for own in settings]
+    short = [
+        _label(*each, _NAMED) for each in zip(names, differing, strict=True)
+    ]
+    if len(set(short)) == len(short):
+        return short
+    return [
+        _label(name, each, len(each))
+        for name, each in zip(names, differing, strict=True)
+    ]
+
+
+def _label(name: str, differing: Sequence[str], most: int) -> str:
+    left = len(differing) - most
+    more = [f"and {left} more"] if left > 0 else []
+    return " ".join([name, *differing[:most], *more])

@@ -1,0 +1,1 @@
+"""Draws figures, and holds the templates of pages."""

@@ -1,0 +1,210 @@
+"""Fails when quantization cost accuracy or the chain is not the model."""
+
+import os
+
+import ml_collections
+import numpy as np
+from absl import logging
+
+from keras_dynamic import exits
+from pipeline.data import augmentation, dataset
+from pipeline.gate import judge, losses, measure
+from pipeline.gate.judge import Request
+from pipeline.results import (
+    assessment,
+    metrics_file,
+    predictions,
+    tables,
+)
+from pipeline.results.layout import Layout
+from tflite import bundle
+from tflite.bundle import completeness
+from tflite.diagnosis import equivalence
+from tflite.format import files
+from tflite.runtime.harness import Harness
+from tflite.runtime.whole_model import Unsplit
+
+# Test images that run through the archive, too.
+_FROM_ARCHIVE = 16
+
+
+class CheckFailed(ValueError):
+    """The gate is shut; the message names every cause."""
+
+
+class ReferenceMissed(CheckFailed):
+    """The same, where there is a reference: a CI can tell it from an error."""
+
+    exit_code = 3
+
+
+def check(
+    config: ml_collections.ConfigDict,
+    layout: Layout,
+    request: Request | None = None,
+) -> None:
+    """Compares int8 with float, and the chain with the unsplit model.
+
+    Args:
+        config: The configuration.
+        layout: Where the results of the other stages lie.
+        request: What else to compare with, if anything: see `pipeline.gate`.
+
+    Raises:
+        CheckFailed: If an exit's int8 accuracy is more than
+            `check.max_points` under its float accuracy and chance does not
+            explain it, an operator fell out of int8, a logit of the chain
+            differs on the test split, or bundle.zip is not the directory.
+        ReferenceMissed: With a request, if that is so or a metric is not what
+            the reference says.
+        FileNotFoundError: If there are no float predictions.
+        ValueError: If the reference cannot be used, or the float predictions
+            are not of the test images.
+    """
+    # Whatever is wrong with it should not take until the end to say.
+    old = judge.previous(request) if request else None
+    found = metrics_file.read(layout.metrics)
+    model = files.model(layout.tflite_model)
+    test = dataset.load(layout.data, "test")
+    images = augmentation.center_crop(test.images, config.model.size)
+    before = measure.logits_of(
+        layout.float_predictions, "evaluate", test.labels
+    )
+    with Harness(str(layout.bundle)) as harness:
+        compared = equivalence.compare(harness, Unsplit(model), images)
+        if harness.bundle.gated:
+            _note_madds(found, compared.madds, layout)
+        shipped = harness.bundle
+        if request:
+            numbers = [
+                harness.dequantize(k, compared.logits[:, k])
+                for k in range(shipped.policy.exits)
+            ]
+    found["chain"] = {
+        **found.get("chain", {}),
+        "samples": len(images),
+        "mismatches": compared.mismatches,
+    }
+    metrics_file.write(layout.metrics, found)
+    _warn_of_foreign(shipped)
+    causes = [
+        *_archive_differences(shipped, images, compared.logits),
+        *_accuracy_losses(config.check, test.labels, before, compared.logits),
+        *equivalence.float_operators(model),
+    ]
+    if compared.mismatches:
+        causes.append(
+            f"the chain differs from the unsplit model in "
+            f"{compared.mismatches} logits on {len(images)} test images"
+        )
+    if request:
+        measured = measure.measure(
+            config, layout, test, compared, np.stack(numbers), shipped
+        )
+        verdict = judge.judge(
+            request, old, config, layout, measured, shipped, causes
+        )
+        if verdict.failures and not verdict.updated:
+            raise ReferenceMissed(verdict.sentence)
+        return
+    if causes:
+        raise CheckFailed("check failed: " + "; ".join(causes))
+    logging.info(
+        "check passed: no exit lost more than %g points in int8 beyond chance, "
+        "chain equal to the unsplit model on %d images",
+        config.check.max_points,
+        len(images),
+    )
+
+
+def _archive_differences(
+    opened: bundle.Bundle, images: np.ndarray, logits: np.ndarray
+) -> list[str]:
+    """How bundle.zip, which ships, differs from the directory that was run.
+
+    Args:
+        opened: The directory.
+        images: The test images, uint8 [N, H, W, C].
+        logits: What its chain said of them, [N, K, C].
+    """
+    lines = completeness.differences(opened)
+    if lines:
+        return lines
+    # The bytes are the same: a few images tell whether they open as well.
+    path = os.path.join(opened.directory, bundle.ARCHIVE)
+    with Harness(path) as harness:
+        differing = sum(
+            not np.array_equal(harness.logits(image), expected)
+            for image, expected in zip(
+                images[:_FROM_ARCHIVE], logits[:_FROM_ARCHIVE], strict=True
+            )
+        )
+    if differing:
+        lines.append(
+            f"the chain from {bundle.ARCHIVE} differs from that of the "
+            f"directory on {differing} test images"
+        )
+    return lines
+
+
+def _warn_of_foreign(opened: bundle.Bundle) -> None:
+    """Says what in the directory nobody vouches for; it is not what ships."""
+    for name in completeness.foreign(opened):
+        logging.warning("%s is in the bundle, but not in its manifest", name)
+    if isinstance(opened.labels_file, str):
+        logging.warning(
+            "%s has no hash: the manifest is of version 1; `convert` or "
+            "`policy` writes a newer one",
+            opened.labels_file,
+        )
+
+
+def _accuracy_losses(
+    limits: ml_collections.ConfigDict,
+    truth: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+) -> list[str]:
+    """The losses of accuracy that count; the others are logged.
+
+    Args:
+        limits: `check` of the configuration.
+        truth: Labels, [N].
+        before: Of the float model, [K, N, C].
+        after: Of the chain, [N, K, C].
+    """
+    counted = []
+    for loss in losses.losses(
+        truth, before.argmax(-1), after.argmax(-1).T, limits.max_points
+    ):
+        if loss.p_value > limits.level:
+            logging.warning(
+                "%s: not counted, as p is above `check.level`, %g; more test "
+                "images would tell",
+                loss,
+                limits.level,
+            )
+        else:
+            counted.append(str(loss))
+    return counted
+
+
+def _note_madds(found: dict, madds: np.ndarray, layout: Layout) -> None:
+    """Notes what the gates left to do, of the test images.
+
+    Args:
+        found: The metrics. The cost of policies and of curves was of all
+            multiply-adds, or of what ran of the calibration images.
+        madds: Up to each exit, [N, K].
+        layout: Where the int8 model's predictions lie; its tables follow.
+    """
+    metrics_file.note_dynamic_madds(found, "int8", madds.T)
+    calibration, test = (
+        predictions.load(layout.predictions, split)
+        for split in ("calibration", "test")
+    )
+    for row in found["routed"]:
+        taken = exits.Policy.from_dict(row["parameters"]).route(test.logits)
+        row["mean_madds"] = float(madds[np.arange(len(taken)), taken].mean())
+    assessment.assess(found, "int8", calibration, test)
+    tables.publish(layout, found)

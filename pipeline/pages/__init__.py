@@ -1,0 +1,1 @@
+"""Makes the stage `report` and the page of `compare`."""

@@ -1,0 +1,285 @@
+"""One page that shows what was measured: offline, in a single file."""
+
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from keras_dynamic import exits
+from pipeline import stages
+from pipeline.data import augmentation, dataset, manifest
+from pipeline.experiments import gather, published, series
+from pipeline.experiments.gather import Experiment
+from pipeline.experiments.published import Published
+from pipeline.figures import page, plots, trade_off
+from pipeline.pages import rerouting, samples, sliders
+from pipeline.results import metrics_file, origin, predictions
+from pipeline.results.identity import identity
+from pipeline.results.layout import Layout
+from pipeline.results.predictions import Predictions
+from pipeline.storage import publishing
+from tflite.bundle import read
+
+
+def report(
+    config: ml_collections.ConfigDict,
+    layout: Layout,
+    others: Sequence[pathlib.Path] = (),
+) -> pathlib.Path:
+    """Writes the page about an experiment, from what the stages left.
+
+    Args:
+        config: The whole configuration.
+        layout: With metrics, predictions, bundle and prepared images.
+        others: Working directories to draw beside it, such as those of
+            static models.
+
+    Returns:
+        The page, `layout.report`.
+
+    Raises:
+        ValueError: If one of them is missing or does not fit the others; the
+            message names the verb to run.
+    """
+    _require(layout.metrics, "evaluate")
+    _require(layout.predictions, "convert")
+    _require(layout.bundle, "convert")
+    _require(layout.data, "prepare")
+    metrics = _metrics(layout)
+    bundle = read(str(layout.bundle))
+    if len(metrics["exits"]) != bundle.policy.exits:
+        raise ValueError(
+            f"{layout.metrics} must be about the {bundle.policy.exits} exits "
+            f"of {layout.bundle}; run `keras-dynamic convert` again. "
+            f"Received: {len(metrics['exits'])} exits"
+        )
+    images, said = _test_split(config, layout)
+    metrics["routed"] += _operating_points(bundle, metrics, said)
+    data = manifest.read(layout.data)
+    panels, publications = _curves(config, metrics)
+    beside = _others(layout, metrics, others)
+    rows = rerouting.subset(
+        len(said.labels), bundle.policy.exits, len(bundle.labels)
+    )
+    images, said = _rows(images, said, rows)
+    shown = samples.choose(images, said, bundle.policy)
+    taken = bundle.policy.route(said.logits)
+    made_from = identity(layout, bundle)
+    text = page.render(
+        "report.html",
+        metrics=metrics,
+        shipped=next((r for r in metrics["routed"] if r.get("bundle")), None),
+        bundle=bundle,
+        data=data,
+        samples=samples.by_exit(shown, taken, bundle.policy.exits),
+        left=np.bincount(taken, minlength=bundle.policy.exits).tolist(),
+        routing=_routing(metrics, layout, bundle, said, shown),
+        balance_figure=plots.class_balance(data["statistics"], data["labels"]),
+        sides_figure=plots.image_sides(data["statistics"]),
+        madds_figure=trade_off.against_madds(metrics, beside),
+        latency_figure=trade_off.against_latency(metrics, beside),
+        others=beside,
+        quantization_figure=plots.quantization(metrics),
+        timed=(timed := _timed(metrics, bundle)),
+        times_figure=timed and plots.latency(timed),
+        benchmark=_about(layout.benchmark_json, made_from),
+        gate=_gate(metrics, layout, made_from),
+        curve_figures=plots.curves(panels),
+        curve_titles=series.TITLES,
+        curve_legend=series.legend(panels),
+        publications=publications,
+        config=config.to_dict(),
+        origins=_origins(layout),
+        plotly_js=page.plotly_js(),
+    )
+    with publishing.published(layout.report) as stage:
+        stage.write_text(text, encoding="utf-8")
+    return layout.report
+
+
+def _require(path: pathlib.Path, verb: str) -> None:
+    if not path.exists():
+        raise ValueError(
+            f"The report needs {path}, which does not exist. Run "
+            f"`keras-dynamic {verb}` with this --config and --workdir first."
+        )
+
+
+def _metrics(layout: Layout) -> dict[str, Any]:
+    metrics = metrics_file.read(layout.metrics)
+    if "routed" not in metrics:
+        raise ValueError(
+            f"{layout.metrics} must have the policies, `routed`; run "
+            f"`keras-dynamic convert` again. Received: {list(metrics)}"
+        )
+    return metrics
+
+
+def _test_split(config, layout) -> tuple[dataset.Images, Predictions]:
+    images = dataset.load(layout.data, "test")
+    said = predictions.load(layout.predictions, "test")
+    if said.labels.tolist() != images.labels.tolist():
+        raise ValueError(
+            f"{layout.predictions} must be about the {len(images.labels)} test "
+            f"images of {layout.data}; run `keras-dynamic convert` again. "
+            f"Received: {len(said.labels)} predictions, or other labels"
+        )
+    # What the model sees of each image, no more.
+    seen = augmentation.center_crop(images.images, config.model.size)
+    return dataset.Images(seen, images.labels, images.keys), said
+
+
+def _rows(images, said, rows) -> tuple[dataset.Images, Predictions]:
+    """Some of the images."""
+    chosen = dataset.Images(
+        images.images[rows],
+        images.labels[rows],
+        tuple(images.keys[i] for i in rows),
+    )
+    return chosen, Predictions(said.labels[rows], said.logits[:, rows])
+
+
+def _operating_points(bundle, metrics, said) -> list[dict[str, Any]]:
+    """Rows of "routed" for the policies that the bundle has by name."""
+    madds = np.array(trade_off.exit_madds(metrics))
+    times = trade_off.exit_milliseconds(metrics)
+    right = exits.correct(said.logits, said.labels, len(madds))
+    found = []
+    for name, policy in bundle.operating_points.items():
+        got = exits.tally(policy.route(said.logits), right, madds)
+        found.append(
+            {
+                "policy": f"operating point {name}",
+                "target": None,
+                "accuracy": got.accuracy,
+                "mean_madds": got.mean_cost,
+                "mean_latency_ms": times
+                and float(np.dot(got.exit_shares, times)),
+                "exit_shares": list(got.exit_shares),
+                "parameters": policy.to_dict(),
+            }
+        )
+    return found
+
+
+def _others(layout, metrics, paths) -> list[trade_off.Other]:
+    """Reads other working directories; their names are all different."""
+    found = []
+    for path in paths:
+        if not (each := Layout(path)).metrics.exists():
+            raise ValueError(
+                "`others` must be working directories with a metrics.json. "
+                f"Received: {path}"
+            )
+        found.append((each, _metrics(each)))
+    names = [metrics["config"], *(each["config"] for _, each in found)]
+    return [
+        trade_off.Other(
+            name
+            if names.count(name := each["config"]) == 1
+            else f"{name} in {other.root.name}",
+            each,
+        )
+        for other, each in found
+    ]
+
+
+def _routing(metrics, layout, bundle, said, shown) -> dict[str, Any] | None:
+    """What the sliders and the images need; see `pipeline.pages.rerouting`."""
+    policy = bundle.policy
+    scores = policy.scores(said.logits)
+    madds = trade_off.exit_madds(metrics)
+    policies = {"bundle": [policy]}
+    if policy.exits > 1:
+        policies["threshold"] = sliders.same_threshold(policy, scores)
+        if calibration := _calibration(layout):
+            policies["budget"] = sliders.within_budget(
+                policy, calibration, madds
+            )
+    common = policy.to_dict()
+    for own in ("thresholds", "enabled", "fitted"):
+        common.pop(own, None)
+    return {
+        **rerouting.pack(said, scores, policies),
+        "names": list(bundle.labels),
+        "madds": madds,
+        "unsplit_madds": metrics["exits"][-1]["madds"],
+        "milliseconds": trade_off.exit_milliseconds(metrics),
+        "common": common,
+        "setting": trade_off.SETTING,
+        "samples": [each.to_dict() for each in shown],
+    }
+
+
+def _calibration(layout) -> Predictions | None:
+    try:
+        return predictions.load(layout.predictions, "calibration")
+    except ValueError:
+        return None
+
+
+def _timed(metrics, bundle) -> dict[str, dict[str, float]]:
+    """What was timed, by name: the segments, then the whole."""
+    names = [facts.file.removesuffix(".tflite") for facts in bundle.segments]
+    found = dict(
+        zip(names, metrics.get("segment_latency_ms") or [], strict=False)
+    )
+    for key, name in (
+        ("routed_latency_ms", "chain, bundle’s policy"),
+        ("chain_latency_ms", "chain, to the last exit"),
+        ("unsplit_latency_ms", "unsplit model"),
+    ):
+        if metrics.get(key):
+            found[name] = metrics[key]
+    return found
+
+
+def _about(path: pathlib.Path, made_from) -> dict[str, Any] | None:
+    """Reads a result, if there is one and it is of this very model."""
+    if not path.exists():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return found if found.get("made_from") == made_from else None
+
+
+def _gate(metrics, layout, made_from) -> dict[str, Any] | None:
+    """What `check` found; None if it did not run, or failed without words.
+
+    In full if its verdict was kept, of this very model, in the working
+    directory: `check --output=WORKDIR/gate`.
+    """
+    if found := metrics.get("gate"):
+        return found
+    if kept := _about(layout.root / "gate" / "gate.json", made_from):
+        return kept
+    if (layout.stages / "check.json").exists():
+        return {"passed": True}
+    return None
+
+
+def _origins(layout) -> list[dict[str, Any]]:
+    """What ran where: the stages, and this one, which has no mark yet."""
+    ran = origin.read(layout.stages, tuple(stages.STAGES))
+    ran = [each for each in ran if each["stage"] != "report"]
+    return [*ran, origin.here("report")]
+
+
+def _curves(config, metrics) -> tuple[series.Panels, list[Published]]:
+    """The curves of the float and the int8 model, beside published ones."""
+    settings = config.to_dict()
+    measured = []
+    for kind in gather.KINDS:
+        if run := gather.of_metrics(settings, metrics, kind):
+            measured.append(Experiment(f"{kind} model", (run,)))
+    if not measured:
+        return {}, []
+    publications = published.matching(
+        config.model.family,
+        config.train.objective,
+        published.dataset_of(config.name),
+    )
+    panels = series.panels(measured, publications, connect_static=False)
+    return panels, publications

@@ -1,0 +1,1 @@
+"""Fits policies by the names of their rules, to finished bundles as well."""

@@ -1,0 +1,1 @@
+"""Makes the stage `prepare`: the Beam pipeline from a source to shards."""

@@ -1,0 +1,145 @@
+"""The last step of preparation: checks everything, then publishes it."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+
+from pipeline.data import manifest, splits
+from pipeline.storage import beam_files
+
+REJECTED = "rejected.jsonl"
+DUPLICATES = "duplicates.jsonl"
+_FAILURE = "failure.txt"
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What the last step has to know.
+
+    Attributes:
+        made_from: Fingerprint of configuration and source.
+        source: Its name.
+        labels: Class names.
+        size: Height and width of the stored images.
+        channels: 1 or 3.
+        storage: "raw" or "encoded".
+        splits: The splits that must get images.
+        max_rejected: Largest share of the images that may be set aside.
+        output: Directory of the data set.
+        work: Directory of what is not to be kept.
+    """
+
+    made_from: str
+    source: str
+    labels: tuple[str, ...]
+    size: int
+    channels: int
+    storage: str
+    splits: tuple[str, ...]
+    max_rejected: float
+    output: str
+    work: str
+
+
+def finish(rows: Sequence[dict], listed: int, facts: Facts) -> dict:
+    """Checks the rows of all buckets and writes what describes them.
+
+    The manifest is written last: with it the data set is there.
+
+    Args:
+        rows: As `pipeline.prepare.shard.WriteBucket` yields them.
+        listed: How many items the source listed.
+        facts: See there.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        ValueError: The images cannot be trained on and tested. The message is
+            left for the driver, too: see `failure`.
+        RuntimeError: The runner lost or repeated some.
+    """
+    rejected = sorted(pair for row in rows for pair in row["rejected"])
+    dropped = sorted(pair for row in rows for pair in row["dropped"])
+    result = manifest.build(
+        made_from=facts.made_from,
+        source=facts.source,
+        labels=facts.labels,
+        size=facts.size,
+        channels=facts.channels,
+        storage=facts.storage,
+        rows=rows,
+    )
+    try:
+        _check(result, listed, rejected, facts)
+    except (ValueError, RuntimeError) as error:
+        beam_files.write(_failure(facts.work), str(error).encode())
+        raise
+    _write_lines(
+        beam_files.join(facts.output, REJECTED), ("key", "reason"), rejected
+    )
+    _write_lines(
+        beam_files.join(facts.output, DUPLICATES), ("key", "of"), dropped
+    )
+    data = json.dumps(result, indent=2, allow_nan=False) + "\n"
+    beam_files.write(
+        beam_files.join(facts.output, manifest.FILE), data.encode()
+    )
+    beam_files.remove_tree(facts.work)
+    return result
+
+
+def failure(work: str) -> str:
+    """Returns why `finish` refused the data, or an empty string.
+
+    Runners wrap an error of a worker in pages of their own.
+    """
+    path = _failure(work)
+    return beam_files.read(path).decode() if beam_files.exists(path) else ""
+
+
+def _failure(work: str) -> str:
+    return beam_files.join(work, _FAILURE)
+
+
+def _check(
+    result: dict, listed: int, rejected: Sequence[list[str]], facts: Facts
+) -> None:
+    counts = result["counts"]
+    accounted = sum(counts.values()) + len(rejected)
+    accounted += result["duplicates"]["dropped"]
+    if not result["listed"] == listed == accounted:
+        raise RuntimeError(
+            f"{listed} images were listed, but {accounted} came back from "
+            "the pipeline: its runner lost or repeated some"
+        )
+    if len(rejected) > facts.max_rejected * listed:
+        first = "; ".join(f"{key}: {reason}" for key, reason in rejected[:5])
+        raise ValueError(
+            f"`data.max_rejected` lets at most {facts.max_rejected:.2%} of the "
+            f"images be set aside. Received: {len(rejected)} of {listed}, "
+            f"first {first}"
+        )
+    if empty := [
+        s for s in splits.SPLITS if s in facts.splits and not counts[s]
+    ]:
+        raise ValueError(
+            "Every split of `data.fractions` must get an image; use larger "
+            f"fractions or more images. Received: none in {', '.join(empty)}"
+        )
+    images = result["statistics"]["train"]["classes"]
+    taught = [name for name, n in zip(facts.labels, images, strict=True) if n]
+    if len(taught) < 2:
+        raise ValueError(
+            "The train split must hold at least two classes. Received: "
+            f"{', '.join(taught)}"
+        )
+
+
+def _write_lines(
+    path: str, names: tuple[str, str], rows: Iterable[Sequence[str]]
+) -> None:
+    with beam_files.create(path) as file:
+        for row in rows:
+            line = json.dumps(dict(zip(names, row, strict=True)))
+            file.write(line.encode() + b"\n")

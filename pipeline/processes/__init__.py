@@ -1,0 +1,1 @@
+"""Starts child processes that cannot outlive this one; talks to terminals."""

@@ -1,0 +1,1 @@
+"""Makes the stages `quantize` and `convert`."""

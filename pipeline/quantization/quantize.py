@@ -1,0 +1,114 @@
+"""Quantization-aware training of the float model."""
+
+import itertools
+
+import keras
+import ml_collections
+import numpy as np
+import tf_keras
+from absl import logging
+
+from keras_dynamic.weights import transfer
+from pipeline.data import (
+    augmentation,
+    batches,
+    dataset,
+    manifest,
+)
+from pipeline.processes import terminal
+from pipeline.results import metrics_file, own_files, predictions
+from pipeline.results.layout import Layout
+from pipeline.storage import publishing
+from pipeline.training import evaluate, network, tensorflow_settings
+from pipeline.training.events import Events
+from tflite.quantization import bridge, fake_quantization, ranges
+
+_LOG_EVERY = 100
+
+
+def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
+    """Fine-tunes the model with fake quantization, and saves its graph."""
+    settings = config.quantize
+    found = metrics_file.read(layout.metrics)
+    keras.utils.set_random_seed(config.seed)
+    tensorflow_settings.apply(config.train.core_per_operation_up_to)
+    images = dataset.open_split(
+        layout.data, "train", memory=config.memory_gib * 2**30
+    )
+    objective = network.objective(config)
+    labels = len(manifest.read(layout.data)["labels"])
+    plain = network.build(config, labels)
+    # As it was trained: the saved model lacks what only the loss looks at.
+    extended = objective.extend(plain)
+    transfer.copy_weights(evaluate.load_model(layout), extended.model.layers)
+    model = bridge.to_tf_keras(extended.model)
+    quantized = fake_quantization.quantize(model)
+    seen = [
+        pixels
+        for pixels, _ in itertools.islice(
+            batches.in_order(
+                images,
+                batch_size=settings.batch_size,
+                size=config.model.size,
+            ),
+            settings.range_batches,
+        )
+    ]
+    fake_quantization.initialise_ranges(quantized, model, seen)
+    fake_quantization.settle_weight_ranges(quantized, seen[0])
+    losses = fake_quantization.fine_tune(
+        fake_quantization.with_gradients(quantized, extended.model),
+        _batches(config, images),
+        extended.loss,
+        objective.taught,
+        learning_rate=settings.learning_rate,
+        steps=settings.steps,
+    )
+    events = Events(layout.logs)
+    recent = []
+    losses = terminal.bar(losses, settings.steps, "quantization-aware")
+    for step, loss in enumerate(losses, start=1):
+        recent.append(loss)
+        if step % _LOG_EVERY == 0 or step == settings.steps:
+            mean = float(np.mean(recent))
+            logging.info("step %d/%d  loss %.3f", step, settings.steps, mean)
+            events.scalars(step, {"quantize/loss": mean, **_ranges(quantized)})
+            recent.clear()
+    events.close()
+    deployed = tf_keras.Model(
+        quantized.inputs, quantized.outputs[: len(plain.outputs)]
+    )
+    said = evaluate.predict(deployed, config, layout, "test")
+    accuracies = said.accuracies()
+    evaluate.log_accuracies("qat", accuracies)
+    with publishing.published(layout.qat_model, own_files.QAT_MODEL) as stage:
+        fake_quantization.save(deployed, stage)
+        predictions.save(stage / layout.qat_predictions.name, test=said)
+    metrics_file.set_accuracies(found, "qat", accuracies)
+    metrics_file.write(layout.metrics, found)
+
+
+def _ranges(quantized):
+    """The ends of every activation range, as TensorBoard shows them."""
+    scalars = {}
+    for name, each in ranges.of(quantized).items():
+        scalars[f"ranges/{name}/low"] = float(each.low)
+        scalars[f"ranges/{name}/high"] = float(each.high)
+    return scalars
+
+
+def _batches(config, images):
+    """Epoch after epoch, augmented as in the float training."""
+    change = augmentation.get(
+        config.train.augmentation,
+        size=config.model.size,
+        **config.train.augmentation_options,
+    )
+    # Other batches than those of the float training.
+    order = batches.Order(
+        len(images), config.quantize.batch_size, config.seed + 1
+    )
+    for epoch in itertools.count():
+        yield from batches.shuffled(
+            images, order, epoch=epoch, augmentation=change
+        )

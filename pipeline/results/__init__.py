@@ -1,0 +1,1 @@
+"""Holds what the stages leave, and reads it."""

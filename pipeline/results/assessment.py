@@ -1,0 +1,95 @@
+"""What a model's answers are worth: every exit, and accuracy against cost.
+
+The same for the float and for the int8 model. Confidences are the largest
+probability at temperature 1, as in the papers; the policies that ship have
+fitted temperatures, so that theirs differ a little.
+"""
+
+from keras_dynamic import exits
+from keras_dynamic.exits.curves import curve, ranking
+from keras_dynamic.exits.curves.curve import Answers, Curve
+from pipeline.results import metrics_file
+from pipeline.results.predictions import Predictions
+
+
+def assess(
+    metrics: dict,
+    kind: str,
+    calibration: Predictions | None,
+    test: Predictions,
+) -> None:
+    """Notes in metrics what one kind of the model reaches on two splits.
+
+    Accuracy, AUROC, AURC and the curves are of the test split; temperatures
+    and thresholds are fitted on the calibration split.
+
+    Args:
+        metrics: With the exits and their multiply-adds; see
+            `pipeline.results.metrics_file`.
+        kind: "float" or "int8".
+        calibration: None if there are no such images: what needs them stays
+            absent.
+        test: Of the same exits.
+    """
+    madds = [metrics_file.mean_madds(row, kind) for row in metrics["exits"]]
+    tested = curve.answers(test.logits, test.labels)
+    metrics_file.set_accuracies(metrics, kind, test.accuracies())
+    ranked = [
+        ranking.ranking(*each)
+        for each in zip(tested.confidences, tested.right, strict=True)
+    ]
+    for name in ("auroc", "aurc", "excess_aurc"):
+        values = [getattr(each, name) for each in ranked]
+        metrics_file.set_values(metrics, name, kind, values)
+    fitted = None
+    if calibration:
+        fitted = curve.answers(calibration.logits, calibration.labels)
+        _add_calibration(metrics, kind, calibration)
+    metrics.setdefault("curves", {})[kind] = _curves(fitted, tested, madds)
+
+
+def _add_calibration(metrics, kind, calibration):
+    metrics_file.set_values(
+        metrics, "calibration_accuracy", kind, calibration.accuracies()
+    )
+    fits = [
+        exits.fit_temperature(logits, calibration.labels)
+        for logits in calibration.logits
+    ]
+    for name, attribute in (
+        ("temperature", "temperature"),
+        ("temperature_status", "status"),
+        ("nll_before", "nll_before"),
+        ("nll_after", "nll_after"),
+    ):
+        values = [getattr(fit, attribute) for fit in fits]
+        metrics_file.set_values(metrics, name, kind, values)
+
+
+def _curves(
+    calibration: Answers | None, test: Answers, madds: list[int]
+) -> dict:
+    each = curve.anytime(test, madds)
+    chosen = calibration and curve.anytime(calibration, madds)
+    found = {"anytime": _entry(each, chosen, curve.area(each))}
+    # With a single exit there is nothing to sweep.
+    if calibration and len(madds) > 1:
+        fitted, swept = curve.budgeted(calibration, test, madds)
+        area = curve.area(curve.closed(swept, each))
+        found["budgeted_batch"] = _entry(swept, fitted, area)
+    return found
+
+
+def _entry(test: Curve, calibration: Curve | None, area: float | None) -> dict:
+    points = []
+    for i, target in enumerate(test.targets):
+        point = {
+            "target": target,
+            "madds": test.costs[i],
+            "accuracy": test.accuracies[i],
+        }
+        if calibration:
+            point["calibration_madds"] = calibration.costs[i]
+            point["calibration_accuracy"] = calibration.accuracies[i]
+        points.append(point)
+    return {"area": area, "points": points}

@@ -1,0 +1,68 @@
+"""What a model said of each image: the logits of every exit.
+
+Kept so that policies can be fitted and reports drawn without running the
+model again.
+"""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from pipeline.storage import publishing
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Predictions:
+    """The logits of one split, in the order of `dataset.load`.
+
+    Attributes:
+        labels: int32 [N].
+        logits: [K, N, C], shallow to deep. Of the int8 model float64,
+            dequantized as the harness does, so that a policy decides here as
+            it does on the device; of a float model float32.
+    """
+
+    labels: np.ndarray
+    logits: np.ndarray
+
+    def accuracies(self) -> list[float]:
+        """Share of right answers at each exit."""
+        right = self.logits.argmax(-1) == self.labels
+        return [float(share) for share in right.mean(axis=1)]
+
+    def cross_entropies(self) -> list[float]:
+        """Mean negative log-likelihood of the labels at each exit, in nats."""
+        logits = self.logits.astype(np.float64)
+        logits -= logits.max(axis=-1, keepdims=True)
+        chosen = logits[:, np.arange(len(self.labels)), self.labels]
+        totals = np.log(np.exp(logits).sum(axis=-1))
+        return [float(nats) for nats in (totals - chosen).mean(axis=1)]
+
+
+def save(path: pathlib.Path, **splits: Predictions) -> None:
+    """Writes the predictions of some splits to one .npz file, atomically."""
+    arrays = {}
+    for split, predictions in splits.items():
+        arrays[f"{split}/labels"] = predictions.labels
+        arrays[f"{split}/logits"] = predictions.logits
+    with publishing.published(path) as stage, open(stage, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def load(path: pathlib.Path, split: str) -> Predictions:
+    """Reads the predictions of one split ("calibration" or "test").
+
+    Raises:
+        FileNotFoundError: If `evaluate` (of the float model) or `convert` (of
+            the int8 model) has not written them.
+        ValueError: If they hold no such split.
+    """
+    with np.load(path) as arrays:
+        splits = sorted({name.partition("/")[0] for name in arrays})
+        if split not in splits:
+            raise ValueError(
+                f"`split` must be one of {', '.join(splits)}. "
+                f"Received: split={split!r}"
+            )
+        return Predictions(arrays[f"{split}/labels"], arrays[f"{split}/logits"])

@@ -1,0 +1,1 @@
+"""Runs a bundle over many images with Beam."""

@@ -1,0 +1,1 @@
+"""Trains many configurations as one Beam pipeline."""

@@ -1,0 +1,1 @@
+"""Makes the stages `train` and `evaluate`; training survives being killed."""

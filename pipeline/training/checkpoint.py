@@ -1,0 +1,130 @@
+"""The state of a training, in one file.
+
+Everything that the next step depends on is in it: weights, moving statistics,
+the states of random layers and the optimizer's variables. (The order of the
+data follows from the seed and the epoch.) It is written whole, so a killed
+training goes on from there and ends with the weights it would have had anyway.
+"""
+
+import dataclasses
+import json
+import pathlib
+import zipfile
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+
+from pipeline.storage import publishing
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far a training has come.
+
+    Attributes:
+        epoch: Finished epochs.
+        best_epoch: The epoch, counted from 1, whose weights are kept.
+        best_accuracy: Its validation accuracy at the last exit.
+        fingerprint: Of the configuration and data that it trains with.
+        step: Finished steps of the epoch after the finished ones.
+        sums: Of the loss and of each accuracy over these steps.
+    """
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_accuracy: float = -1.0
+    fingerprint: str = ""
+    step: int = 0
+    sums: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+def save_weights(path: pathlib.Path, model: keras.Model) -> None:
+    """Writes the weights alone to `path`, atomically."""
+    _write(path, _model_arrays(model))
+
+
+def restore_weights(path: pathlib.Path, model: keras.Model) -> None:
+    """Reads the weights at `path` into `model`."""
+    with np.load(path) as arrays:
+        _set_weights(model, arrays)
+
+
+def save(
+    path: pathlib.Path,
+    progress: Progress,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+) -> None:
+    """Writes the state of a training to `path`, atomically."""
+    arrays = _model_arrays(model)
+    for i, variable in enumerate(optimizer.variables):
+        arrays[f"optimizer/{i}"] = keras.ops.convert_to_numpy(variable)
+    for i, variable in enumerate(_random_states(model)):
+        arrays[f"random/{i}"] = keras.ops.convert_to_numpy(variable)
+    arrays["progress"] = np.array(json.dumps(dataclasses.asdict(progress)))
+    _write(path, arrays)
+
+
+def restore(
+    path: pathlib.Path,
+    fingerprint: str,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+) -> Progress:
+    """Reads the state at `path` into `model` and a built `optimizer`.
+
+    Returns:
+        How far that training had come; a fresh `Progress`, and nothing read,
+        if there is no file or one of another configuration.
+
+    Raises:
+        ValueError: If the file is damaged or holds another model's weights.
+    """
+    fresh = Progress(fingerprint=fingerprint)
+    random = _random_states(model)
+    if not path.exists():
+        return fresh
+    try:
+        with np.load(path) as arrays:
+            progress = Progress(**json.loads(str(arrays["progress"])))
+            if progress.fingerprint != fingerprint:
+                return fresh
+            state = [
+                arrays[f"{kind}/{i}"]
+                for kind, variables in (
+                    ("optimizer", optimizer.variables),
+                    ("random", random),
+                )
+                for i in range(len(variables))
+            ]
+            _set_weights(model, arrays)
+    except (zipfile.BadZipFile, EOFError, LookupError, ValueError) as error:
+        raise ValueError(
+            "`path` must be a whole checkpoint of this model; remove it to "
+            f"begin again. Received: {path}: {error}"
+        ) from error
+    variables = [*optimizer.variables, *random]
+    for variable, value in zip(variables, state, strict=True):
+        variable.assign(value)
+    return progress
+
+
+def _random_states(model):
+    """The variables of random layers, such as dropout, which no weights are."""
+    others = {id(each) for each in (*model.weights, *model.metrics_variables)}
+    return [each for each in model.variables if id(each) not in others]
+
+
+def _model_arrays(model):
+    return {f"model/{i}": w for i, w in enumerate(model.get_weights())}
+
+
+def _set_weights(model, arrays):
+    count = len(model.weights)
+    model.set_weights([arrays[f"model/{i}"] for i in range(count)])
+
+
+def _write(path, arrays):
+    with publishing.published(path) as stage, open(stage, "wb") as file:
+        np.savez(file, **arrays)

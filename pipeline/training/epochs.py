@@ -1,0 +1,82 @@
+"""What is said of an epoch: a row of a table, or a plain line in a log."""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+
+from absl import logging
+
+from pipeline.processes import printing, terminal
+
+
+@dataclasses.dataclass(frozen=True)
+class Epoch:
+    """An epoch that has ended.
+
+    Attributes:
+        number: From 1.
+        count: Of all epochs.
+        loss: Mean of the objective.
+        train: Accuracy of each exit on the images trained on, while training.
+        validation: Accuracy of each exit on the validation split.
+        seconds: That it took.
+    """
+
+    number: int
+    count: int
+    loss: float
+    train: Sequence[float]
+    validation: Sequence[float]
+    seconds: float
+
+
+def say(epoch: Epoch, *, first: bool) -> None:
+    """Prints a row, under a heading if it is the first; or logs a line."""
+    if not terminal.is_watched():
+        logging.info(line(epoch))
+        return
+    if first:
+        printing.show(heading(epoch), sys.stderr)
+    printing.show(row(epoch), sys.stderr)
+
+
+def line(epoch: Epoch) -> str:
+    """Everything in words and numbers, accuracies in percent."""
+    return (
+        f"epoch {epoch.number}/{epoch.count}  loss {epoch.loss:.3f}  "
+        f"train {_percent(epoch.train)}  "
+        f"validation {_percent(epoch.validation)}  {epoch.seconds:.1f} s"
+    )
+
+
+def heading(epoch: Epoch) -> str:
+    """The heads of the columns of `row`."""
+    shares = len(_percent(epoch.validation))
+    return terminal.row(
+        ("epoch", "loss", "train %", "validation %", "seconds"),
+        _widths(shares),
+    )
+
+
+def row(epoch: Epoch) -> str:
+    """The same numbers as `line`, in columns."""
+    shares = _percent(epoch.validation)
+    return terminal.row(
+        (
+            f"{epoch.number}/{epoch.count}",
+            f"{epoch.loss:.3f}",
+            _percent(epoch.train),
+            shares,
+            f"{epoch.seconds:.1f}",
+        ),
+        _widths(len(shares)),
+    )
+
+
+def _widths(shares: int) -> tuple[int, ...]:
+    return 9, 8, max(shares, 12), max(shares, 12), 8
+
+
+def _percent(shares: Sequence[float]) -> str:
+    # Five characters each, so that a hundred percent moves no column.
+    return " ".join(f"{100 * share:5.1f}" for share in shares)

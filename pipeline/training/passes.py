@@ -1,0 +1,93 @@
+"""Passes of a model over images in numpy, by Keras's own compiled steps.
+
+On TensorFlow `fit` and `predict` would put an iterator behind tf.data's
+generator, which sets glibc's trim threshold back and so undoes
+`pipeline.processes.memory`. There, the steps are called one by one. Elsewhere
+`fit` and `predict` do it: on JAX they keep the state out of the variables from
+step to step, which saves an assignment per variable and step.
+
+Every batch of a pass has the same shape, so each graph is traced once.
+"""
+
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+
+from pipeline.data import batches
+from pipeline.data.dataset import Split
+from pipeline.processes.group import ALONE, Member
+from pipeline.results.predictions import Predictions
+
+_BATCH = 256  # Of predictions.
+
+
+def train(
+    trainer: keras.Model, steps: Iterable[batches.Batch], count: int
+) -> dict[str, float]:
+    """Trains a compiled model on some batches.
+
+    Args:
+        trainer: The model.
+        steps: Batches of equal size.
+        count: How many.
+
+    Returns:
+        The means of the loss and of the metrics over these batches.
+    """
+    if keras.backend.backend() != "tensorflow":
+        # Keras must know the number of steps: it would begin another one to
+        # find the end, and count it.
+        history = trainer.fit(
+            steps, steps_per_epoch=count, shuffle=False, verbose=0
+        ).history
+        return {name: values[0] for name, values in history.items()}
+    trainer.make_train_function()
+    trainer.reset_metrics()
+    for batch in steps:
+        means = trainer.train_function(iter([batch]))
+    return {name: float(value) for name, value in means.items()}
+
+
+def predict(
+    model: keras.Model, images: Split, size: int, member: Member = ALONE
+) -> Predictions:
+    """Runs a model with one or more exits, of either Keras, over a split.
+
+    Args:
+        model: The model.
+        images: From `dataset.open_split`.
+        size: Height and width of the model's input.
+        member: Of the processes that do it together. Every one of them gets
+            all predictions, if the outputs are `data_parallel.gathered`.
+    """
+    share = -(-min(_BATCH, len(images)) // member.count)
+    padded = (
+        (_padded(pixels, share),)
+        for pixels, _ in batches.in_order(
+            images,
+            batch_size=share,
+            size=size,
+            worker=member.number,
+            workers=member.count,
+        )
+    )
+    if keras.backend.backend() == "tensorflow":
+        parts = [_exits(model.predict_on_batch(*batch)) for batch in padded]
+        logits = np.concatenate(parts, axis=1)
+    else:
+        steps = -(-len(images) // (share * member.count))
+        logits = _exits(model.predict(padded, steps=steps, verbose=0))
+    return Predictions(images.labels, logits[:, : len(images)])
+
+
+def _padded(pixels: np.ndarray, count: int) -> np.ndarray:
+    room = count - len(pixels)
+    return np.pad(pixels, [(0, room), (0, 0), (0, 0), (0, 0)])
+
+
+def _exits(outputs) -> np.ndarray:
+    """Stacks the exits, float32 [K, B, C]; mixed precision gives others."""
+    if not isinstance(outputs, list | tuple):
+        outputs = [outputs]
+    return np.stack([np.asarray(each, np.float32) for each in outputs])

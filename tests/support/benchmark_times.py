@@ -1,0 +1,67 @@
+"""What a benchmark finds, made up."""
+
+import numpy as np
+
+from pipeline.benchmarking import timetable
+from pipeline.benchmarking.entrants import Entrant
+from pipeline.results.identity import identity
+from pipeline.storage import publishing
+from tflite import bundle
+from tflite.timing.cold_start import Start
+from tflite.timing.latency import Times
+
+ALL = ("chain", "routed", "unsplit", "static", "float", "onnx")
+
+
+def entrant(name: str) -> Entrant:
+    return Entrant(name, "tflite", "/somewhere", f"about {name}", 0.5)
+
+
+def times(mean: float, segments: int = 1) -> Times:
+    """Calls of about `mean` milliseconds, a quarter of it no kernel."""
+    call = mean * np.linspace(0.5, 1.5, 101)
+    each = np.tile(call[:, None] / segments, segments)
+    return Times(call, 0.75 * call, each, 0.75 * each)
+
+
+def start(mib: float) -> Start:
+    return Start(load_ms=1.0, first_ms=2.0, base_mib=30.0, peak_mib=mib)
+
+
+def rows(*names: str) -> list[dict]:
+    """All of `names` with one and with two threads; the chain has segments."""
+    return [
+        row
+        for threads in (1, 2)
+        for i, name in enumerate(names, start=1)
+        for row in timetable.of(
+            entrant(name),
+            threads,
+            times(i / threads, 2 if name == "chain" else 1),
+            start(10.0 * i),
+            ("exit_0", "exit_1") if name == "chain" else (),
+        )
+    ]
+
+
+def document(*names: str) -> dict:
+    """What benchmark.json holds, but for what no reader of it needs."""
+    made = rows(*names)
+    return {
+        "settings": {"runs": 101, "starts": 5},
+        "measured": {"processor": "<made up>", "cores": 2},
+        "load_average": 1.5,
+        "ratios": timetable.ratios(made),
+        "absent": [
+            {"name": each, "reason": "not <here>"}
+            for each in ALL
+            if each not in names
+        ],
+        "rows": made,
+    }
+
+
+def write(layout, *names: str) -> None:
+    """Writes benchmark.json, of the bundle that is there."""
+    about = {"made_from": identity(layout, bundle.read(str(layout.bundle)))}
+    publishing.write_json(layout.benchmark_json, document(*names) | about)

@@ -1,0 +1,87 @@
+"""Working directories of experiments that were never run."""
+
+import pathlib
+
+import numpy as np
+
+from pipeline import config
+from pipeline.results import assessment, metrics_file
+from pipeline.results.layout import Layout
+from pipeline.results.predictions import Predictions
+from pipeline.storage import publishing
+
+MADDS = (8_000_000, 20_000_000, 50_000_000)
+
+
+def predictions(seed, exits=3, images=300, classes=10, strength=2.0):
+    """Logits of exits that get better with depth."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, images).astype(np.int32)
+    growth = np.linspace(strength, 2 * strength, exits)[:, None, None]
+    logits = growth * np.eye(classes)[labels]
+    noise = rng.normal(size=logits.shape)
+    return Predictions(labels, (logits + noise).astype(np.float32))
+
+
+def write(
+    directory,
+    name="ranet_cifar10_model1",
+    *,
+    seed=0,
+    madds=MADDS,
+    strength=2.0,
+    kinds=("float", "int8"),
+    calibration=True,
+    gated=False,
+    overrides=None,
+):
+    """Writes config.json and metrics.json of a finished working directory.
+
+    Args:
+        directory: Of the experiment.
+        name: Of a built-in configuration.
+        seed: Of training.
+        madds: Cumulative, per exit.
+        strength: The larger, the more accurate.
+        kinds: What was measured.
+        calibration: Whether there are calibration images.
+        gated: Whether the costs are means of what images cost.
+        overrides: Values of the configuration, by dotted name.
+
+    Returns:
+        The directory, as a path.
+    """
+    layout = Layout(pathlib.Path(directory))
+    settings = config.load(name)
+    settings.seed = seed
+    settings.update_from_flattened_dict(overrides or {})
+    publishing.write_json(layout.config, settings.to_dict())
+    found = {
+        "config": settings.name,
+        "model": settings.model.family,
+        "dataset": {},
+        "exits": [
+            {
+                "exit": k,
+                "madds": cost,
+                "madds_paper": cost + 1,
+                "params": k + 1,
+                "accuracy": {},
+            }
+            | (
+                {"dynamic_madds": {kind: {"mean": cost} for kind in kinds}}
+                if gated
+                else {}
+            )
+            for k, cost in enumerate(madds)
+        ],
+    }
+    said = [
+        predictions([seed, split], len(madds), strength=strength)
+        for split in range(2)
+    ]
+    for kind in kinds:
+        fitted = said[0] if calibration else None
+        assessment.assess(found, kind, fitted, said[1])
+    metrics_file.write(layout.metrics, found)
+    return layout.root

@@ -1,0 +1,209 @@
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from keras_dynamic.exits.decision.policy import Policy
+from tests.support import small_bundle
+from tests.support.tiny_graph import TinyGraph
+from tflite.bundle import metadata
+from tflite.format import model_file
+
+LABELS = ["zero", "one", "zwei", "drei", "vier"]
+POLICY = Policy(
+    temperatures=(1.5, 1.0, 0.5),
+    thresholds=(0.75, 0.5, 0.0),
+    enabled=(True, True, True),
+    fitted={"rule": "accuracy_drop", "max_drop": 0.005},
+)
+
+
+def attach(segment, **changes) -> bytes:
+    facts = {
+        "name": "three exits",
+        "description": "Exit of a test.",
+        "labels": LABELS,
+        "logits_name": segment.output,
+        "image_name": "image",
+        "version": "1",
+        "author": "us",
+    }
+    return metadata.attach(segment.model, **(facts | changes))
+
+
+@pytest.fixture(scope="session")
+def displayer():
+    """tflite-support's own reader: model -> (metadata, displayer)."""
+
+    def read(model: bytes):
+        metadata._tflite_support()
+        from tensorflow_lite_support.metadata.python import metadata as support
+
+        shown = support.MetadataDisplayer.with_model_buffer(model)
+        return json.loads(shown.get_metadata_json()), shown
+
+    return read
+
+
+def test_first_segment_describes_image_and_labels(segments, displayer):
+    facts, shown = displayer(attach(segments[0]))
+    assert facts["name"] == "three exits"
+    assert facts["description"] == "Exit of a test."
+    assert (facts["version"], facts["author"]) == ("1", "us")
+    assert facts["min_parser_version"]
+    (graph,) = facts["subgraph_metadata"]
+    (image,) = graph["input_tensor_metadata"]
+    assert image["name"] == "image"
+    assert image["content"]["content_properties"] == {
+        "color_space": "RGB",
+        "default_size": {"width": 16, "height": 16},
+    }
+    (unit,) = image["process_units"]
+    assert unit["options"] == {"mean": [0.0], "std": [255.0]}
+    assert image["stats"] == {"min": [-128.0], "max": [127.0]}
+    logits, *boundary = graph["output_tensor_metadata"]
+    assert logits["name"] == "output_0"
+    (file,) = logits["associated_files"]
+    assert file["type"] == "TENSOR_AXIS_LABELS"
+    assert [each["name"] for each in boundary] == list(segments[0].outputs[1:])
+    assert shown.get_packed_associated_file_list() == ["labels.txt"]
+    text = shown.get_associated_file_buffer("labels.txt").decode()
+    assert text == "zero\none\nzwei\ndrei\nvier\n"
+
+
+def test_every_segment_is_described_and_computes_the_same(
+    segments, displayer, run_whole
+):
+    rng = np.random.default_rng(0)
+    known = {"image": rng.integers(-128, 128, (1, 16, 16, 3)).astype(np.int8)}
+    for segment in segments:
+        model = attach(segment)
+        model_file.verify(model)
+        (graph,) = displayer(model)[0]["subgraph_metadata"]
+        for side, names in (
+            ("input", segment.inputs),
+            ("output", segment.outputs),
+        ):
+            rows = graph[f"{side}_tensor_metadata"]
+            assert [row["name"] for row in rows] == list(names)
+            assert all(row["description"] for row in rows)
+        inputs = {name: known[name] for name in segment.inputs}
+        before, after = (
+            run_whole(segment.model, inputs),
+            run_whole(model, inputs),
+        )
+        assert set(after) == set(segment.outputs)
+        for name in segment.outputs:
+            np.testing.assert_array_equal(before[name], after[name])
+        known |= before
+
+
+def test_the_policy_is_a_file_of_the_model(segments, displayer):
+    facts, shown = displayer(attach(segments[1], policy=POLICY))
+    [file] = facts["associated_files"]
+    assert file["name"] == "policy.json"
+    assert "manifest" in file["description"]
+    names = shown.get_packed_associated_file_list()
+    assert sorted(names) == ["labels.txt", "policy.json"]
+    text = shown.get_associated_file_buffer("policy.json")
+    assert Policy.from_dict(json.loads(text)) == POLICY
+    without, _ = displayer(attach(segments[1]))
+    assert "associated_files" not in without
+
+
+@pytest.mark.slow
+def test_another_process_writes_the_same_bytes():
+    code = (
+        "import hashlib; from tests.support import small_bundle; "
+        "from tests.tflite.bundle import metadata_test as test; "
+        "[segment, *_] = small_bundle.segments(); "
+        "written = test.attach(segment, policy=test.POLICY); "
+        "print(hashlib.sha256(written).hexdigest())"
+    )
+    root = pathlib.Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        # Another order of sets, and another time zone.
+        env=os.environ
+        | {
+            "PYTHONHASHSEED": "7",
+            "TZ": "Asia/Tokyo",
+            "PYTHONPATH": str(root),
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    written = attach(small_bundle.segments()[0], policy=POLICY)
+    assert done.stdout.split() == [hashlib.sha256(written).hexdigest()]
+
+
+def test_bytes_are_deterministic_and_keep_the_rest(segments):
+    model = attach(segments[0])
+    assert model == attach(segments[0])
+    before, after = model_file.read(segments[0].model), model_file.read(model)
+    names = [entry.name for entry in after.metadata]
+    assert names == [b"min_runtime_version", b"TFLITE_METADATA"]
+    assert len(after.buffers) == len(before.buffers) + 1
+    assert len(after.signatureDefs) == 1
+
+
+def test_float_images_are_between_0_and_1(float_model, displayer):
+    model = metadata.attach(
+        float_model,
+        name="all exits",
+        description="The unsplit model.",
+        labels=LABELS,
+        logits_name="StatefulPartitionedCall_1:0",
+        image_name="serving_default_image:0",
+    )
+    (graph,) = displayer(model)[0]["subgraph_metadata"]
+    (image,) = graph["input_tensor_metadata"]
+    assert image["stats"] == {"min": [0.0], "max": [1.0]}
+
+
+def test_bad_arguments_are_refused(segments):
+    with pytest.raises(ValueError, match="`logits_name` must be one of"):
+        attach(segments[0], logits_name="image")
+    with pytest.raises(ValueError, match="no metadata yet"):
+        described = attach(segments[0])
+        metadata.attach(
+            described,
+            name="",
+            description="",
+            labels=LABELS,
+            logits_name="output_0",
+            image_name="image",
+        )
+    graph = TinyGraph()
+    x = graph.tensor([1, 4], name="image")
+    flat = graph.write([x], [graph.run("TANH", [x], name="logits")])
+    with pytest.raises(ValueError, match="`image_name` must name an input"):
+        metadata.attach(
+            flat,
+            name="",
+            description="",
+            labels=LABELS,
+            logits_name="logits",
+            image_name="image",
+        )
+    with pytest.raises(model_file.InvalidModel):
+        metadata.attach(
+            segments[0].model[:500],
+            name="",
+            description="",
+            labels=LABELS,
+            logits_name="output_0",
+            image_name="image",
+        )
+
+
+def test_what_to_install_is_named(segments, monkeypatch):
+    monkeypatch.setitem(sys.modules, "libusb_package", None)
+    with pytest.raises(ImportError, match=r"keras-dynamic\[train\]"):
+        attach(segments[0])

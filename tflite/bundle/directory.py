@@ -1,0 +1,374 @@
+"""The directory that ships: a manifest, the models of a chain, and the labels.
+
+`bundle.zip` beside them holds the same files.
+"""
+
+import dataclasses
+import hashlib
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO
+
+from keras_dynamic.exits.decision.policy import Policy
+from tflite.bundle import (
+    archive,
+    class_names,
+    contents,
+    manifest,
+    manifest_rules,
+)
+
+MANIFEST = manifest.FILE
+LABELS = "labels.txt"
+ARCHIVE = manifest.ARCHIVE
+
+
+# What stays where the bundle was made.
+CALIBRATION = "calibration.npy"
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A segment as `write` takes it.
+
+    Attributes:
+        model: The .tflite file.
+        inputs: As in `SegmentFacts`, like all that follow.
+        outputs: See there.
+        exit: See there.
+        madds: See there.
+        params: See there.
+        gate: See there.
+        bypass: See there.
+    """
+
+    model: bytes
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+    exit: int | None
+    madds: int
+    params: int
+    gate: str | None = None
+    bypass: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        segment: Any,
+        *,
+        madds: int,
+        params: int,
+        model: bytes | None = None,
+    ) -> "Part":
+        """Returns a segment of `split.split`, or of a manifest, as a part.
+
+        Args:
+            segment: What says its tensors, exit and gate.
+            madds: See above.
+            params: See above.
+            model: The .tflite file, if it is not `segment.model`.
+        """
+        return cls(
+            segment.model if model is None else model,
+            segment.inputs,
+            segment.outputs,
+            segment.exit,
+            madds=madds,
+            params=params,
+            gate=segment.gate,
+            bypass=segment.bypass,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+    """A bundle whose manifest and labels were read and found sound.
+
+    Attributes:
+        directory: Where it lies: a directory, or a bundle.zip.
+        name: The model's name.
+        labels: One per class, in the order of the logits.
+        input: How an image enters.
+        segments: In the order in which they run, shallow to deep.
+        policy: When to stop, unless another operating point is asked for.
+        provenance: Where it comes from; free-form JSON.
+        operating_points: Further policies of the same exits, by name.
+        calibration: The file that policies can be fitted to again. None if
+            there never was one; it may be absent all the same.
+        labels_file: As in `manifest.Manifest`: what it says of the labels.
+    """
+
+    directory: str
+    name: str
+    labels: tuple[str, ...]
+    input: manifest.InputFacts
+    segments: tuple[manifest.SegmentFacts, ...]
+    policy: Policy
+    provenance: Mapping[str, Any]
+    operating_points: Mapping[str, Policy] = dataclasses.field(
+        default_factory=dict
+    )
+    calibration: manifest.FileFacts | None = None
+    labels_file: manifest.FileFacts | str = LABELS
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of all that ships, the manifest first."""
+        labels = self.labels_file
+        name = labels if isinstance(labels, str) else labels.file
+        return (MANIFEST, name, *(each.file for each in self.segments))
+
+    @property
+    def stored_size(self) -> int:
+        """Height and width to which an image is fitted before it is cropped.
+
+        The model's own height unless `provenance` has another one.
+        """
+        return self.provenance.get("stored_size", self.input.shape[0])
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Place of the segment that ends each exit, [K]."""
+        return tuple(
+            place
+            for place, facts in enumerate(self.segments)
+            if facts.exit is not None
+        )
+
+    @property
+    def madds(self) -> tuple[int, ...]:
+        """Multiply-adds up to each exit with all gates open, [K]."""
+        counted = itertools.accumulate(
+            0 if facts.bypass else facts.madds for facts in self.segments
+        )
+        return tuple(
+            up_to
+            for up_to, facts in zip(counted, self.segments, strict=True)
+            if facts.exit is not None
+        )
+
+    @property
+    def gated(self) -> bool:
+        """Whether there are segments that an image may skip."""
+        return any(facts.gate is not None for facts in self.segments)
+
+    def model(self, place: int) -> bytes:
+        """Reads the file of a segment; see `content`."""
+        return self.content(self.segments[place])
+
+    def content(self, facts: manifest.FileFacts) -> bytes:
+        """Reads a file and compares it with the manifest.
+
+        Raises:
+            InvalidBundle: if it is missing or not the file that was written.
+        """
+        return contents.content(self.directory, facts)
+
+    def open_model(self, place: int) -> tuple[BinaryIO, bytes]:
+        """Returns a segment's file, open, and what is in it, as in `model`.
+
+        For whoever maps the file: its name may mean another one by then.
+
+        Raises:
+            InvalidBundle: as `model`; or if the bundle is a bundle.zip.
+        """
+        return contents.open_content(self.directory, self.segments[place])
+
+
+def write(
+    directory: str,
+    *,
+    name: str,
+    segments: Sequence[Part],
+    labels: Sequence[str],
+    input: manifest.InputFacts,
+    policy: Policy,
+    provenance: Mapping[str, Any],
+    operating_points: Mapping[str, Policy] | None = None,
+    calibration: bytes | None = None,
+) -> Bundle:
+    """Writes a bundle; the same arguments always give the same bytes.
+
+    A segment that ends exit k is `exit_{k}.tflite`, any other one
+    `segment_{i}.tflite`, with its place i in the chain.
+
+    Args:
+        directory: New or empty. Not written atomically: publishing the
+            finished directory is the caller's business.
+        name: The model's name.
+        segments: In the order in which they run, shallow to deep.
+        labels: One per class; a line of text each.
+        input: How an image enters.
+        policy: When to stop, unless another operating point is asked for.
+        provenance: Where the model comes from; JSON values.
+        operating_points: Further policies of the same exits, by name.
+        calibration: From `tflite.bundle.recorded_logits.encode`. It becomes a
+            file of the directory, and not of the archive, which is what ships.
+
+    Returns:
+        The bundle as `read` finds it.
+
+    Raises:
+        ValueError: if an argument breaks one of these rules.
+    """
+    os.makedirs(directory, exist_ok=True)
+    if os.listdir(directory):
+        raise ValueError(
+            f"`directory` must be new or empty. Received: {directory}"
+        )
+    class_names.check(labels)
+    facts = []
+    listed = "".join(f"{label}\n" for label in labels).encode()
+    written = {LABELS: listed}
+    for place, part in enumerate(segments):
+        file = (
+            f"segment_{place}.tflite"
+            if part.exit is None
+            else f"exit_{part.exit}.tflite"
+        )
+        written[file] = part.model
+        facts.append(
+            manifest.SegmentFacts(
+                **_facts(file, part.model),
+                inputs=tuple(part.inputs),
+                outputs=tuple(part.outputs),
+                exit=part.exit,
+                madds=int(part.madds),
+                params=int(part.params),
+                gate=part.gate,
+                bypass=part.bypass,
+            )
+        )
+    description = manifest.Manifest(
+        name=name,
+        labels=manifest.FileFacts(**_facts(LABELS, listed)),
+        input=input,
+        segments=tuple(facts),
+        policy=policy,
+        provenance=provenance,
+        operating_points=operating_points or {},
+        calibration=(
+            None
+            if calibration is None
+            else manifest.FileFacts(**_facts(CALIBRATION, calibration))
+        ),
+    )
+    written = {MANIFEST: manifest.encode(description)} | written
+    archive.write(os.path.join(directory, ARCHIVE), written)
+    if calibration is not None:
+        written[CALIBRATION] = calibration
+    for file, data in written.items():
+        with open(os.path.join(directory, file), "wb") as target:
+            target.write(data)
+    return read(directory)
+
+
+def rewrite(
+    opened: Bundle,
+    directory: str,
+    *,
+    policy: Policy,
+    operating_points: Mapping[str, Policy],
+) -> Bundle:
+    """Writes a bundle again with other policies, all else byte for byte.
+
+    Args:
+        opened: The bundle. Every file of it is checked.
+        directory: Another one, as for `write`.
+        policy: As for `write`.
+        operating_points: Likewise.
+
+    Returns:
+        The new bundle.
+
+    Raises:
+        InvalidBundle: if a file is missing or not what the manifest says.
+        ValueError: if an argument breaks a rule of `write`.
+    """
+    return write(
+        directory,
+        name=opened.name,
+        segments=[
+            Part.of(
+                facts,
+                madds=facts.madds,
+                params=facts.params,
+                model=opened.model(place),
+            )
+            for place, facts in enumerate(opened.segments)
+        ],
+        labels=opened.labels,
+        input=opened.input,
+        policy=policy,
+        provenance=opened.provenance,
+        operating_points=operating_points,
+        calibration=(
+            None
+            if opened.calibration is None
+            else opened.content(opened.calibration)
+        ),
+    )
+
+
+def _facts(file: str, data: bytes) -> dict[str, Any]:
+    """The fields of `manifest.FileFacts`."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    return {"file": file, "sha256": sha256, "bytes": len(data)}
+
+
+def read(directory: str) -> Bundle:
+    """Reads and checks a bundle's manifest and labels.
+
+    The models are checked as they are read, by `Bundle.model`.
+
+    Args:
+        directory: Where the files are, or a bundle.zip with them.
+
+    Raises:
+        InvalidBundle: if a file is missing, or the manifest has an unknown
+            version, lacks a key, has an unknown one, or a value is not what
+            `write` would have written.
+    """
+    description = manifest.decode(contents.text(directory, MANIFEST))
+    bundle = Bundle(
+        directory=directory,
+        name=description.name,
+        labels=contents.labels(directory, description.labels),
+        input=description.input,
+        segments=description.segments,
+        policy=description.policy,
+        provenance=description.provenance,
+        operating_points=description.operating_points,
+        calibration=description.calibration,
+        labels_file=description.labels,
+    )
+    _check_stored_size(bundle)
+    _check_scheduler("policy", bundle.policy, bundle.labels)
+    for name, point in bundle.operating_points.items():
+        _check_scheduler(f"operating_points.{name}", point, bundle.labels)
+    return bundle
+
+
+def _check_stored_size(bundle: Bundle) -> None:
+    height, _, channels = bundle.input.shape
+    found = bundle.stored_size
+    if (
+        type(found) is not int
+        or found < height
+        or found * found * channels > manifest_rules.MAX_PIXELS
+    ):
+        raise manifest.InvalidBundle(
+            f"`provenance.stored_size` must be an integer, {height} or more, "
+            f"its square times {channels} at most {manifest_rules.MAX_PIXELS}. "
+            f"Received: {found!r:.80}"
+        )
+
+
+def _check_scheduler(where: str, policy: Policy, labels: Sequence[str]) -> None:
+    scheduler = policy.scheduler
+    if scheduler and scheduler.classes != len(labels):
+        raise manifest.InvalidBundle(
+            f"`{where}.scheduler` must be of {len(labels)} classes, as the "
+            f"labels are. Received: {scheduler.classes}"
+        )

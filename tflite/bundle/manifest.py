@@ -1,0 +1,300 @@
+"""What a bundle's manifest says, and what must be true of it."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from keras_dynamic.exits.decision.policy import Policy
+from tflite.bundle import manifest_rules, wiring
+from tflite.bundle.invalid_bundle import InvalidBundle
+from tflite.format import strict_json
+
+FORMAT_VERSION = 2
+# Version 1 had the labels' name alone, and so no hash of them.
+READABLE_VERSIONS = (1, 2)
+FILE = "manifest.json"
+ARCHIVE = "bundle.zip"
+
+_POINT_NAME = re.compile(r"[a-z0-9_-]{1,255}")
+
+
+@dataclasses.dataclass(frozen=True)
+class InputFacts:
+    """How an image enters the first segment.
+
+    A pixel p in 0..255 stands for p / 255. An int8 tensor holds it as p - 128,
+    which is why its scale must be 1/255 and its zero point -128; a float32
+    tensor holds p * scale.
+
+    Attributes:
+        shape: (height, width, channels).
+        dtype: Of the tensor: "int8" or "float32".
+        scale: 1/255, within half a grey level at white.
+        zero_point: -128 for int8, 0 for float32.
+    """
+
+    shape: tuple[int, int, int]
+    dtype: str = "int8"
+    scale: float = 1 / 255
+    zero_point: int = -128
+
+
+@dataclasses.dataclass(frozen=True)
+class FileFacts:
+    """A file beside the manifest.
+
+    Attributes:
+        file: Its name in the directory.
+        sha256: Of its content, in hexadecimal.
+        bytes: Its size.
+    """
+
+    file: str
+    sha256: str
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentFacts(FileFacts):
+    """One model of the chain.
+
+    Attributes:
+        inputs: Tensor names: the image, or outputs of earlier segments.
+        outputs: Tensor names, the exit's logits first.
+        exit: The exit that it ends, from 0; None if it ends none.
+        madds: Multiply-adds of this segment alone.
+        params: Parameters of this segment alone.
+        gate: Name of an earlier segment's output, one number per image. Where
+            that is 0 the segment is not run: its bypass is or, if the next one
+            is none, its outputs are all 0. None, and no key in the manifest,
+            if it always runs.
+        bypass: Whether it runs where the segment before it, which has a gate,
+            does not, and gives the same outputs. No key if it does not.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    exit: int | None
+    madds: int
+    params: int
+    gate: str | None = None
+    bypass: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """All of it.
+
+    Attributes:
+        name: The model's name.
+        labels: The file with one class per line. In a manifest of version 1
+            its name alone, which promises nothing of its content.
+        input: How an image enters.
+        segments: In the order in which they run.
+        policy: When to stop, unless another operating point is asked for.
+        provenance: Where the model comes from; free-form JSON.
+        operating_points: Further policies of the same exits, by name.
+        calibration: What policies can be fitted to again; None if there is no
+            such file. It stays where the bundle was made: a device needs none,
+            and the file may be absent.
+    """
+
+    name: str
+    labels: FileFacts | str
+    input: InputFacts
+    segments: tuple[SegmentFacts, ...]
+    policy: Policy
+    provenance: Mapping[str, Any]
+    operating_points: Mapping[str, Policy] = dataclasses.field(
+        default_factory=dict
+    )
+    calibration: FileFacts | None = None
+
+
+def encode(manifest: Manifest) -> bytes:
+    """Returns the file's content, always the same for the same facts.
+
+    It is of `FORMAT_VERSION`, so the labels must have size and hash.
+
+    A bundle without gates is what it was before there were gates, and so with
+    operating points and calibration. One with them has the same
+    `format_version`: a reader that does not know a key refuses it.
+    """
+    segments = [dataclasses.asdict(each) for each in manifest.segments]
+    for each in segments:
+        for option in manifest_rules.SEGMENT_OPTIONS:
+            if each[option] is None or each[option] is False:
+                del each[option]
+    values = {
+        "format_version": FORMAT_VERSION,
+        "name": manifest.name,
+        "labels": dataclasses.asdict(manifest.labels),
+        "input": dataclasses.asdict(manifest.input),
+        "segments": segments,
+        "policy": manifest.policy.to_dict(),
+        "provenance": dict(manifest.provenance),
+    }
+    if manifest.operating_points:
+        values["operating_points"] = {
+            name: point.to_dict()
+            for name, point in sorted(manifest.operating_points.items())
+        }
+    if manifest.calibration is not None:
+        values["calibration"] = dataclasses.asdict(manifest.calibration)
+    return (json.dumps(values, indent=2, allow_nan=False) + "\n").encode()
+
+
+def decode(data: bytes) -> Manifest:
+    """Reads and checks a file's content.
+
+    Raises:
+        InvalidBundle: if it has an unknown version, lacks a key, has an
+            unknown one, or a value is not what `encode` would have written; or
+            if a segment cannot be fed by those before it.
+    """
+    try:
+        values = strict_json.decode(data)
+    except strict_json.InvalidJSON as error:
+        raise InvalidBundle(
+            f"`{FILE}` must be JSON. Received: {error}"
+        ) from error
+    version = values.get("format_version") if type(values) is dict else None
+    if type(version) is not int or version not in READABLE_VERSIONS:
+        raise InvalidBundle(
+            f"`format_version` must be one of {list(READABLE_VERSIONS)}. "
+            f"Received: {manifest_rules.shown(version)}"
+        )
+    needed = manifest_rules.MANIFEST | (
+        manifest_rules.LABELS_OF_VERSION_1 if version == 1 else {}
+    )
+    manifest_rules.expect(
+        "manifest", values, needed, manifest_rules.MANIFEST_OPTIONS
+    )
+    labels = values["labels"]
+    if version > 1:
+        manifest_rules.expect("labels", labels, manifest_rules.CONTENT)
+        labels = FileFacts(**labels)
+    manifest_rules.expect("input", values["input"], manifest_rules.INPUT)
+    for index, each in enumerate(values["segments"]):
+        manifest_rules.expect(
+            f"segments[{index}]",
+            each,
+            manifest_rules.SEGMENT,
+            manifest_rules.SEGMENT_OPTIONS,
+        )
+    calibration = values.get("calibration")
+    if calibration is not None:
+        manifest_rules.expect(
+            "calibration", calibration, manifest_rules.CONTENT
+        )
+    found = Manifest(
+        name=values["name"],
+        labels=labels,
+        input=InputFacts(**_frozen(values["input"])),
+        segments=tuple(
+            SegmentFacts(**_frozen(each)) for each in values["segments"]
+        ),
+        policy=_policy("policy", values["policy"]),
+        provenance=values["provenance"],
+        operating_points=_points(values.get("operating_points", {})),
+        calibration=calibration and FileFacts(**calibration),
+    )
+    _check_input(found.input)
+    _check_exits(found)
+    _check_points(found)
+    wiring.check(found.segments)
+    _check_files(found)
+    return found
+
+
+def check_point_name(name: str) -> None:
+    """Checks the name of an operating point.
+
+    Raises:
+        InvalidBundle: if it has other characters than a-z, 0-9, _ and -.
+    """
+    if not _POINT_NAME.fullmatch(name):
+        raise InvalidBundle(
+            "An operating point's `name` must be of a-z, 0-9, _ and -. "
+            f"Received: {name!r}"
+        )
+
+
+def _points(values: Mapping[str, Any]) -> dict[str, Policy]:
+    for name in values:
+        check_point_name(name)
+    return {
+        name: _policy(f"operating_points.{name}", each)
+        for name, each in values.items()
+    }
+
+
+def _policy(where: str, values: Any) -> Policy:
+    try:
+        return Policy.from_dict(values)
+    except ValueError as error:
+        raise InvalidBundle(f"`{where}` is not valid: {error}") from error
+
+
+def _frozen(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: tuple(each) if type(each) is list else each
+        for key, each in value.items()
+    }
+
+
+def _check_files(manifest: Manifest) -> None:
+    """Checks that each file is named once, and what all segments have."""
+    labels = manifest.labels
+    names = [labels if isinstance(labels, str) else labels.file, FILE, ARCHIVE]
+    names += [each.file for each in manifest.segments]
+    if manifest.calibration is not None:
+        names.append(manifest.calibration.file)
+    twice = sorted({each for each in names if names.count(each) > 1})
+    if twice:
+        raise InvalidBundle(
+            "Each `file` must be another one, and none of them "
+            f"{FILE} or {ARCHIVE}. Received: {manifest_rules.shown(twice)}"
+        )
+    total = sum(each.bytes for each in manifest.segments)
+    if total > manifest_rules.MAX_FILE_BYTES:
+        raise InvalidBundle(
+            "The `bytes` of all `segments` must be at most "
+            f"{manifest_rules.MAX_FILE_BYTES}. Received: {total}"
+        )
+
+
+def _check_input(facts: InputFacts) -> None:
+    expected = manifest_rules.ZERO_POINTS[facts.dtype]
+    if facts.zero_point != expected:
+        raise InvalidBundle(
+            f"`input.zero_point` must be {expected} for "
+            f"{facts.dtype}. Received: {facts.zero_point}"
+        )
+    if not abs(255 * facts.scale - 1) <= 0.5 / 255:
+        raise InvalidBundle(
+            f"`input.scale` must be 1/255, {1 / 255}. Received: {facts.scale}"
+        )
+
+
+def _check_exits(manifest: Manifest) -> None:
+    ends = [each.exit for each in manifest.segments]
+    exits = [exit for exit in ends if exit is not None]
+    if exits != list(range(manifest.policy.exits)) or ends[-1] is None:
+        raise InvalidBundle(
+            "`segments` must be the exits of `policy`, in order: "
+            f"0 to {manifest.policy.exits - 1}, the last one at the end. "
+            f"Received: {ends}"
+        )
+
+
+def _check_points(manifest: Manifest) -> None:
+    exits = manifest.policy.exits
+    for name, point in manifest.operating_points.items():
+        if point.exits != exits:
+            raise InvalidBundle(
+                f"`operating_points.{name}` must have {exits} exits, as "
+                f"`policy` has. Received: {point.exits}"
+            )

@@ -1,0 +1,1 @@
+"""Cuts one .tflite file into segments at exits and gates."""

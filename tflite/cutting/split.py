@@ -1,0 +1,252 @@
+"""Cuts a .tflite model at its outputs and at its gates.
+
+The cut follows from the graph alone. An exit's segments hold the operators
+that the exit needs and that no earlier exit ran; those that a gate can switch
+off are segments of their own. Running the segments in turn computes each
+operator once, at most, and gives the uncut model's outputs bit for bit: a
+tensor that crosses a cut keeps its type, scale and zero point. Where a gate is
+0 its segments need not run: their results are zeros (see
+`tflite.cutting.branches`), or those of a segment that runs instead (see
+`tflite.cutting.pieces`).
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+
+from tflite.cutting import (
+    assembly,
+    branches,
+    dependencies,
+    pieces,
+)
+from tflite.format import files, model_file
+
+
+class CannotSplit(ValueError):
+    """A sound model that has no cut into one segment per output."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Segment:
+    """One model of the chain.
+
+    Attributes:
+        exit: The exit that it ends, from 0 (shallowest); None if it ends none.
+        output: Name of the exit's output, as in the original signature.
+        model: The .tflite file, with one signature, "serving_default".
+        inputs: Names of its inputs: graph inputs, then outputs of earlier
+            segments (of any, not only of the one before).
+        outputs: Names of its outputs: `output`, then what later ones read.
+        operators: How many operators it runs.
+        gate: Name of an earlier segment's output of one element. Where that
+            is 0 the segment need not run: the next one is its bypass, or all
+            its outputs are 0. None if it is always needed.
+        bypass: Whether it runs only where the one before it does not, and
+            then gives what that one would: outputs of the same names.
+    """
+
+    exit: int | None
+    output: str | None
+    model: bytes
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    operators: int
+    gate: str | None = None
+    bypass: bool = False
+
+
+def split(
+    model: bytes, order: Sequence[str] | None = None, *, gates: bool = True
+) -> tuple[Segment, ...]:
+    """Cuts `model` into one segment or more per output, shallow to deep.
+
+    An exit's depth is the number of operators it needs, those that compute
+    constants aside; ties go by output name. The order in which the converter
+    lists the outputs does not matter. Operators keep their order. What no
+    output needs is left out, as are the original's metadata and associated
+    files. A model with a single output and no gates is one segment.
+
+    The operators of an exit are cut wherever the graph passes into a gate's
+    branch or out of it, so that a row of gated blocks becomes an ungated
+    segment, a gated one, its bypass, a gated one, and so on. In nested branches
+    an operator belongs to the innermost.
+
+    Args:
+        model: A .tflite file.
+        order: The outputs' names in the order of the segments, if it is not
+            that of depth: an ensemble of exits may need more operators than
+            the exit after it.
+        gates: Whether to cut at gates, too.
+
+    Raises:
+        flatbuffer.InvalidModel: if `model` is damaged, or has control flow or
+            variables.
+        CannotSplit: if it has the same tensor as two outputs, an output that
+            adds no operator, or other outputs than `order`.
+    """
+    whole = model_file.read(model)
+    graph = whole.subgraphs[0]
+    names = _tensor_names(whole)
+    static, varying = dependencies.static_operators(graph)
+    exits = _ordered_exits(graph, names, varying, order)
+    found = branches.branches(whole) if gates else ()
+    gate_of = branches.innermost(found)
+    parts: list[set[int]] = []
+    cut: list[pieces.Piece] = []
+    for exit, (_, needed) in enumerate(exits):
+        parts.append(needed.difference(*parts))
+        cut += pieces.cut(graph, exit, parts[exit], gate_of)
+    logits = [tensor for tensor, _ in exits]
+    cut = pieces.with_bypasses(whole, cut, found, logits)
+    # Where a tensor comes from: a segment or, -1, the graph's inputs. What is
+    # constant comes from nowhere, each segment has its own.
+    origin = dict.fromkeys(dependencies.tensors(graph.inputs), -1)
+    written = [dependencies.written_by(graph, p.operators) for p in cut]
+    reads = []
+    for i, piece in enumerate(cut):
+        reads.append(
+            dependencies.read_by(graph, piece.operators)
+            & origin.keys() - written[i].keys() - piece.zeros
+        )
+        if not piece.bypass:
+            origin.update(dict.fromkeys(written[i], i))
+    segments = []
+    for i, piece in enumerate(cut):
+        result = logits[piece.exit]
+        ends = result in written[i]
+        inputs = sorted(reads[i], key=lambda t: (origin[t], t))
+        # Those of a gated piece are those of its bypass, which reads none.
+        later = set().union(*reads[i + 1 :]) - {result}
+        outputs = [result] if ends else []
+        outputs += sorted(later & written[i].keys())
+        constants = dependencies.ancestors(
+            graph, dependencies.read_by(graph, piece.operators), static
+        )
+        part = sorted({*piece.operators, *constants})
+        segments.append(
+            Segment(
+                exit=piece.exit if ends else None,
+                output=names[result] if ends else None,
+                model=assembly.assemble(
+                    whole, part, inputs, outputs, names, piece.zeros
+                ),
+                inputs=tuple(names[t] for t in inputs),
+                outputs=tuple(names[t] for t in outputs),
+                operators=len(part),
+                gate=None if piece.gate is None else names[piece.gate],
+                bypass=piece.bypass,
+            )
+        )
+    return tuple(segments)
+
+
+def write(
+    model_path: str, output_directory: str, *, gates: bool = True
+) -> tuple[Segment, ...]:
+    """Splits a file into `segment_0.tflite` ... and `segments.json`.
+
+    The directory, which must be new or empty, appears whole or not at all. In
+    segments.json only gated segments have the key "gate", and only a bypass
+    has that.
+
+    Raises:
+        ValueError: as `split`, if there is nothing to cut, or if
+            `output_directory` holds something.
+    """
+    if os.path.exists(output_directory) and (
+        not os.path.isdir(output_directory) or os.listdir(output_directory)
+    ):
+        raise ValueError(
+            "`output_directory` must be new or empty. "
+            f"Received: {output_directory}"
+        )
+    segments = split(files.model(model_path), gates=gates)
+    if len(segments) < 2:
+        raise CannotSplit(
+            "`model` must have two outputs or more, or a gate to cut at. "
+            f"Received: {segments[0].output!r} alone"
+        )
+    target = os.path.abspath(output_directory)
+    unfinished = f"{target}.unfinished-{os.getpid()}"
+    os.makedirs(unfinished)
+    try:
+        facts = []
+        for place, segment in enumerate(segments):
+            row = dataclasses.asdict(segment)
+            for option in ("gate", "bypass"):
+                if not row[option]:
+                    del row[option]
+            row |= {"file": f"segment_{place}.tflite"}
+            with open(os.path.join(unfinished, row["file"]), "wb") as file:
+                row["bytes"] = file.write(row.pop("model"))
+            facts.append(row)
+        with open(os.path.join(unfinished, "segments.json"), "w") as file:
+            json.dump({"segments": facts}, file, indent=2)
+        os.replace(unfinished, target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return segments
+
+
+def _tensor_names(model) -> list[str]:
+    """Names every tensor, uniquely; signature names come first."""
+    tensors = model.subgraphs[0].tensors
+    given = {}
+    for signature in (model.signatureDefs or [])[:1]:
+        for entry in [*(signature.inputs or []), *(signature.outputs or [])]:
+            name = model_file.text(entry.name)
+            if given.setdefault(entry.tensorIndex, name) != name:
+                raise CannotSplit(
+                    "`model` must not have one tensor as two inputs or "
+                    "outputs. Received: "
+                    f"{given[entry.tensorIndex]!r} and {name!r}"
+                )
+    names: dict[int, str] = {}
+    taken: set[str] = set()
+    copies: Counter[str] = Counter()
+    for index in dict.fromkeys([*given, *range(len(tensors))]):
+        base = given.get(index) or model_file.text(tensors[index].name)
+        name = base = base or f"tensor_{index}"
+        while name in taken:
+            copies[base] += 1
+            name = f"{base}_{copies[base]}"
+        taken.add(name)
+        names[index] = name
+    return [names[index] for index in range(len(tensors))]
+
+
+def _ordered_exits(
+    graph, names: list[str], varying: set[int], order: Sequence[str] | None
+) -> list[tuple[int, set[int]]]:
+    """Returns each output tensor and the operators it needs, in exit order."""
+    outputs = dependencies.tensors(graph.outputs)
+    listed = [names[tensor] for tensor in outputs]
+    if not outputs or len(set(outputs)) < len(outputs):
+        raise CannotSplit(
+            "`model` must have outputs, all of them different. "
+            f"Received: {listed}"
+        )
+    exits = [(t, dependencies.ancestors(graph, {t}, varying)) for t in outputs]
+    if order is None:
+        exits.sort(key=lambda exit: (len(exit[1]), names[exit[0]], exit[0]))
+    elif sorted(order) != sorted(listed):
+        raise CannotSplit(
+            f"`order` must name each of {sorted(listed)} once. "
+            f"Received: order={list(order)}"
+        )
+    else:
+        exits.sort(key=lambda exit: order.index(names[exit[0]]))
+    before: set[int] = set()
+    for tensor, needed in exits:
+        if needed <= before:
+            raise CannotSplit(
+                f"`model` output {names[tensor]!r} must be computed by an "
+                "operator of its own. Received: an input, a constant, or a "
+                f"second result of another exit's operator, of {listed}"
+            )
+        before |= needed
+    return exits

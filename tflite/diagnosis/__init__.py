@@ -1,0 +1,1 @@
+"""Tells why a model is not what it should be."""

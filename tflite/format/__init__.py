@@ -1,0 +1,1 @@
+"""Reads and writes the bytes of .tflite files, and trusts none of them."""

@@ -1,0 +1,44 @@
+"""Whether a model is int8 throughout: which operators are not."""
+
+from tflite.format import model_file
+
+# Codes of schema.fbs. Biases are int32, shapes and sizes too.
+_ALLOWED = {"INT8": 9, "INT32": 2, "BOOL": 6}
+
+
+class NotInt8Error(ValueError):
+    """An operator works on floats, or is not one of TFLite's own."""
+
+
+def exceptions(model: bytes) -> list[str]:
+    """Describes each operator that fell out of int8, in graph order.
+
+    An operator counts if one of its tensors is neither int8 nor an int32 bias
+    or shape, or if it is a custom or Flex operator, which a device may lack.
+    """
+    contents = model_file.read(model)
+    found = []
+    for graph in contents.subgraphs:
+        for operator in graph.operators:
+            code = contents.operatorCodes[operator.opcodeIndex]
+            output = graph.tensors[operator.outputs[0]]
+            name = model_file.operator_name(code)
+            where = f"{name} giving {model_file.text(output.name)!r}"
+            if code.customCode:
+                found.append(f"{where} is a custom operator")
+                continue
+            indices = [*operator.inputs, *operator.outputs]
+            types = {graph.tensors[i].type for i in indices if i >= 0}
+            if types - set(_ALLOWED.values()):
+                found.append(f"{where} is not int8")
+    return found
+
+
+def require(model: bytes) -> None:
+    """Raises `NotInt8Error`, naming the operators, unless all are int8."""
+    found = exceptions(model)
+    if found:
+        raise NotInt8Error(
+            "`model` must be int8 throughout. Received: "
+            f"{len(found)} operators that are not: {'; '.join(found[:10])}"
+        )

@@ -1,0 +1,1 @@
+"""Takes a Keras 3 model to one int8 .tflite file; needs TensorFlow."""

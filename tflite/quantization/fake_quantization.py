@@ -1,0 +1,350 @@
+"""Quantization-aware training with tfmot, of the bridge's tf_keras models.
+
+Ranges start from data: tfmot's moving average decays by 0.999 a step from
+-6 and 6, so without that it takes over a thousand steps to forget them.
+"""
+
+import functools
+import itertools
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+import tf_keras
+from tensorflow_model_optimization.python.core.quantization.keras import (
+    quantize_layer,
+)
+from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (  # noqa: E501
+    default_8bit_quantize_configs as configs,
+)
+from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (  # noqa: E501
+    default_8bit_quantize_registry as registry,
+)
+
+from keras_dynamic.layers import GradientScale
+from tflite.quantization import bridge, ranges, scheme
+from tflite.quantization.layers import (
+    counterparts,
+    fixed_range,
+    hard_sigmoid,
+    symmetric_range,
+)
+
+# Layers unknown to tfmot of which the output is quantized, and nothing else.
+_BY_OUTPUT = (
+    tf_keras.layers.Multiply,
+    counterparts.Bias,
+    counterparts.Multiple,
+    counterparts.Product,
+)
+# The one range that TFLite's softmax and sigmoid have in int8.
+_COEFFICIENT = 255 / 256
+# What may give a gate's score.
+_SCORING = (
+    tf_keras.layers.Add,
+    tf_keras.layers.Conv2D,
+    tf_keras.layers.Dense,
+)
+
+
+def quantize(model: tf_keras.Model) -> tf_keras.Model:
+    """Puts tfmot's 8-bit fake quantization into a tf_keras model.
+
+    Weights become int8 per channel, activations int8 per tensor. Resizing is
+    not quantized on its own: it keeps its input's scale, as TFLite's does. A
+    gate is the range of the int8 output of the layer before it.
+
+    Args:
+        model: From `tflite.quantization.bridge.to_tf_keras`.
+
+    Raises:
+        bridge.UnsupportedLayerError: If a gate follows a layer that cannot
+            have its range.
+    """
+
+    def annotate(layer):
+        if isinstance(layer, tf_keras.layers.InputLayer):
+            return layer
+        config = _config(layer)
+        if isinstance(layer, counterparts.Gate):
+            layer = counterparts.Gate(quantized=True, name=layer.name)
+        return tfmot.quantization.keras.quantize_annotate_layer(layer, config)
+
+    ours = (
+        counterparts.Bias,
+        counterparts.Coefficients,
+        counterparts.CombinedKernel,
+        counterparts.Gate,
+        counterparts.Multiple,
+        counterparts.Product,
+        counterparts.Slice,
+        counterparts.Taps,
+        fixed_range.FixedRangeQuantizeConfig,
+        hard_sigmoid.HardSigmoid,
+        hard_sigmoid.HardSigmoidQuantizeConfig,
+        symmetric_range.SymmetricRangeQuantizeConfig,
+    )
+    with tfmot.quantization.keras.quantize_scope(
+        {each.__name__: each for each in ours}
+    ):
+        annotated = tf_keras.models.clone_model(model, clone_function=annotate)
+        # Cloning draws new weights.
+        annotated.set_weights(model.get_weights())
+        return tfmot.quantization.keras.quantize_apply(
+            annotated, scheme.OrderedScheme()
+        )
+
+
+def _config(layer):
+    """How tfmot is to quantize a layer, if not as it would by itself."""
+    match layer:
+        case (
+            tf_keras.layers.Resizing()
+            | counterparts.Slice()
+            | counterparts.Taps()
+        ):
+            return configs.NoOpQuantizeConfig()
+        case counterparts.Coefficients():
+            return fixed_range.FixedRangeQuantizeConfig(_COEFFICIENT)
+        case counterparts.CombinedKernel():
+            return symmetric_range.SymmetricRangeQuantizeConfig()
+        case hard_sigmoid.HardSigmoid():
+            return hard_sigmoid.HardSigmoidQuantizeConfig()
+        case counterparts.Gate():
+            _require_score(layer)
+            return fixed_range.FixedRangeQuantizeConfig(1.0)
+        case tf_keras.layers.Conv2D() if _gives_scores(layer):
+            return registry.Default8BitConvQuantizeConfig(["kernel"], [], False)
+        case tf_keras.layers.Dense() if _gives_scores(layer):
+            return registry.Default8BitQuantizeConfig(["kernel"], [], False)
+        case tf_keras.layers.Add() if _gives_scores(layer):
+            return configs.NoOpQuantizeConfig()
+    if isinstance(layer, _BY_OUTPUT):
+        return configs.Default8BitOutputQuantizeConfig()
+    return None
+
+
+def _gives_scores(layer):
+    """Whether what a layer gives has no reader but gates."""
+    readers = [node.outbound_layer for node in layer._outbound_nodes]
+    return bool(readers) and all(
+        isinstance(each, counterparts.Gate) for each in readers
+    )
+
+
+def _require_score(gate):
+    """Refuses a gate that cannot be the range of what comes before it."""
+    before = gate.inbound_nodes[0].inbound_layers
+    if not isinstance(before, _SCORING) or not _gives_scores(before):
+        raise bridge.UnsupportedLayerError(
+            "`model` must have a Conv2D, Dense or Add before each Gate, which "
+            f"nothing else reads. Received: layer {before.name!r} of class "
+            f"{type(before).__name__} before {gate.name!r}"
+        )
+
+
+def initialise_ranges(
+    quantized: tf_keras.Model,
+    model: tf_keras.Model,
+    batches: Iterable[np.ndarray],
+) -> None:
+    """Sets the activation ranges to what the float model shows on data.
+
+    A range becomes the mean over the batches of the least and the greatest
+    value in a batch, which is what tfmot's moving average tends to.
+
+    Args:
+        quantized: From `quantize(model)`.
+        model: The float model, in the same layers.
+        batches: float32 [batch, height, width, channels] in [0, 1].
+    """
+    found = ranges.of(quantized)
+    for layer in quantized.layers:
+        # The input's own quantizer, which tfmot puts behind it. [0, 1] gives
+        # scale 1/255, zero point -128.
+        if isinstance(layer, quantize_layer.QuantizeLayer):
+            found.pop(layer.name).set(0.0, 1.0)
+    names = sorted(found)
+    probe = tf_keras.Model(
+        model.inputs, [model.get_layer(name).output for name in names]
+    )
+    extremes = tf.function(
+        lambda images: [
+            (tf.reduce_min(x), tf.reduce_max(x))
+            for x in tf.nest.flatten(probe(images, training=False))
+        ]
+    )
+    seen = np.array([extremes(batch) for batch in batches], np.float64)
+    if not len(seen):
+        raise ValueError("`batches` must not be empty.")
+    for name, (low, high) in zip(names, seen.mean(axis=0), strict=True):
+        found[name].set(low, high)
+
+
+def with_gradients(
+    quantized: tf_keras.Model, model: keras.Model
+) -> tf_keras.Model:
+    """The quantized model with the gradients of the float model's training.
+
+    Args:
+        quantized: From `quantize`, of `bridge.to_tf_keras(model)`.
+        model: The Keras 3 model, in which `GradientScale` may occur.
+
+    Returns:
+        A model of the same quantized layers that computes the same, to be
+        trained; `quantized` is what is converted.
+
+    Raises:
+        ValueError: If the Keras backend is not TensorFlow.
+    """
+    if not any(isinstance(layer, GradientScale) for layer in model.layers):
+        return quantized
+    _require_tensorflow()
+    inputs = bridge.legacy_inputs(model)
+    [entrance] = [
+        layer
+        for layer in quantized.layers
+        if isinstance(layer, quantize_layer.QuantizeLayer)
+    ]
+
+    def find(part):
+        return quantized.get_layer(ranges.WRAPPER + part.layer.name)
+
+    # Not before quantization: tfmot treats a layer by those around it.
+    def scale(layer, inputs):
+        call = functools.partial(layer.call, training=True)
+        return tf_keras.layers.Lambda(call, name=layer.name)(inputs)
+
+    outputs = bridge.follow(model, [entrance(x) for x in inputs], find, scale)
+    return tf_keras.Model(inputs, outputs)
+
+
+def fine_tune(
+    quantized: tf_keras.Model,
+    batches: Iterable[tuple[tf.Tensor, tf.Tensor]],
+    loss: Callable[..., tf.Tensor],
+    taught: Callable[[tf.Tensor], tf.Tensor | None],
+    *,
+    learning_rate: float,
+    steps: int,
+    momentum: float = 0.9,
+) -> Iterator[float]:
+    """Trains a quantized model with the loss of the float training.
+
+    SGD with momentum, its learning rate falling to zero along a cosine.
+
+    Args:
+        quantized: From `quantize`, ranges initialised; or `with_gradients` of
+            it, if gradients are scaled as in the float training. Layers that
+            are frozen stay as they are, but for their activation ranges.
+        batches: At least `steps` of images float32 [B, H, W, C] in [0, 1] and
+            labels int32 [B].
+        loss: Of the float model, as in `keras_dynamic.objectives.Extended`.
+        taught: From images to what a teacher says of them, or None without a
+            teacher; the method of `keras_dynamic.objectives.Objective`.
+        learning_rate: Of the first step.
+        steps: How many to take.
+        momentum: Of SGD.
+
+    Yields:
+        The loss of each step.
+
+    Raises:
+        ValueError: If a loss is not finite, or the Keras backend is not
+            TensorFlow, in which tfmot works.
+    """
+    _require_tensorflow()
+    optimizer = tf_keras.optimizers.SGD(
+        tf_keras.optimizers.schedules.CosineDecay(learning_rate, max(1, steps)),
+        momentum=momentum,
+        jit_compile=False,
+    )
+    # tfmot counts the weights of frozen layers among the trainable ones.
+    variables = [
+        variable
+        for layer in quantized.layers
+        if layer.trainable
+        for variable in layer.trainable_variables
+    ]
+
+    @tf.function
+    def step(images, labels):
+        with tf.GradientTape() as tape:
+            outputs = _logits(quantized(images, training=True))
+            value = loss(labels, outputs, taught(images))
+        gradients = tape.gradient(value, variables)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return value
+
+    for images, labels in itertools.islice(batches, steps):
+        value = float(step(images, labels))
+        if not math.isfinite(value):
+            raise ValueError(
+                "The loss must stay finite; lower `learning_rate`. "
+                f"Received: loss={value}, learning_rate={learning_rate}"
+            )
+        yield value
+    for each in ranges.of(quantized).values():
+        each.set(float(each.low), float(each.high))
+
+
+def settle_weight_ranges(
+    quantized: tf_keras.Model, images: np.ndarray | tf.Tensor
+) -> None:
+    """Sets the weights' ranges to the weights, and changes nothing else.
+
+    tfmot does so in each training step only; a model that is converted
+    without one would keep ranges of -6 to 6.
+    """
+    before = [variable.numpy() for variable in quantized.variables]
+    quantized(images, training=True)
+    for variable, value in zip(quantized.variables, before, strict=True):
+        if "kernel_m" not in variable.name:
+            variable.assign(value)
+
+
+def _require_tensorflow():
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "Quantization-aware training needs KERAS_BACKEND=tensorflow. "
+            f"Received: {keras.backend.backend()!r}"
+        )
+
+
+def _logits(outputs):
+    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+
+
+def save(quantized: tf_keras.Model, path: str | os.PathLike) -> None:
+    """Writes the inference graph as a SavedModel, for one image at a time.
+
+    Its signature has the input `image`, float32 [1, height, width, channels]
+    in [0, 1], and one output `exit_k` per exit. Only the graph and its
+    variables are written: Keras would trace each layer again, which takes
+    minutes for hundreds of them.
+    """
+    module = tf.Module()
+    module.kept = list(quantized.variables)
+    module.serve = serving(quantized)
+    tf.saved_model.save(
+        module, os.fspath(path), signatures={"serving_default": module.serve}
+    )
+
+
+def serving(model: tf_keras.Model) -> Callable:
+    """A `tf.function` of the inference graph, with the signature of `save`."""
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((1, *model.inputs[0].shape[1:]), name="image")
+        ]
+    )
+    def serve(image):
+        logits = _logits(model(image, training=False))
+        return {f"exit_{k}": values for k, values in enumerate(logits)}
+
+    return serve

@@ -1,0 +1,55 @@
+"""The float network as a .tflite and as an ONNX model, to measure against.
+
+Both come from the graph that quantization starts from
+(`tflite.quantization.bridge`), whose outputs are those of the Keras 3 model to
+about 1e-6.
+"""
+
+import logging
+import tempfile
+
+import keras
+import tensorflow as tf
+
+from tflite.quantization import bridge, fake_quantization
+
+# The newest that all releases of ONNX Runtime since 1.15 take.
+_OPSET = 18
+
+
+def to_tflite(model: keras.Model) -> bytes:
+    """Converts a Keras 3 model to a float32 .tflite model.
+
+    Its input `image` is float32 [1, H, W, C] in [0, 1]; each exit gives its
+    logits under the name `exit_k`.
+
+    Args:
+        model: As of `bridge.to_tf_keras`.
+
+    Raises:
+        bridge.UnsupportedLayerError: As `bridge.to_tf_keras`.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        fake_quantization.save(bridge.to_tf_keras(model), directory)
+        return tf.lite.TFLiteConverter.from_saved_model(directory).convert()
+
+
+def to_onnx(model: keras.Model) -> bytes:
+    """Converts a Keras 3 model to an ONNX model of the same signature.
+
+    Args:
+        model: As of `bridge.to_tf_keras`.
+
+    Raises:
+        ImportError: If the extra `onnx` is not installed.
+        bridge.UnsupportedLayerError: As `bridge.to_tf_keras`.
+    """
+    import tf2onnx
+
+    # It warns of each weight that it folds.
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    serve = fake_quantization.serving(bridge.to_tf_keras(model))
+    proto, _ = tf2onnx.convert.from_function(
+        serve, input_signature=serve.input_signature, opset=_OPSET
+    )
+    return proto.SerializeToString()

@@ -1,0 +1,1 @@
+"""Translates the layers that need more than their Keras counterpart."""

@@ -1,0 +1,1 @@
+"""Runs a bundle; needs numpy and an interpreter."""

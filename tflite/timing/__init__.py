@@ -1,0 +1,1 @@
+"""Times contestants side by side, and cold starts."""
