@@ -105,6 +105,6 @@ def _train_together(flags, member: group.Member) -> None:
         batch_size=flags.config.train.batch_size,
         backend=os.environ["KERAS_BACKEND"],
     )
-    again = "from pipeline import cli; cli.main()"
+    again = "from pipeline.cli import main; main.main()"
     command = [sys.executable, "-c", again, *sys.argv[1:], "--processes=1"]
     group.run(command, flags.processes)

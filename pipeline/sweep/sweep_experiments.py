@@ -28,6 +28,7 @@ from ml_collections import config_flags
 
 from pipeline import config, stages
 from pipeline.prepare import prepare_images
+from pipeline.results.versions import VERSIONS
 from pipeline.storage import beam_files, fingerprint, publishing
 from pipeline.sweep import leaderboard, sweep_job
 from pipeline.sweep.sweep_job import Job
@@ -267,7 +268,7 @@ def _job(
         fingerprint=fingerprint.of(
             data.fingerprint,
             rest,
-            {stage: stages.STAGES[stage].version for stage in ordered},
+            {stage: VERSIONS[stage] for stage in ordered},
         ),
         data=data,
         timeout=terms.timeout,

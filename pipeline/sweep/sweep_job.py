@@ -154,7 +154,7 @@ def forget(job: Job) -> None:
 
 def keras_dynamic() -> list[str]:
     """The command line, run by the Python of this worker."""
-    return [sys.executable, "-c", "from pipeline import cli; cli.main()"]
+    return [sys.executable, "-c", "from pipeline.cli import main; main.main()"]
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from keras_dynamic import exits
 from pipeline.data import manifest
 from pipeline.gate import check
 from pipeline.gate.judge import Request
-from pipeline.results import predictions
+from pipeline.results import own_files, predictions
 from pipeline.results.layout import Layout
 from pipeline.results.predictions import Predictions
 from pipeline.storage import publishing
@@ -225,7 +225,7 @@ def test_a_mis_set_threshold(copied, shut):
     opened = bundle.read(str(copied.bundle))
     before, *others = opened.policy.thresholds
     wrong = dataclasses.replace(opened.policy, thresholds=(1.0, *others))
-    with publishing.published(copied.bundle) as stage:
+    with publishing.published(copied.bundle, own_files.BUNDLE) as stage:
         bundle.rewrite(opened, str(stage), policy=wrong, operating_points={})
     said = shut()
     assert said["failed"] == {"policy_default.mean_madds": "regression"}

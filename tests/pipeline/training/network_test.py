@@ -57,5 +57,5 @@ def test_arguments_must_fit_the_family(arguments, message):
 
 
 def test_unknown_family():
-    with pytest.raises(ValueError, match=r"one of .*'ranet'.*name='vgg'"):
-        network.build(tiny(family="vgg"), 10)
+    with pytest.raises(ValueError, match=r"one of .*'ranet'.*name='alexnet'"):
+        network.build(tiny(family="alexnet"), 10)
