@@ -2,10 +2,10 @@
 
 A builder takes keyword arguments only, `input_shape` and `classes` among them,
 and returns a functional `keras.Model` with one output of logits per exit,
-shallow to deep. The layers of exit k's classifier have names that start with
-`exit_k`; the layer that gives its logits is named `exit_k`. Names that start
-with `block{k}_` tell `keras_dynamic.graph.cost` what the papers count up to
-exit k.
+shallow to deep; all but these two have defaults. The layers of exit k's
+classifier have names that start with `exit_k`; the layer that gives its logits
+is named `exit_k`. Names that start with `block{k}_` tell
+`keras_dynamic.graph.cost` what the papers count up to exit k.
 """
 
 from collections.abc import Callable, Mapping

@@ -43,6 +43,8 @@ _DYNAMIC = {
         ("depthwise_initializer",),
     ),
 }
+_SPECIALIST = {"family": "mobilenet_v3", "size": "small", "downsampling": 8}
+_PREVIEW = {**_SPECIALIST, "width": 0.5}
 _SHARED = ("name", "dtype", "kernel_size", "strides", "padding", "use_bias")
 _SHARED += ("bias_initializer",)
 
@@ -51,10 +53,10 @@ def basisnet(
     *,
     input_shape: tuple[int, int, int],
     classes: int,
-    preview: Mapping[str, Any],
-    preview_size: int,
-    specialist: Mapping[str, Any],
-    bases: int,
+    preview: Mapping[str, Any] = _PREVIEW,
+    preview_size: int = 24,
+    specialist: Mapping[str, Any] = _SPECIALIST,
+    bases: int = 8,
     static: Sequence[str] = ("stem", "squeeze", "depthwise"),
     per_layer: bool = True,
     activation: str = "softmax",
@@ -69,6 +71,9 @@ def basisnet(
     in its family; but what makes up the classifiers, `exit_0...` and
     `exit_1...`. The layer `basis_scores` gives the scores of all dynamic
     convolutions, `basis_coefficients` the coefficients.
+
+    The default backbones and sizes are those of `basisnet_cifar10`, a
+    MobileNetV3-Small previewed by one of half its width.
 
     Args:
         input_shape: Height, width and channels of the input, float32 in [0, 1].

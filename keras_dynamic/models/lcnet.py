@@ -27,6 +27,7 @@ _BACKBONES = {
     "mobilenet_v2": (mobilenet_v2_stages, inverted_branch),
     "resnet": (resnet_stages, residual_branch),
 }
+_BACKBONE = {"family": "resnet", "blocks": 3}
 _CHANNELS = (None, "groups", "mask")
 
 
@@ -34,7 +35,7 @@ def lcnet(
     *,
     input_shape: tuple[int, int, int],
     classes: int,
-    backbone: Mapping[str, Any],
+    backbone: Mapping[str, Any] = _BACKBONE,
     layers: bool = True,
     channels: str | None = None,
     groups: int = 4,
@@ -52,6 +53,9 @@ def lcnet(
     Layers are named as in the backbone. `stage1_block0_gate` gives the score
     of a branch, `stage1_block0_gated` its product; with groups of channels
     there are `stage1_block0_group2_gate` and so on.
+
+    The default is ResNet-20 with a gate for each layer, and none for channels:
+    the backbone of `lcnet_cifar10_20`. The paper's settings could not be read.
 
     Gated are all blocks of a ResNet; where the shape changes the shortcut has
     a convolution, which always runs. Of a MobileNetV2 those that widen and

@@ -43,6 +43,9 @@ def mobilenet_v2(
 
     Layer names carry stage and block (`stage1_block0_expand_conv`), from 0.
 
+    The defaults are the paper's MobileNetV2 1.0, for images of 224 pixels
+    (`mobilenet_v2_imagenet_w100`); for small ones lower `downsampling`.
+
     Args:
         input_shape: Height, width and channels of the input, float32 in [0, 1].
         classes: Number of classes; the exit gives logits [batch, classes].

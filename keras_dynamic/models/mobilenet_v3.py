@@ -62,7 +62,7 @@ def mobilenet_v3(
     *,
     input_shape: tuple[int, int, int],
     classes: int,
-    size: str,
+    size: str = "small",
     width: float = 1.0,
     downsampling: int = 32,
     activation: str = "hard_swish",
@@ -71,6 +71,9 @@ def mobilenet_v3(
     """Builds a MobileNetV3 as a functional model with the output `exit_0`.
 
     Layer names carry the block (`bneck3_expand_conv`), from 0.
+
+    The defaults are the paper's MobileNetV3-Small 1.0, for images of 224 pixels
+    (`mobilenet_v3_small_imagenet_w100`); for small ones lower `downsampling`.
 
     Args:
         input_shape: Height, width and channels of the input, float32 in [0, 1].

@@ -30,13 +30,13 @@ def msdnet(
     *,
     input_shape: tuple[int, int, int],
     classes: int,
-    channels: int,
-    growth_rate: int,
-    growth_factors: Sequence[int],
-    bottleneck_factors: Sequence[int],
-    blocks: int,
-    base: int,
-    step: int,
+    channels: int = 16,
+    growth_rate: int = 6,
+    growth_factors: Sequence[int] = (1, 2, 4),
+    bottleneck_factors: Sequence[int] = (1, 2, 4),
+    blocks: int = 10,
+    base: int = 4,
+    step: int = 2,
     step_mode: str = "even",
     reduction: float = 0.5,
     stem: str = "conv",
@@ -49,6 +49,9 @@ def msdnet(
     (`block1_layer0_scale2_...`), scale 0 being the finest; the layers of a
     classifier start with `exit_k`, and its logits are the output of the layer
     `exit_k` itself. All indices start at 0.
+
+    The defaults are the published CIFAR model for anytime prediction, with ten
+    exits (`msdnet_cifar10_anytime`).
 
     Args:
         input_shape: Height, width and channels of the input, float32 in [0, 1].

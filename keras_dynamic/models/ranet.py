@@ -27,12 +27,12 @@ def ranet(
     *,
     input_shape: tuple[int, int, int],
     classes: int,
-    channels: int,
-    growth_rate: int,
-    scales: Sequence[int],
-    growth_factors: Sequence[int],
-    bottleneck_factors: Sequence[int],
-    step: int,
+    channels: int = 16,
+    growth_rate: int = 6,
+    scales: Sequence[int] = (1, 2, 3, 3),
+    growth_factors: Sequence[int] = (4, 2, 1, 1),
+    bottleneck_factors: Sequence[int] = (4, 2, 1, 1),
+    step: int = 4,
     step_mode: str = "even",
     blocks: int = 2,
     block_step: int = 2,
@@ -47,6 +47,9 @@ def ranet(
     Layer names carry sub-network, block and layer (`sub1_block2_layer0_...`);
     the layers of a classifier start with `exit_k`, and its logits are the
     output of the layer `exit_k` itself. All indices start at 0.
+
+    The defaults are the published CIFAR model for anytime prediction, with
+    eight exits (`ranet_cifar10_anytime`).
 
     Args:
         input_shape: Height, width and channels of the input, float32 in [0, 1].

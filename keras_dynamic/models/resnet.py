@@ -23,7 +23,7 @@ def resnet(
     *,
     input_shape: tuple[int, int, int],
     classes: int,
-    blocks: int,
+    blocks: int = 3,
     widths: Sequence[int] = (16, 32, 64),
     zero_init_residual: bool = False,
     name: str = "resnet",
@@ -31,6 +31,8 @@ def resnet(
     """Builds a ResNet as a functional model with the output `exit_0`.
 
     Layer names carry stage and block (`stage1_block0_first_conv`), from 0.
+
+    The defaults are the paper's ResNet-20 for CIFAR (`resnet_cifar10_20`).
 
     Args:
         input_shape: Height, width and channels of the input, float32 in [0, 1].

@@ -26,9 +26,9 @@ def vgg(
     *,
     input_shape: tuple[int, int, int],
     classes: int,
-    stem_width: int,
-    widths: Sequence[int],
-    depths: Sequence[int],
+    stem_width: int = 16,
+    widths: Sequence[int] = (32, 128, 256),
+    depths: Sequence[int] = (2, 2, 3),
     stem_strides: int = 1,
     residual: Sequence[int] = (),
     exits: Sequence[int] | None = None,
@@ -43,6 +43,9 @@ def vgg(
     each. Layer names carry block and convolution (`block1_conv0_bn`); those of
     a classifier start with `exit_k`, and its logits are the output of the layer
     `exit_k` itself. All indices start at 0.
+
+    The defaults are the sizes of `vgg_cifar10`, without the shortcut of its
+    last block; no paper has them.
 
     Args:
         input_shape: Height, width and channels of the input, float32 in [0, 1].

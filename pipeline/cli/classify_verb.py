@@ -11,31 +11,6 @@ from tflite.format import files
 from tflite.runtime.harness import Harness, Result
 
 
-def define(flags) -> None:
-    """Defines the flags of this verb; --bundle and --json are everyone's."""
-    flags.DEFINE_integer(
-        "threads", 1, "CPU threads that an operator may use.", lower_bound=1
-    )
-    flags.DEFINE_bool("xnnpack", True, "Whether XNNPACK runs what it can.")
-    flags.DEFINE_string(
-        "delegate", None, "Shared library with an external delegate."
-    )
-    flags.DEFINE_multi_string(
-        "delegate_option", [], "What the delegate is told, NAME=VALUE."
-    )
-    flags.DEFINE_bool(
-        "memory_mapped", False, "Whether models are mapped instead of read."
-    )
-    flags.DEFINE_string(
-        "point", None, "Operating point. (default: the bundle's policy)"
-    )
-    flags.DEFINE_float(
-        "budget_ms",
-        None,
-        "Milliseconds for an image, after which it goes no further.",
-    )
-
-
 def run(flags, positional: Sequence[str]) -> None:
     """Prints label, probability, exit and milliseconds of each image.
 
@@ -80,13 +55,9 @@ def _options(flags) -> dict:
 
 def _pixels(path: str, harness: Harness) -> np.ndarray:
     """Reads an image file as `prepare` and the evaluation do."""
-    try:
-        from pipeline.data import image
-    except ImportError as error:
-        raise ImportError(
-            "Reading image files needs the extra 'images': "
-            "install keras-dynamic[images]"
-        ) from error
+    # What decodes is in the extra `images`.
+    from pipeline.data import image
+
     height, _, channels = harness.bundle.input.shape
     stored = harness.bundle.stored_size
     decoded = image.decode(files.read(path, image.MAX_BYTES))

@@ -6,23 +6,6 @@ from collections.abc import Sequence
 from pipeline.processes import printing
 
 
-def define(flags) -> None:
-    """Defines the flags of this verb; --workdir is everyone's."""
-    flags.DEFINE_list(
-        "published",
-        [],
-        "Curves from papers to draw as well, such as ranet_cifar10.",
-    )
-    flags.DEFINE_enum(
-        "kind", "float", ["float", "int8"], "Which model of each experiment."
-    )
-    flags.DEFINE_bool(
-        "best",
-        False,
-        "Draw the best of the experiments at each budget, too.",
-    )
-
-
 def run(flags, positional: Sequence[str]) -> None:
     """Writes the page, the table and the figure, and prints where they are.
 

@@ -5,11 +5,11 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.cli import columns
 from pipeline.processes import printing
 from tflite import bundle
 from tflite.diagnosis import inspection
 
-_WIDTH = 100
 _VALUE = 200  # Characters of one that is free-form; --json has it whole.
 
 
@@ -57,7 +57,7 @@ def _head(report: Mapping[str, Any]) -> str:
         "bundle": report["name"],
         "image": f"{height} x {width} x {channels}, {facts['dtype']}, scale "
         f"{facts['scale']:.6g}, zero point {facts['zero_point']}",
-        "labels": f"{len(labels)}: {', '.join(labels[:_WIDTH])}",
+        "labels": f"{len(labels)}: {', '.join(labels[: columns.WIDTH])}",
         "archive": "none" if archive is None else f"{archive:,} bytes",
         "calibration": (
             "none: policies cannot be refitted"
@@ -69,10 +69,10 @@ def _head(report: Mapping[str, Any]) -> str:
         names = report["not_in_manifest"]
         rows["foreign"] = (
             f"{len(names)}, which the manifest does not name: "
-            f"{', '.join(names[:_WIDTH])}"
+            f"{', '.join(names[: columns.WIDTH])}"
         )
     return "\n".join(
-        f"{key:12} {_shortened(value, _WIDTH - 13)}"
+        f"{key:12} {_shortened(value, columns.WIDTH - 13)}"
         for key, value in rows.items()
     )
 
@@ -88,7 +88,7 @@ def _exits(report: Mapping[str, Any]) -> str:
         )
         for each in report["exits"]
     ]
-    return _table(rows, ">>>>")
+    return columns.table(rows, ">>>>")
 
 
 def _segments(report: Mapping[str, Any], numbers: Mapping[str, int]) -> str:
@@ -123,7 +123,7 @@ def _segments(report: Mapping[str, Any], numbers: Mapping[str, int]) -> str:
             )
         )
     said = "XNNPACK: partitions that it runs; left: operators that it leaves."
-    return f"{_table(rows, '><>>>>>>>>', flexible=1)}\n{said}"
+    return f"{columns.table(rows, '><>>>>>>>>', flexible=1)}\n{said}"
 
 
 def _runs_if(segment: Mapping[str, Any], numbers: Mapping[str, int]) -> str:
@@ -154,7 +154,7 @@ def _operators(segments: Sequence[Mapping[str, Any]]) -> str:
                 _shortened(", ".join(places), 40),
             )
         )
-    return _table(rows, "<>><")
+    return columns.table(rows, "<>><")
 
 
 def _tensors(
@@ -185,7 +185,7 @@ def _tensors(
                 _shortened(" ".join(readers[name]), 12),
             )
         )
-    return _table(rows, "><<<>>><", flexible=1)
+    return columns.table(rows, "><<<>>><", flexible=1)
 
 
 def _name(name: str) -> str:
@@ -227,16 +227,18 @@ def _policies(report: Mapping[str, Any]) -> list[str]:
                 )
             )
         ]
-        found.append(_pairs(title, facts) + "\n" + _table(rows, ">>>"))
+        found.append(_pairs(title, facts) + "\n" + columns.table(rows, ">>>"))
     return found
 
 
 def _pairs(title: str, facts: Mapping[str, Any]) -> str:
     words = ", ".join(
         f"{_shortened(key, 40)} {_shortened(str(value), _VALUE)}"
-        for key, value in list(facts.items())[:_WIDTH]
+        for key, value in list(facts.items())[: columns.WIDTH]
     )
-    return textwrap.fill(f"{title}: {words}", _WIDTH, subsequent_indent="  ")
+    return textwrap.fill(
+        f"{title}: {words}", columns.WIDTH, subsequent_indent="  "
+    )
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,31 +249,8 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _table(
-    rows: Sequence[Sequence[str]], aligned: str, flexible: int = 0
-) -> str:
-    """Aligns columns, `<` or `>` each; one gives way where room is short."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    others = sum(widths) - widths[flexible] + 2 * (len(widths) - 1)
-    widths[flexible] = max(8, min(widths[flexible], _WIDTH - others))
-    return "\n".join(
-        "  ".join(
-            f"{_cut(cell, width):{side}{width}}"
-            for cell, side, width in zip(row, aligned, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    )
-
-
 def _shortened(words: str, width: int) -> str:
     """Leaves out the end of what is too long."""
     # To shorten megabytes takes seconds.
     words = words[: 4 * width]
     return textwrap.shorten(words, width, placeholder=" ..")
-
-
-def _cut(words: str, width: int) -> str:
-    """Leaves out the beginning of what is too long: names differ at the end."""
-    if len(words) <= width:
-        return words
-    return f"...{words[len(words) - width + 3 :]}"

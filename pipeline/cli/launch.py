@@ -5,7 +5,6 @@ what is not a flag of ours is Beam's. A job starts only when the program that
 built it has ended, so nothing here waits for it.
 """
 
-import functools
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +18,9 @@ from ml_collections import config_flags
 
 from pipeline import config
 from pipeline.beam import runners
+from pipeline.cli import verbs
+from pipeline.cli.flag import Flag
+from pipeline.cli.verb import FLAGS
 from pipeline.prepare import prepare_images
 from pipeline.storage import apart
 
@@ -28,10 +30,11 @@ VERBS = {
     "score": ("bundle", "input", "output"),
     "sweep": ("config", "output"),
 }
-# Flags that several verbs have; a command defines its own only.
-_SHARED = {
-    "bundle": "Directory of a bundle.",
-    "output": "Directory for the result.",
+# A template takes its configuration by name, and prepares into a directory.
+_FLAGS_OF_PREPARE = {
+    "config": Flag("A configuration, by name."),
+    "output": FLAGS["output"],
+    "overrides": Flag("KEY=VALUE;KEY=VALUE of the configuration.", default=""),
 }
 
 
@@ -64,19 +67,16 @@ def launch(verb: str, arguments: Sequence[str]) -> PipelineResult:
     options = PipelineOptions(beam_args)
     runners.check_output(options, ours.output)
     pipeline = beam.Pipeline(options=options)
-    _, build = _command(verb)
-    build(pipeline, ours)
+    _build(verb)(pipeline, ours)
     return pipeline.run()
 
 
 def parameters(verb: str) -> flags.FlagValues:
     """Returns the flags of a verb, which are its template's parameters."""
     values = flags.FlagValues()
-    definer = _Definer(values)
-    for name in _SHARED.keys() & VERBS[verb]:
-        definer.DEFINE_string(name, None, _SHARED[name])
-    define, _ = _command(verb)
-    define(definer)
+    own = verbs.VERBS[verb].flags if verb != "prepare" else _FLAGS_OF_PREPARE
+    for name, flag in own.items():
+        flag.define(name, values)
     return values
 
 
@@ -110,19 +110,11 @@ def configure(name: str, overrides: str = "") -> ml_collections.ConfigDict:
     return values.config
 
 
-def _command(verb: str) -> tuple[Callable, Callable]:
-    """What defines the flags of a verb, and what builds its pipeline."""
+def _build(verb: str) -> Callable:
+    """Returns what builds the pipeline of a verb."""
     if verb == "prepare":
-        return _define_prepare, _build_prepare
-    command = importlib.import_module(f"pipeline.cli.{verb}_verb")
-    return command.define, command.build
-
-
-def _define_prepare(flags) -> None:
-    flags.DEFINE_string("config", None, "A configuration, by name.")
-    flags.DEFINE_string(
-        "overrides", "", "KEY=VALUE;KEY=VALUE of the configuration."
-    )
+        return _build_prepare
+    return importlib.import_module(f"pipeline.cli.{verb}_verb").build
 
 
 def _build_prepare(pipeline: beam.Pipeline, ours: flags.FlagValues) -> None:
@@ -132,13 +124,3 @@ def _build_prepare(pipeline: beam.Pipeline, ours: flags.FlagValues) -> None:
     _ = pipeline | "PrepareImages" >> prepare_images.PrepareImages(
         job, ours.output
     )
-
-
-class _Definer:
-    """The DEFINE functions of absl.flags, for other flags than the global."""
-
-    def __init__(self, values: flags.FlagValues):
-        self._values = values
-
-    def __getattr__(self, name: str) -> Callable:
-        return functools.partial(getattr(flags, name), flag_values=self._values)

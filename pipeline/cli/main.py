@@ -5,13 +5,18 @@ import importlib
 import logging as standard_logging
 import os
 import pathlib
+import select
+import signal
 import sys
 import types
 from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
 
-from pipeline.cli.verbs import FLAGS, STAGES, VERBS, usage, usage_of
+from pipeline.cli import extras
+from pipeline.cli.help_text import usage, usage_of
+from pipeline.cli.verb import EVERYWHERE
+from pipeline.cli.verbs import STAGES, VERBS
 from pipeline.processes import interruption, printing
 
 # Characters: an error tells what it received, which may be a whole file.
@@ -33,14 +38,14 @@ def _main() -> None:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         printing.show(usage())
         sys.exit(0 if arguments else 2)
+    if arguments[0] == "--version":
+        from importlib import metadata
+
+        printing.show(f"keras-dynamic {metadata.version('keras-dynamic')}")
+        sys.exit(0)
     verb, rest = arguments[0], [_spelled(each) for each in arguments[1:]]
     if verb in VERBS and {"-h", "--help"} & set(rest):
         printing.show(usage_of(verb))
-        if hasattr(module := _module(verb), "define"):
-            module.define(flags)
-            # Its first line names the module.
-            said = flags.FLAGS.module_help(module)
-            printing.show(said.split("\n", 2)[-1])
         sys.exit(0)
     try:
         if verb not in VERBS:
@@ -51,9 +56,9 @@ def _main() -> None:
         command = _command(verb, beam_args)
         parse = _parser(verb, rest)
     except (ValueError, ImportError) as error:
-        _fail(error)
+        _fail(error, verb)
     app.run(
-        lambda positional: _guarded(command, positional[1:]),
+        lambda positional: _guarded(verb, command, positional[1:]),
         argv=[sys.argv[0], *rest],
         flags_parser=parse,
     )
@@ -78,20 +83,16 @@ def _spelled(argument: str) -> str:
 
 def _parser(verb: str, rest: list[str]) -> Callable:
     """Defines the flags; returns what parses them for `app.run`."""
-    for flag in (*VERBS[verb].needs, *VERBS[verb].takes):
-        if flag != "config":
-            FLAGS[flag].define(flags, flag)
-            continue
-        from ml_collections import config_flags
-
-        _resolve_config(rest)
-        config_flags.DEFINE_config_file("config", lock_config=True)
-    if hasattr(module := _module(verb), "define"):
-        module.define(flags)
+    for name, flag in VERBS[verb].flags.items():
+        if flag.kind == "config":
+            _resolve_config(rest)
+        flag.define(name, flags.FLAGS)
 
     def parse(argv: list[str]) -> list[str]:
         try:
             return flags.FLAGS(argv)
+        except flags.UnrecognizedFlagError as error:
+            _fail(_unknown_flag(verb, error.flagname), verb)
         except (
             flags.Error,
             AttributeError,
@@ -99,9 +100,18 @@ def _parser(verb: str, rest: list[str]) -> Callable:
             TypeError,
             ValueError,
         ) as error:
-            _fail(error)
+            _fail(error, verb)
 
     return parse
+
+
+def _unknown_flag(verb: str, name: str) -> UsageError:
+    """Returns what to say of a flag that a verb does not have."""
+    known = [f"--{each}" for each in VERBS[verb].flags | EVERYWHERE]
+    return UsageError(
+        f"The flag of {verb} must be one of {', '.join(known)}. "
+        f"Received: '--{name}'{_hint(f'--{name}', known)}"
+    )
 
 
 def _resolve_config(rest: list[str]) -> None:
@@ -136,13 +146,13 @@ def _command(verb: str, beam_args: list[str]) -> Callable:
 
     def run(positional: list[str]) -> None:
         values = flags.FLAGS
-        for flag in VERBS[verb].needs:
-            if getattr(values, flag) is None:
-                raise UsageError(f"keras-dynamic {verb} needs --{flag}")
-        for flag in (*VERBS[verb].needs, *VERBS[verb].takes):
+        for name, flag in VERBS[verb].flags.items():
             # As a path it would be the current directory.
-            if getattr(values, flag) == "":
-                raise UsageError(f"`{flag}` must not be empty. Received: ''")
+            if flag.default is None and getattr(values, name) == "":
+                raise UsageError(f"`{name}` must not be empty. Received: ''")
+        for flag in VERBS[verb].needs:
+            if getattr(values, flag) in (None, []):
+                raise UsageError(f"keras-dynamic {verb} needs --{flag}")
         if "" in positional:
             raise UsageError(
                 f"{VERBS[verb].files or 'arguments'} must not be empty. "
@@ -182,20 +192,37 @@ def _module(verb: str) -> types.ModuleType | None:
     return importlib.import_module(f"pipeline.cli.{verb}_verb")
 
 
-def _guarded(command: Callable, positional: list[str]) -> None:
+def _guarded(verb: str, command: Callable, positional: list[str]) -> None:
     try:
         command(positional)
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        _end_unread()
+        _fail(error, verb)
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         if flags.FLAGS.verbosity > 0:
             raise
-        _fail(error)
+        _fail(error, verb)
 
 
-def _fail(error: BaseException) -> None:
-    if isinstance(error, ModuleNotFoundError):
-        error = f"{error}; all verbs work with keras-dynamic[all] installed"
+def _end_unread() -> None:
+    """Ends this process if nobody reads its output any more, as after `head`.
+
+    Without a word, and with the code that SIGPIPE would give it.
+    """
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)
+    if any(event & select.POLLERR for _, event in output.poll(0)):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _fail(error: BaseException, verb: str = "") -> None:
+    """Ends this process with an error of a verb, in one line."""
     code = getattr(error, "exit_code", 1)
     text = f"keras-dynamic: error: {error}"
+    if isinstance(error, ModuleNotFoundError):
+        text += f"; {extras.hint(verb, error.name)}"
     if len(text) > _LONGEST_ERROR:
         text = f"{text[:_LONGEST_ERROR]} ..."
     printing.show(text, sys.stderr)

@@ -20,45 +20,6 @@ from tflite.bundle import manifest
 _TARGETS = ("max_drop", "budget_ms", "budget_madds")
 
 
-def define(flags) -> None:
-    """Defines the verb's own flags."""
-    flags.DEFINE_float(
-        "max_drop",
-        None,
-        "Percentage points of accuracy that may be lost against the last "
-        "exit; the cheapest shares of the exits are sought.",
-    )
-    flags.DEFINE_float(
-        "budget_ms",
-        None,
-        "Highest mean time of an image, in milliseconds; the most accurate "
-        "policy is sought.",
-    )
-    flags.DEFINE_float(
-        "budget_madds",
-        None,
-        "Highest mean number of multiply-adds of an image, such as 2.5e6; the "
-        "most accurate policy is sought.",
-    )
-    flags.DEFINE_list(
-        "exit_ms",
-        None,
-        "Milliseconds up to each exit, a,b,c, measured on the phone. (default: "
-        "for --budget_ms measured here; else multiply-adds are the cost)",
-    )
-    flags.DEFINE_string(
-        "name",
-        None,
-        "Operating point to add or replace. (default: the bundle's default "
-        "policy is replaced)",
-    )
-    flags.DEFINE_string(
-        "remove",
-        None,
-        "Operating point to take out; nothing is fitted.",
-    )
-
-
 def run(flags, positional: Sequence[str]) -> None:
     """Fits a policy, writes the bundle anew and prints what it promises.
 

@@ -7,38 +7,6 @@ from collections.abc import Sequence
 from pipeline.processes import printing
 
 
-def define(flags) -> None:
-    """Defines the flags of this verb; --bundle and --output are everyone's."""
-    flags.DEFINE_multi_string(
-        "input",
-        [],
-        "Pattern of image files (.jpg, .jpeg, .png) or TFRecords; repeatable.",
-    )
-    flags.DEFINE_enum(
-        "format",
-        "tfrecord",
-        ["tfrecord", "csv", "parquet"],
-        "Of the rows that are written.",
-    )
-    flags.DEFINE_integer(
-        "batch_size",
-        64,
-        "Images that a segment takes at once.",
-        lower_bound=1,
-    )
-    flags.DEFINE_integer(
-        "num_shards",
-        0,
-        "Number of files with rows; 0 leaves it to the runner.",
-        lower_bound=0,
-    )
-    flags.DEFINE_bool(
-        "escape_formulas",
-        False,
-        "Whether a key in CSV that begins with = + - or @ gets a ' in front.",
-    )
-
-
 def run(flags, positional: Sequence[str], beam_args: Sequence[str]) -> None:
     """Scores the images, and prints how many stopped where.
 

@@ -1,20 +1,21 @@
 """`keras-dynamic split`: cuts any .tflite at its outputs and gates."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from pipeline.cli import columns
 from pipeline.processes import printing
-from tflite.cutting import split
-
-
-def define(flags) -> None:
-    """Defines the verb's own flags."""
-    flags.DEFINE_bool(
-        "exits_only", False, "Whether to leave gates in one segment."
-    )
+from tflite.cutting import counting, split
+from tflite.cutting.split import Segment
 
 
 def run(flags, positional: Sequence[str]) -> None:
-    """Writes the models of the chain and prints what they hold."""
+    """Writes the models of the chain and prints what they hold.
+
+    Raises:
+        ValueError: If it is not one file, or cannot be cut.
+    """
     if len(positional) != 1:
         raise ValueError(
             "keras-dynamic split takes one .tflite file. "
@@ -23,13 +24,72 @@ def run(flags, positional: Sequence[str]) -> None:
     segments = split.write(
         positional[0], flags.output, gates=not flags.exits_only
     )
-    for place, segment in enumerate(segments):
-        output = segment.output or "-"
-        gate = f"  if {segment.gate}" if segment.gate else ""
-        gate = "  else" if segment.bypass else gate
-        line = (
-            f"segment_{place}.tflite  {output}  "
-            f"{segment.operators} operators  "
-            f"{', '.join(segment.inputs)} -> {', '.join(segment.outputs)}{gate}"
+    report = [facts(place, each) for place, each in enumerate(segments)]
+    if flags.json:
+        printing.show_json({"segments": report})
+    else:
+        printing.show(text(report))
+
+
+def facts(place: int, segment: Segment) -> dict[str, Any]:
+    """Returns what there is to say of a segment, as JSON values."""
+    return {
+        "file": split.file_name(place),
+        "exit": segment.exit,
+        "gate": segment.gate,
+        "bypass": segment.bypass,
+        "inputs": list(segment.inputs),
+        "outputs": list(segment.outputs),
+        "operators": segment.operators,
+        **dataclasses.asdict(counting.count(segment.model)),
+        "bytes": len(segment.model),
+    }
+
+
+def text(segments: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the `facts` of all segments as two tables.
+
+    Names of tensors are numbered, t0, t1, ..., and listed in the second one,
+    since converters give them names that fill a line.
+    """
+    segments = printing.visible_values(segments)
+    numbers: dict[str, str] = {}
+    for each in segments:
+        for name in (*each["inputs"], *each["outputs"]):
+            numbers.setdefault(name, f"t{len(numbers)}")
+    rows = [
+        (
+            "segment",
+            "exit",
+            "gate",
+            "inputs",
+            "outputs",
+            "multiply-adds",
+            "parameters",
+            "bytes",
         )
-        printing.show(printing.visible(line))
+    ]
+    for each in segments:
+        gate = "" if each["gate"] is None else numbers[each["gate"]]
+        rows.append(
+            (
+                each["file"],
+                "" if each["exit"] is None else str(each["exit"]),
+                "else" if each["bypass"] else gate,
+                " ".join(numbers[name] for name in each["inputs"]),
+                " ".join(numbers[name] for name in each["outputs"]),
+                f"{each['madds']:,}",
+                f"{each['params']:,}",
+                f"{each['bytes']:,}",
+            )
+        )
+    names = [
+        ("", "tensor"),
+        *((number, name) for name, number in numbers.items()),
+    ]
+    return "\n\n".join(
+        [
+            columns.table(rows, "<><<<>>>", flexible=3),
+            columns.table(names, "><", flexible=1),
+        ]
+    )

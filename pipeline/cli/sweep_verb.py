@@ -17,37 +17,6 @@ from pipeline.sweep import leaderboard, sweep_experiments, sweep_job
 from pipeline.sweep.sweep_job import Job
 
 
-def define(flags) -> None:
-    """Defines the flags of this verb."""
-    flags.DEFINE_list("config", None, "Configurations, by name or file.")
-    flags.DEFINE_list("seeds", [], "Seeds of training. (those configured)")
-    flags.DEFINE_list(
-        "objectives", [], "Values of train.objective. (the one configured)"
-    )
-    flags.DEFINE_multi_string(
-        "set",
-        [],
-        "KEY=VALUE[,VALUE...][;KEY=...] to try, such as train.epochs=10,20.",
-    )
-    flags.DEFINE_list(
-        "stages", ["prepare", "train", "evaluate"], "What a job runs."
-    )
-    flags.DEFINE_float(
-        "timeout", None, "Seconds that a job may take, all attempts together."
-    )
-    flags.DEFINE_integer("attempts", 2, "How often a job is tried.")
-    flags.DEFINE_bool("keep", True, "Keep the working directories of jobs.")
-    flags.DEFINE_list(
-        "budget", [], "Multiply-adds at which jobs are compared. (any)"
-    )
-    flags.DEFINE_string(
-        "accelerator",
-        "",
-        "What a worker needs for training, for runners that choose machines: "
-        "type:nvidia-tesla-t4;count:1;install-nvidia-driver.",
-    )
-
-
 def build(pipeline: beam.Pipeline, flags) -> list[Job]:
     """Adds the steps of the sweep that the flags describe to a pipeline.
 

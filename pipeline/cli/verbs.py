@@ -1,173 +1,373 @@
-"""The verbs of the command line, and the flags that several of them take."""
+"""The verbs of the command line: one table, of which all else is derived.
 
-import dataclasses
-from collections.abc import Sequence
+The help, docs/commands.md, what is parsed, what is suggested where a word is
+misspelled, and which extras a verb needs. Standard library only, so that help
+is there at once.
+"""
 
-
-@dataclasses.dataclass(frozen=True)
-class Flag:
-    """A flag.
-
-    Attributes:
-        value: What it is given, for the help; empty for a switch.
-        text: What it is for.
-        default: Its value without it. None for a string.
-    """
-
-    value: str
-    text: str
-    default: bool | int | None = None
-
-    def define(self, flags, name: str) -> None:
-        """Defines it among absl's flags."""
-        match self.default:
-            case bool():
-                flags.DEFINE_bool(name, self.default, self.text)
-            case int():
-                flags.DEFINE_integer(
-                    name, self.default, self.text, lower_bound=1
-                )
-            case _:
-                flags.DEFINE_string(name, None, self.text)
-
-    def spelled(self, name: str) -> str:
-        """The flag as it is given."""
-        return f"--{name}={self.value}" if self.value else f"--{name}"
-
-
-FLAGS = {
-    "config": Flag("NAME|FILE", "what to run; `keras-dynamic list` names them"),
-    "workdir": Flag("DIR", "where everything is kept that is made"),
-    "processes": Flag("N", "how many train together, on JAX (default: 1)", 1),
-    "reference": Flag("FILE", "what the metrics must be (docs/gate.md)"),
-    "update": Flag("", "rewrite the reference", False),
-    "reference_model": Flag("FILE", "an int8 .tflite to compare with"),
-    "bundle": Flag("DIR", "a bundle, or its bundle.zip"),
-    "output": Flag("DIR", "where the result goes"),
-    "json": Flag("", "print JSON", False),
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Verb:
-    """What the command line can be asked to do.
-
-    Attributes:
-        text: What it does, in a line.
-        needs: Flags, of `FLAGS`, that must be given.
-        takes: Flags that may be given.
-        files: What its other arguments are; empty if it takes none.
-        beam: Whether Beam's options may follow `--`.
-    """
-
-    text: str
-    needs: Sequence[str] = ()
-    takes: Sequence[str] = ()
-    files: str = ""
-    beam: bool = False
-
+from pipeline.cli.flag import Flag
+from pipeline.cli.verb import Verb
 
 _STAGE = ("config", "workdir")
-_GATE = ("reference", "update", "reference_model", "output")
+
+
+def _example(verb: str, *more: str) -> str:
+    """Returns how a stage is run for the demo."""
+    words = [verb, "--config=ranet_digits", "--workdir=runs/demo", *more]
+    return " ".join(["keras-dynamic", *words])
+
+
 VERBS = {
-    "prepare": Verb("images to TFRecord shards, with Beam", _STAGE, beam=True),
-    "train": Verb(
-        "the float model; goes on where a killed run stopped",
+    "prepare": Verb(
+        "Turns images into TFRecord shards, with Beam.",
         _STAGE,
-        ("processes",),
+        beam=True,
+        extras=("beam",),
+        examples=(
+            _example("prepare"),
+            _example("prepare", "\\\n    -- --direct_num_workers=4"),
+        ),
     ),
-    "evaluate": Verb("accuracy of every exit of the float model", _STAGE),
-    "quantize": Verb("quantization-aware training", _STAGE),
+    "train": Verb(
+        "Trains the float model; goes on where a killed run stopped.",
+        _STAGE,
+        own={
+            "processes": Flag(
+                "how many train together, on JAX", "N", "integer", 1, least=1
+            ),
+        },
+        extras=("train",),
+        examples=(_example("train", "\\\n    --config.train.epochs=10"),),
+    ),
+    "evaluate": Verb(
+        "Measures the accuracy of every exit of the float model.",
+        _STAGE,
+        extras=("train",),
+        examples=(_example("evaluate"),),
+    ),
+    "quantize": Verb(
+        "Fine-tunes the model with fake quantization.",
+        _STAGE,
+        extras=("train",),
+        examples=(_example("quantize"),),
+    ),
     "convert": Verb(
-        "one int8 TFLite model, its segments, the exit policy, a bundle", _STAGE
+        "Makes an int8 TFLite model, its segments, the exit policy, a bundle.",
+        _STAGE,
+        extras=("train",),
+        examples=(_example("convert"),),
     ),
     "check": Verb(
-        "fails if quantization cost too much or the chain is not exact",
+        "Fails if quantization cost too much or the chain is not exact.",
         _STAGE,
-        _GATE,
+        ("output",),
+        own={
+            "reference": Flag(
+                "what the metrics must be (docs/gate.md)", "FILE"
+            ),
+            "update": Flag("rewrite the reference", kind="bool", default=False),
+            "reference_model": Flag(
+                "an int8 .tflite to compare with, layer by layer", "FILE"
+            ),
+        },
+        extras=("train",),
+        examples=(
+            _example("check"),
+            _example("check", "\\\n    --reference=gate/reference.json"),
+        ),
+        codes={
+            0: "it holds",
+            1: "it does not hold, or an error",
+            3: "a number is not that of the reference",
+        },
     ),
     "benchmark": Verb(
-        "milliseconds and memory of the chain, its segments, and other models",
+        "Times the chain, its segments and other models, side by side.",
         _STAGE,
+        extras=("train", "onnx"),
+        examples=(_example("benchmark"),),
     ),
     "report": Verb(
-        "a page with all of it; may draw other experiments beside it",
+        "Writes a page with all of it, and other experiments beside it.",
         _STAGE,
         files="[WORKDIR ...]",
+        extras=("train", "report"),
+        examples=(_example("report"), _example("report", "runs/other")),
     ),
     "run": Verb(
-        "all of the above in order; finished stages are not run again",
+        "Does all of the above in order, but what is finished already.",
         _STAGE,
         beam=True,
+        extras=("beam", "train", "onnx", "report"),
+        examples=(
+            _example("run"),
+            "keras-dynamic run --config=photos.py --workdir=runs/photos",
+        ),
     ),
     "classify": Verb(
-        "runs a bundle on image files", ("bundle",), ("json",), "IMAGE ..."
+        "Runs a bundle on image files.",
+        ("bundle",),
+        ("json",),
+        {
+            "threads": Flag(
+                "CPU threads that an operator may use",
+                "N",
+                "integer",
+                1,
+                least=1,
+            ),
+            "xnnpack": Flag(
+                "let XNNPACK run what it can", kind="bool", default=True
+            ),
+            "delegate": Flag(
+                "shared library with an external delegate", "FILE"
+            ),
+            "delegate_option": Flag(
+                "what the delegate is told; repeatable",
+                "NAME=VALUE",
+                "multi_string",
+                [],
+            ),
+            "memory_mapped": Flag(
+                "map the models instead of reading them",
+                kind="bool",
+                default=False,
+            ),
+            "point": Flag(
+                "operating point", "NAME", without="the bundle's policy"
+            ),
+            "budget_ms": Flag(
+                "milliseconds for an image, after which it goes no further",
+                "MS",
+                "float",
+            ),
+        },
+        "IMAGE ...",
+        extras=("images",),
+        examples=(
+            "keras-dynamic classify --bundle=runs/photos/bundle photo.jpg",
+            "keras-dynamic classify --bundle=bundle.zip --point=fast a.png "
+            "b.png",
+        ),
     ),
     "score": Verb(
-        "runs a bundle on many images, with Beam",
-        ("bundle", "output"),
+        "Runs a bundle on many images, with Beam.",
+        ("bundle", "input", "output"),
+        own={
+            "input": Flag(
+                "pattern of image files (.jpg, .jpeg, .png) or TFRecords; "
+                "repeatable",
+                "PATTERN",
+                "multi_string",
+                [],
+            ),
+            "format": Flag(
+                "what the rows are written as: tfrecord, csv or parquet",
+                "FORMAT",
+                "enum",
+                "tfrecord",
+                choices=("tfrecord", "csv", "parquet"),
+            ),
+            "batch_size": Flag(
+                "images that a segment takes at once",
+                "N",
+                "integer",
+                64,
+                least=1,
+            ),
+            "num_shards": Flag(
+                "number of files with rows",
+                "N",
+                "integer",
+                0,
+                least=0,
+                without="0, which leaves it to the runner",
+            ),
+            "escape_formulas": Flag(
+                "put a ' before a key in CSV that begins with = + - or @",
+                kind="bool",
+                default=False,
+            ),
+        },
         beam=True,
+        extras=("beam",),
+        examples=(
+            "keras-dynamic score --bundle=runs/photos/bundle \\\n"
+            "    --input='new/*.jpg' --output=scores/new --format=parquet",
+        ),
     ),
     "inspect": Verb(
-        "a bundle's segments, tensors, operators, sizes and policies",
+        "Shows a bundle's segments, tensors, operators, sizes and policies.",
         takes=("json",),
         files="BUNDLE",
+        examples=("keras-dynamic inspect runs/demo/bundle",),
     ),
     "policy": Verb(
-        "refits a bundle's policy, or adds an operating point", files="BUNDLE"
+        "Refits a bundle's policy, or adds or removes an operating point.",
+        own={
+            "max_drop": Flag(
+                "percentage points of accuracy that may be lost against the "
+                "last exit; the cheapest shares of the exits are sought",
+                "POINTS",
+                "float",
+            ),
+            "budget_ms": Flag(
+                "highest mean time of an image, in milliseconds; the most "
+                "accurate policy is sought",
+                "MS",
+                "float",
+            ),
+            "budget_madds": Flag(
+                "highest mean number of multiply-adds of an image, such as "
+                "2.5e6; the most accurate policy is sought",
+                "MADDS",
+                "float",
+            ),
+            "exit_ms": Flag(
+                "milliseconds up to each exit, measured on the phone",
+                "A,B,C",
+                "list",
+                without="for --budget_ms measured here; else multiply-adds are "
+                "the cost",
+            ),
+            "name": Flag(
+                "operating point to add or replace",
+                "NAME",
+                without="the bundle's default policy is replaced",
+            ),
+            "remove": Flag(
+                "operating point to take out; nothing is fitted", "NAME"
+            ),
+        },
+        files="BUNDLE",
+        examples=(
+            "keras-dynamic policy runs/demo/bundle --max_drop=1 --name=fast",
+            "keras-dynamic policy runs/demo/bundle --remove=fast",
+        ),
     ),
     "sweep": Verb(
-        "trains many configurations, with Beam; the best at a budget",
-        ("output",),
+        "Trains many configurations, with Beam; tells the best at a budget.",
+        ("config", "output"),
+        own={
+            "config": Flag(
+                "configurations, by name or file", "NAME|FILE,...", "list"
+            ),
+            "seeds": Flag(
+                "seeds of training",
+                "N,N,...",
+                "list",
+                [],
+                without="those configured",
+            ),
+            "objectives": Flag(
+                "values of train.objective",
+                "NAME,...",
+                "list",
+                [],
+                without="the one configured",
+            ),
+            "set": Flag(
+                "KEY=VALUE[,VALUE...][;KEY=...] to try, such as "
+                "train.epochs=10,20; repeatable",
+                "KEY=VALUES",
+                "multi_string",
+                [],
+            ),
+            "stages": Flag(
+                "what a job runs",
+                "VERB,...",
+                "list",
+                ["prepare", "train", "evaluate"],
+            ),
+            "timeout": Flag(
+                "seconds that a job may take, all attempts together",
+                "SECONDS",
+                "float",
+                without="any number",
+            ),
+            "attempts": Flag("how often a job is tried", "N", "integer", 2),
+            "keep": Flag(
+                "keep the working directories of jobs",
+                kind="bool",
+                default=True,
+            ),
+            "budget": Flag(
+                "multiply-adds at which jobs are compared",
+                "MADDS,...",
+                "list",
+                [],
+                without="any number",
+            ),
+            "accelerator": Flag(
+                "what a worker needs for training, for runners that choose "
+                "machines: type:nvidia-tesla-t4;count:1;install-nvidia-driver",
+                "HINT",
+                default="",
+            ),
+        },
         beam=True,
+        extras=("beam", "train"),
+        examples=(
+            "keras-dynamic sweep --config=ranet_digits --output=runs/sweep \\\n"
+            "    --seeds=0,1 --set=train.learning_rate=0.05,0.1",
+        ),
     ),
     "compare": Verb(
-        "curves of several working directories in one figure",
+        "Draws the curves of several working directories in one figure.",
         ("workdir",),
+        own={
+            "published": Flag(
+                "curves from papers to draw as well, such as ranet_cifar10",
+                "NAME,...",
+                "list",
+                [],
+            ),
+            "kind": Flag(
+                "which model of each experiment: float or int8",
+                "KIND",
+                "enum",
+                "float",
+                choices=("float", "int8"),
+            ),
+            "best": Flag(
+                "draw the best of the experiments at each budget, too",
+                kind="bool",
+                default=False,
+            ),
+        },
         files="WORKDIR ...",
+        extras=("report",),
+        examples=("keras-dynamic compare --workdir=runs runs/a runs/b",),
     ),
     "cost": Verb(
-        "multiply-adds and parameters up to each exit", ("config",), ("json",)
+        "Counts multiply-adds and parameters up to each exit.",
+        ("config",),
+        ("json",),
+        extras=("train",),
+        examples=(
+            "keras-dynamic cost --config=ranet_digits",
+            "keras-dynamic cost --config=ranet_cifar10_model1 "
+            "--config.model.size=64",
+        ),
     ),
     "split": Verb(
-        "cuts any multi-output .tflite at its outputs",
+        "Cuts any .tflite model at its outputs and gates.",
         ("output",),
-        files="MODEL.tflite",
+        ("json",),
+        {
+            "exits_only": Flag(
+                "cut at the outputs, but leave gates in one segment",
+                kind="bool",
+                default=False,
+            ),
+        },
+        "MODEL.tflite",
+        examples=("keras-dynamic split model.tflite --output=segments",),
     ),
-    "list": Verb("models, objectives, sources and configs"),
+    "list": Verb(
+        "Names models, objectives, sources, policy rules and configurations.",
+        takes=("json",),
+        examples=("keras-dynamic list", "keras-dynamic list --json"),
+    ),
 }
 STAGES = tuple(VERBS)[: tuple(VERBS).index("run")]
-
-
-def usage() -> str:
-    """The help of the whole command."""
-    lines = ["usage: keras-dynamic VERB [--flag=value ...] [-- BEAM OPTIONS]"]
-    lines += ["", "verbs:"]
-    lines += [f"  {name:10} {verb.text}" for name, verb in VERBS.items()]
-    lines += ["", "`keras-dynamic VERB --help` says which flags a verb takes."]
-    return "\n".join(lines)
-
-
-def usage_of(name: str) -> str:
-    """The help of a verb, without the flags that only it has."""
-    verb = VERBS[name]
-    needed = [FLAGS[flag].spelled(flag) for flag in verb.needs]
-    words = ["usage: keras-dynamic", name, *needed, "[--flag=value ...]"]
-    words += [verb.files] if verb.files else []
-    words += ["[-- BEAM OPTIONS]"] if verb.beam else []
-    rows = [
-        (FLAGS[flag].spelled(flag), FLAGS[flag].text)
-        for flag in (*verb.needs, *verb.takes)
-    ]
-    if "config" in verb.needs:
-        rows.insert(1, ("--config.a.b=VALUE", "overrides what it says"))
-    rows += [("--verbosity=1", "on an error, print the traceback too")]
-    return "\n".join(
-        [
-            f"keras-dynamic {name}: {verb.text}",
-            "",
-            " ".join(words),
-            "",
-            *(f"  {flag:22} {text}" for flag, text in rows),
-        ]
-    )

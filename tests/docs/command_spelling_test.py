@@ -1,32 +1,17 @@
 """Every `keras-dynamic` in the pages has a verb and flags that exist."""
 
-import importlib
 import re
 
 import pytest
 
 from pipeline import config
 from pipeline.cli import verbs
+from pipeline.cli.verb import EVERYWHERE
 from tests.support import markdown_blocks
 
 
-class _Flags:
-    """In the place of absl's flags: notes what is defined."""
-
-    def __init__(self):
-        self.names = set()
-
-    def __getattr__(self, kind):
-        return lambda name, *_, **__: self.names.add(name)
-
-
 def _flags(verb):
-    known = _Flags()
-    known.names |= {*verbs.VERBS[verb].needs, *verbs.VERBS[verb].takes}
-    if verb not in (*verbs.STAGES, "run"):
-        module = importlib.import_module(f"pipeline.cli.{verb}_verb")
-        getattr(module, "define", lambda flags: None)(known)
-    return known.names | {"verbosity", "help"}
+    return {*verbs.VERBS[verb].flags, *EVERYWHERE}
 
 
 def _commands(page):

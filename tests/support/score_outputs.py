@@ -13,7 +13,7 @@ import pyarrow.parquet
 import tensorflow as tf
 from absl import flags as absl_flags
 
-from pipeline.cli import score_verb
+from pipeline.cli import score_verb, verbs
 from pipeline.data import record
 from pipeline.storage import tfrecord_file
 from tests.support import tiny_bundle
@@ -59,16 +59,8 @@ def example(**features) -> bytes:
 def run(bundle, inputs, output, *arguments, beam_args=()):
     """Runs the verb as the command line does."""
     values = absl_flags.FlagValues()
-    for name in ("bundle", "output"):
-        absl_flags.DEFINE_string(name, None, name, flag_values=values)
-
-    class Definer:
-        def __getattr__(self, name):
-            return lambda *rest, **more: getattr(absl_flags, name)(
-                *rest, flag_values=values, **more
-            )
-
-    score_verb.define(Definer())
+    for name, flag in verbs.VERBS["score"].flags.items():
+        flag.define(name, values)
     given = [f"--input={each}" for each in inputs]
     values(
         ["score", f"--bundle={bundle}", f"--output={output}"]

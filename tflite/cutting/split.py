@@ -144,6 +144,11 @@ def split(
     return tuple(segments)
 
 
+def file_name(place: int) -> str:
+    """Returns the name of the file that `write` gives a segment, from 0."""
+    return f"segment_{place}.tflite"
+
+
 def write(
     model_path: str, output_directory: str, *, gates: bool = True
 ) -> tuple[Segment, ...]:
@@ -180,7 +185,7 @@ def write(
             for option in ("gate", "bypass"):
                 if not row[option]:
                     del row[option]
-            row |= {"file": f"segment_{place}.tflite"}
+            row |= {"file": file_name(place)}
             with open(os.path.join(unfinished, row["file"]), "wb") as file:
                 row["bytes"] = file.write(row.pop("model"))
             facts.append(row)

@@ -1,7 +1,9 @@
 import json
 import pathlib
+import signal
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
@@ -9,6 +11,7 @@ from pipeline.cli import verbs
 from tests.support import finished_run
 
 CONFIG = "--config=ranet_digits"
+PACKAGE = "keras-dynamic"
 
 
 def run(*arguments) -> subprocess.CompletedProcess:
@@ -77,8 +80,12 @@ def two_exits(tmp_path, monkeypatch) -> pathlib.Path:
             ["train", "--config=ranet_digit", "--workdir=x"],
             ["`config` must be", "Did you mean 'ranet_digits'?"],
         ),
-        (["train", CONFIG, "--wrokdir=x"], ["'wrokdir'", "workdir"]),
-        (["list", CONFIG], ["flag 'config'"]),
+        (
+            ["train", CONFIG, "--wrokdir=x"],
+            ["'--wrokdir'", "--processes", "Did you mean '--workdir'?"],
+        ),
+        (["sweep", "--seed=1"], ["'--seed'", "Did you mean '--seeds'?"]),
+        (["list", CONFIG], ["one of --json, ", "Received: '--config'"]),
         (
             ["train", CONFIG, "--config.train.epoch=3", "--workdir=x"],
             ["config.train.epoch.", "Did you mean config.train.epochs?"],
@@ -156,30 +163,24 @@ def test_verbosity_shows_where_it_failed(tmp_path):
     assert "manifest.json" in done.stderr
 
 
-def test_help_names_every_verb():
-    assert run().returncode == 2
-    done = run("--help")
+def test_version():
+    done = run("--version")
     assert done.returncode == 0
-    for name, verb in verbs.VERBS.items():
-        assert f"  {name} " in done.stdout
-        assert verb.text in done.stdout
+    assert done.stdout == f"keras-dynamic {metadata.version(PACKAGE)}\n"
 
 
-@pytest.mark.parametrize("verb", verbs.VERBS)
-def test_help_fits_a_screen(verb):
-    for said in (verbs.usage(), verbs.usage_of(verb)):
-        assert len(said.splitlines()) <= 25
-        assert max(map(len, said.splitlines())) <= 100
-    for flag in verbs.VERBS[verb].needs:
-        assert f"--{flag}=" in verbs.usage_of(verb)
-
-
-def test_help_of_a_verb_names_its_flags_and_what_they_are_by_default():
-    said = " ".join(run("policy", "--help").stdout.split())
-    for flag in ("max_drop", "budget_ms", "budget_madds", "exit_ms", "name"):
-        assert f"--{flag}: " in said
-    assert "(default: for --budget_ms measured here;" in said
-    assert "(default: the bundle's default policy is replaced)" in said
+def test_nobody_has_to_read_all(tmp_path):
+    """As with `keras-dynamic list | head -1`: no error where that ends."""
+    program = "from pipeline.cli import main; main.main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "list"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 128 + signal.SIGPIPE
 
 
 def test_stages_are_those_that_run_runs():
@@ -203,27 +204,41 @@ def test_cost_as_json():
         assert row["feature_shape"][:2] == [8, 8]
 
 
-def test_list():
-    done = run("list")
-    assert done.returncode == 0
-    words = done.stdout.split()
-    for name in ("ranet", "joint", "digits", "image_folder", "ranet_digits"):
-        assert name in words
-
-
 def test_split(two_exits, tmp_path):
     output = tmp_path / "segments"
     done = run("split", two_exits, f"--output={output}")
     assert done.returncode == 0
-    assert done.stdout.splitlines() == [
-        "segment_0.tflite  shallow  1 operators  x -> shallow",
-        "segment_1.tflite  deep  1 operators  x, shallow -> deep",
+    sizes = [
+        f"{(output / f'segment_{i}.tflite').stat().st_size:,}" for i in (0, 1)
+    ]
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["segment", "exit", "gate", "inputs", "outputs"]
+        + ["multiply-adds", "parameters", "bytes"],
+        ["segment_0.tflite", "0", "t0", "t1", "0", "0", sizes[0]],
+        ["segment_1.tflite", "1", "t0", "t1", "t2", "0", "0", sizes[1]],
+        [],
+        ["tensor"],
+        ["t0", "x"],
+        ["t1", "shallow"],
+        ["t2", "deep"],
     ]
     assert sorted(path.name for path in output.iterdir()) == [
         "segment_0.tflite",
         "segment_1.tflite",
         "segments.json",
     ]
+
+
+def test_split_as_json(two_exits, tmp_path):
+    done = run("split", two_exits, f"--output={tmp_path / 'out'}", "--json")
+    [first, second] = json.loads(done.stdout)["segments"]
+    assert first["inputs"] == ["x"]
+    assert first["outputs"] == ["shallow"]
+    assert second["inputs"] == ["x", "shallow"]
+    assert [each["exit"] for each in (first, second)] == [0, 1]
+    for each in (first, second):
+        written = tmp_path / "out" / each["file"]
+        assert each["bytes"] == written.stat().st_size
 
 
 def test_split_of_half_a_file(two_exits, tmp_path):

@@ -130,7 +130,11 @@ def test_a_preparation_leaves_nothing(mode, number, tmp_path):
 
 @pytest.mark.parametrize(
     "verb",
-    [name for name, each in verbs.VERBS.items() if "config" in each.needs],
+    [
+        name
+        for name, each in verbs.VERBS.items()
+        if any(flag.kind == "config" for flag in each.flags.values())
+    ],
 )
 def test_every_verb_that_loads_a_configuration(verb, tmp_path):
     config = tmp_path / "config.py"

@@ -229,9 +229,17 @@ def test_split_prints_gates_and_can_leave_them(finished, tmp_path, capsys):
         (True, [None] * 2),
     ):
         flags = types.SimpleNamespace(
-            output=str(tmp_path / str(exits_only)), exits_only=exits_only
+            output=str(tmp_path / str(exits_only)),
+            exits_only=exits_only,
+            json=True,
         )
         split_verb.run(flags, [str(layout.tflite_model)])
-        lines = capsys.readouterr().out.splitlines()
-        for line, each in zip(lines, gates, strict=True):
-            assert line.endswith(f"  if {each}") == (each is not None)
+        said = json.loads(capsys.readouterr().out)["segments"]
+        assert [each["gate"] for each in said] == gates
+        # The same as a table: the gate by its number.
+        head, *rows = split_verb.text(said).split("\n\n")[0].splitlines()
+        column = head.index("gate")
+        for row, each in zip(rows, gates, strict=True):
+            assert row[column : column + 4].strip().startswith("t") == bool(
+                each
+            )

@@ -1,0 +1,117 @@
+"""What a configuration can name, and what the built-in ones cost: a table.
+
+`keras-dynamic list` reads it, for which nothing has to be imported or built. It
+is made from the code, and rewritten after a change of a configuration or a
+builder with
+
+    python -m pipeline.cli.catalogue
+"""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+PATH = pathlib.Path(__file__).with_name("catalogue.json")
+
+# A configuration says in its name which images it is for.
+DATA_SETS = ("digits", "cifar10", "cifar100", "photos", "imagenet")
+# What stands for the classes where they are counted in the data.
+_CLASSES = 10
+
+
+def read() -> dict[str, Any]:
+    """Returns the table.
+
+    Its keys are "models", "objectives", "sources" and "rules", lists of names,
+    and "configurations", which has what `cost` returns for each name.
+    """
+    return json.loads(PATH.read_text(encoding="utf-8"))
+
+
+def names() -> dict[str, list[str]]:
+    """Returns what can be named in a configuration, from the code."""
+    from keras_dynamic import models, objectives
+    from pipeline import sources
+    from pipeline.policies import named_rules
+
+    return {
+        "models": sorted(models.BUILDERS),
+        "objectives": sorted(objectives.BUILDERS),
+        "sources": sorted(sources.names()),
+        "rules": sorted(named_rules.RULES),
+    }
+
+
+def cost(name: str) -> dict[str, Any]:
+    """Builds the model of a configuration, and returns what it costs.
+
+    Args:
+        name: Of a built-in configuration.
+
+    Returns:
+        `data_set`, `family`, `size` and `channels` of the input, `classes` (0:
+        as many as the data has; counted with 10), `exits`, the `madds` up to
+        the first and up to the last exit, and `params` of the whole model.
+
+    Raises:
+        ValueError: If the name has not one of `DATA_SETS`.
+    """
+    import keras
+
+    from keras_dynamic.graph import cost as counted
+    from pipeline import config
+    from pipeline.training import network
+
+    loaded = config.load(name)
+    found = [each for each in name.split("_") if each in DATA_SETS]
+    if len(found) != 1:
+        raise ValueError(
+            f"`name` must have one of {', '.join(DATA_SETS)} in it. "
+            f"Received: {name}"
+        )
+    labels = 0 if loaded.model.classes else _CLASSES
+    # Weights have shapes, but no values: that takes neither time nor memory.
+    with keras.StatelessScope(initialize_variables=False):
+        costs = counted.exit_costs(network.build(loaded, labels))
+    return {
+        "data_set": found[0],
+        "family": loaded.model.family,
+        "size": loaded.model.size,
+        "channels": loaded.data.channels,
+        "classes": loaded.model.classes,
+        "exits": len(costs),
+        "madds": [costs[0].madds, costs[-1].madds],
+        "params": costs[-1].params,
+    }
+
+
+def made() -> dict[str, Any]:
+    """Returns the table as the code is now; builds every model."""
+    from pipeline import config
+
+    return {
+        **names(),
+        "configurations": {name: cost(name) for name in config.names()},
+    }
+
+
+def text(table: dict[str, Any]) -> str:
+    """Returns the table as the file holds it: a line per configuration."""
+    lines = [
+        f'  "{key}": {json.dumps(value)}'
+        for key, value in table.items()
+        if key != "configurations"
+    ]
+    rows = [
+        f'    "{name}": {json.dumps(facts)}'
+        for name, facts in table["configurations"].items()
+    ]
+    body = ",\n".join(rows)
+    lines.append(f'  "configurations": {{\n{body}\n  }}')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    PATH.write_text(text(made()), encoding="utf-8")
