@@ -72,7 +72,9 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
         if step % _LOG_EVERY == 0 or step == settings.steps:
             mean = float(np.mean(recent))
             logging.info("step %d/%d  loss %.3f", step, settings.steps, mean)
-            events.scalars(step, {"quantize/loss": mean, **_ranges(quantized)})
+            # Not "loss": a step is a batch here, and an epoch there.
+            shown = {"quantize_loss": mean, **_ranges(quantized)}
+            events.scalars("quantize", step, shown)
             recent.clear()
     events.close()
     deployed = tf_keras.Model(

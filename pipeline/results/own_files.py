@@ -51,7 +51,9 @@ WORKING_DIRECTORY = re.compile(
             r"data",  # A link to shared data.
             r"config\.json|metrics\.json|(exits|curves)\.csv",
             r"model/float\.keras|model/float_predictions\.npz",
-            r"training/(state|best)\.npz|logs/events\.out\.tfevents\.[^/]+",
+            r"training/(state|best)\.npz",
+            # Without a directory: of an earlier version.
+            r"logs/([a-z]+/)?events\.out\.tfevents\.[^/]+",
             r"report/index\.html|stages/[a-z]+\.json",
             r"([^/]+/)*\.[^/]+\.partial/.*",  # Of a stage that was killed.
         ]

@@ -1,4 +1,11 @@
-"""What TensorBoard shows, written without TensorFlow."""
+"""Writes what TensorBoard shows, without TensorFlow.
+
+As Keras's own callback does, each part of an experiment is a run of its own, a
+subdirectory: `train`, `validation`, `quantize`. TensorBoard draws what has one
+name in several runs in one chart, so training and validation lie over each
+other; names with a common beginning, up to the first slash, share a group that
+can be folded.
+"""
 
 import io
 import time
@@ -13,30 +20,42 @@ from tensorboard.summary.writer import event_file_writer
 
 
 class Events:
-    """A file of events in a directory, until it is closed."""
+    """Files of events, one per run, until they are closed."""
 
     def __init__(self, directory: Path):
-        """Begins a new file.
+        """Prepares a directory to be written to.
 
         Args:
-            directory: That TensorBoard is given; made if it is not there.
+            directory: That TensorBoard is given. A run gets a subdirectory
+                and a new file in it when it is first written to.
         """
-        self._writer = event_file_writer.EventFileWriter(str(directory))
+        self._directory = directory
+        self._writers: dict[str, event_file_writer.EventFileWriter] = {}
 
     def close(self) -> None:
         """Writes what is left."""
-        self._writer.close()
+        for writer in self._writers.values():
+            writer.close()
 
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Writes numbers by name; names with a common prefix share a group."""
+    def scalars(self, run: str, step: int, values: Mapping[str, float]) -> None:
+        """Writes numbers by name.
+
+        Args:
+            run: The subdirectory.
+            step: Where on the horizontal axis: an epoch or a batch, from 1.
+            values: By name, as in "accuracy/exit_0".
+        """
         for name, value in values.items():
-            self._add(step, summary_v2.scalar_pb(name, value))
-        self._writer.flush()
+            self._add(run, step, summary_v2.scalar_pb(name, value))
+        self._writers[run].flush()
 
-    def images(self, step: int, name: str, pixels: np.ndarray) -> None:
+    def images(
+        self, run: str, step: int, name: str, pixels: np.ndarray
+    ) -> None:
         """Writes images.
 
         Args:
+            run: As of `scalars`.
             step: As of `scalars`.
             name: Of them all; each gets its number.
             pixels: float [N, H, W, C] in [0, 1], of one or three channels.
@@ -55,11 +74,15 @@ class Events:
             )
             tag = f"{name}/{number}"
             values.append(summary_pb2.Summary.Value(tag=tag, image=image))
-        self._add(step, summary_pb2.Summary(value=values))
-        self._writer.flush()
+        self._add(run, step, summary_pb2.Summary(value=values))
+        self._writers[run].flush()
 
-    def _add(self, step, summary):
+    def _add(self, run, step, summary):
+        if run not in self._writers:
+            self._writers[run] = event_file_writer.EventFileWriter(
+                str(self._directory / run)
+            )
         event = event_pb2.Event(
             wall_time=time.time(), step=step, summary=summary
         )
-        self._writer.add_event(event)
+        self._writers[run].add_event(event)

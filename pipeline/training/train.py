@@ -142,7 +142,7 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
     if member.writes:
         events = Events(layout.logs)
         [(pixels, _)] = read(epoch=first, stop=1)
-        events.images(first, "train/images", pixels[:_EXAMPLES])
+        events.images("train", first, "images", pixels[:_EXAMPLES])
     for epoch in range(first, count):
         begun = time.monotonic()
         for start in range(progress.step, steps, portion):
@@ -184,7 +184,10 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
                 seconds=time.monotonic() - begun,
             )
             epochs.say(ended, first=epoch == first)
-            events.scalars(epoch + 1, _scalars(taught, said))
+            rate = trainer.optimizer.learning_rate
+            taught["learning_rate"] = float(keras.ops.convert_to_numpy(rate))
+            for run, values in _scalars(taught, said).items():
+                events.scalars(run, epoch + 1, values)
             checkpoint.save(state, progress, model, trainer.optimizer)
     data_parallel.leave()
     if not member.writes:
@@ -290,13 +293,14 @@ def _advanced(progress, step, means):
 
 
 def _scalars(taught, said):
-    """What TensorBoard shows of an epoch."""
-    # The validation loss is not the objective's, so that objectives compare.
-    return {
-        **{f"train/{name}": value for name, value in taught.items()},
-        "validation/loss": sum(said.cross_entropies()),
-        **{
-            f"validation/accuracy_{k}": accuracy
-            for k, accuracy in enumerate(said.accuracies())
-        },
+    """What TensorBoard shows of an epoch, by run and by name."""
+    shown = {
+        name.replace("accuracy_", "accuracy/exit_"): value
+        for name, value in taught.items()
     }
+    # The validation loss is not the objective's, so that objectives compare.
+    validation = {"loss": sum(said.cross_entropies())} | {
+        f"accuracy/exit_{k}": accuracy
+        for k, accuracy in enumerate(said.accuracies())
+    }
+    return {"train": shown, "validation": validation}

@@ -113,14 +113,17 @@ def _state(workdir):
 
 
 def _scalars(workdir):
-    """The value of every epoch, by tag."""
+    """The value of every epoch, by run and tag."""
     from tensorboard.backend.event_processing import event_accumulator
 
-    events = event_accumulator.EventAccumulator(str(workdir / "logs")).Reload()
-    return {
-        tag: [event.tensor_proto.float_val[0] for event in events.Tensors(tag)]
-        for tag in events.Tags()["tensors"]
-    }
+    found = {}
+    for run in (workdir / "logs").iterdir():
+        events = event_accumulator.EventAccumulator(str(run)).Reload()
+        for tag in events.Tags()["tensors"]:
+            found[run.name, tag] = [
+                event.tensor_proto.float_val[0] for event in events.Tensors(tag)
+            ]
+    return found
 
 
 def _assert_close(first, second, tolerance):
@@ -143,7 +146,7 @@ def test_two_processes_train_as_one(one, two):
     for tag, values in ours.items():
         assert len(values) == 8
         np.testing.assert_allclose(theirs[tag], values, rtol=1e-5, err_msg=tag)
-    assert ours["train/loss"][-1] < ours["train/loss"][0]
+    assert ours["train", "loss"][-1] < ours["train", "loss"][0]
     _assert_close(one, two, 1e-5)
     assert _state(one)[0] == _state(two)[0]
     assert (two / "model" / "float.keras").exists()

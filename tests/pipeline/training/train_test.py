@@ -204,20 +204,30 @@ def test_a_training_starts_from_another_one(through, tmp_path):
 def test_tensorboard_gets_every_epoch(through):
     from tensorboard.backend.event_processing import event_accumulator
 
-    events = event_accumulator.EventAccumulator(str(through / "logs")).Reload()
-    tags = events.Tags()
-    scalars = [tag for tag in tags["tensors"] if "images" not in tag]
-    assert {"train/loss", "validation/loss", "validation/accuracy_1"} <= {
-        *scalars
+    read = {
+        run: event_accumulator.EventAccumulator(
+            str(through / "logs" / run)
+        ).Reload()
+        for run in ("train", "validation")
     }
-    for tag in scalars:
-        assert [event.step for event in events.Tensors(tag)] == [1, 2, 3]
-    assert len(tags["images"]) == 16, tags
-    losses = [
-        float(event.tensor_proto.float_val[0])
-        for event in events.Tensors("train/loss")
-    ]
-    assert losses[-1] < losses[0]
+    tags = {run: {*each.Tags()["tensors"]} for run, each in read.items()}
+    both = {"loss", "accuracy/exit_0", "accuracy/exit_1"}
+    assert tags == {"train": both | {"learning_rate"}, "validation": both}
+    for run, each in read.items():
+        for tag in tags[run]:
+            assert [event.step for event in each.Tensors(tag)] == [1, 2, 3]
+    images = read["train"].Tags()["images"]
+    assert {*images} == {f"images/{k}" for k in range(16)}
+
+    def values(tag):
+        return [
+            float(event.tensor_proto.float_val[0])
+            for event in read["train"].Tensors(tag)
+        ]
+
+    assert values("loss")[-1] < values("loss")[0]
+    rates = values("learning_rate")
+    assert rates == sorted(rates, reverse=True)
 
 
 def test_portions_of_an_epoch_are_averaged():
