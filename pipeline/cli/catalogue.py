@@ -1,4 +1,4 @@
-"""What a configuration can name, and what the built-in ones cost: a table.
+"""Holds a table of all that a configuration can name, with costs.
 
 `keras-dynamic list` reads it, for which nothing has to be imported or built. It
 is made from the code, and rewritten after a change of a configuration or a

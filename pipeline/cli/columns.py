@@ -1,4 +1,4 @@
-"""Tables of text with aligned columns, for a terminal."""
+"""Lays out tables of text with aligned columns, for a terminal."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""docs/commands.md: all verbs with their flags, made from the verbs' table.
+"""Makes docs/commands.md, all verbs with their flags, from the verbs' table.
 
 python -m pipeline.cli.commands_page > docs/commands.md
 """
@@ -26,8 +26,8 @@ _AFTER = """## What all verbs share
 
 {codes}
 
-What follows `--` after {takers} are Beam's options,
-such as `--runner=FlinkRunner` ([flink.md](flink.md), [dataflow.md](dataflow.md)).
+What follows `--` after {takers} are Beam's options, such as
+`--runner=FlinkRunner`: [flink.md](flink.md), [dataflow.md](dataflow.md).
 `--verbosity=1` prints the traceback of an error, too, and `--help` the flags of
 a verb.
 """

@@ -1,4 +1,4 @@
-"""Which extras of the package to install where a module is missing."""
+"""Says which extras of the package to install where a module is missing."""
 
 from pipeline.cli.verbs import VERBS
 

@@ -1,4 +1,4 @@
-"""A flag of the command line: how it is given, parsed, and explained."""
+"""Describes a flag of the command line: how it is parsed and explained."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The help of the command line, in one format for all verbs."""
+"""Writes the help of the command line, in one format for all verbs."""
 
 import textwrap
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`keras-dynamic list`: what can be named in a configuration."""
+"""`keras-dynamic list` names all there is, and tells what it costs."""
 
 import textwrap
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""`keras-dynamic split`: cuts any .tflite at its outputs and gates."""
+"""`keras-dynamic split` cuts any .tflite at its outputs and gates."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a verb of the command line is, and the flags that several share."""
+"""Describes a verb of the command line, and the flags that several share."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,8 @@
-"""The verbs of the command line: one table, of which all else is derived.
+"""Lists the verbs of the command line in one table.
 
-The help, docs/commands.md, what is parsed, what is suggested where a word is
-misspelled, and which extras a verb needs. Standard library only, so that help
-is there at once.
+The help, docs/commands.md, the parser, the suggestions for misspelled words and
+the hints at missing extras are made from it. It imports the standard library
+only, so that help is there at once.
 """
 
 from pipeline.cli.flag import Flag
