@@ -11,6 +11,7 @@ import ml_collections
 from absl import logging
 
 from pipeline import sources
+from pipeline.config import validated
 from pipeline.results import origin, own_files
 from pipeline.results.layout import Layout
 from pipeline.results.versions import VERSIONS
@@ -105,10 +106,12 @@ def run(
             configuration, data, version and results of the stages it needs.
 
     Raises:
-        ValueError: If something that is not ours is where a stage would write,
-            before any of them runs; if what a stage needs is not there, or the
+        ValueError: If the configuration does not fit the schema, or something
+            that is not ours is where a stage would write, before any of them
+            runs; if what a stage needs is not there, or the
             stage fails.
     """
+    validated(config)
     prints = _fingerprints(config)
     to_run = set()
     for name in names:

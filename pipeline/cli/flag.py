@@ -31,7 +31,11 @@ class Flag:
     without: str = ""
 
     def define(self, name: str, values: Any) -> None:
-        """Defines it among `values`, a `flags.FlagValues` of absl."""
+        """Defines it among `values`, a `flags.FlagValues` of absl.
+
+        A configuration is defined by `pipeline.config.define` instead, as its
+        flags depend on what it holds.
+        """
         from absl import flags
 
         options = {"flag_values": values}
@@ -43,12 +47,6 @@ class Flag:
             case "integer":
                 options["lower_bound"] = self.least
                 flags.DEFINE_integer(name, self.default, self.text, **options)
-            case "config":
-                from ml_collections import config_flags
-
-                config_flags.DEFINE_config_file(
-                    name, lock_config=True, **options
-                )
             case _:
                 define = getattr(flags, f"DEFINE_{self.kind}")
                 define(name, self.default, self.text, **options)

@@ -14,7 +14,6 @@ import ml_collections
 from absl import flags, logging
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult
-from ml_collections import config_flags
 
 from pipeline import config
 from pipeline.beam import runners
@@ -91,23 +90,9 @@ def configure(name: str, overrides: str = "") -> ml_collections.ConfigDict:
     Raises:
         ValueError: If there is no such configuration, key or value.
     """
-    loaded = config.load(name)
-    arguments = [f"--config={config.path_of(name)}"]
-    for override in filter(None, overrides.split(";")):
-        config.check_override(loaded, override.partition("=")[0])
-        arguments.append(f"--config.{override}")
-    values = flags.FlagValues()
-    config_flags.DEFINE_config_file(
-        "config", flag_values=values, sys_argv=arguments, lock_config=True
+    return config.overridden(
+        config.load(name), filter(None, overrides.split(";"))
     )
-    try:
-        values([name, *arguments])
-    except (flags.Error, TypeError) as error:
-        raise ValueError(
-            f"`overrides` must be KEY=VALUE;KEY=VALUE: {error}. "
-            f"Received: {overrides!r}"
-        ) from error
-    return values.config
 
 
 def _build(verb: str) -> Callable:

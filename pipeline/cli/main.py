@@ -83,14 +83,20 @@ def _spelled(argument: str) -> str:
 
 def _parser(verb: str, rest: list[str]) -> Callable:
     """Defines the flags; returns what parses them for `app.run`."""
+    configured = False
     for name, flag in VERBS[verb].flags.items():
         if flag.kind == "config":
-            _resolve_config(rest)
-        flag.define(name, flags.FLAGS)
+            configured = True
+            _define_config(verb, rest)
+        else:
+            flag.define(name, flags.FLAGS)
 
     def parse(argv: list[str]) -> list[str]:
         try:
-            return flags.FLAGS(argv)
+            positional = flags.FLAGS(argv)
+            if configured:
+                _check_config()
+            return positional
         except flags.UnrecognizedFlagError as error:
             _fail(_unknown_flag(verb, error.flagname), verb)
         except (
@@ -114,25 +120,34 @@ def _unknown_flag(verb: str, name: str) -> UsageError:
     )
 
 
-def _resolve_config(rest: list[str]) -> None:
-    """Replaces the configuration's name by its file; checks what overrides it.
+def _define_config(verb: str, rest: list[str]) -> None:
+    """Takes the configuration's name from the arguments, and loads it.
 
     Raises:
-        ConfigError: If it cannot be loaded or does not have the overridden key.
+        UsageError: If there is no name.
+        ConfigError: If it cannot be loaded, or lacks a key that is overridden.
     """
     from pipeline import config
 
-    if "--config" in rest[:-1]:
-        at = rest.index("--config")
-        rest[at : at + 2] = [f"--config={rest[at + 1]}"]
-    loaded = None
-    for i, argument in enumerate(rest):
-        flag, _, value = argument.partition("=")
-        if flag == "--config":
-            loaded = config.load(value)
-            rest[i] = f"--config={config.path_of(value)}"
-        elif flag.startswith("--config.") and loaded is not None:
-            config.check_override(loaded, flag.removeprefix("--config."))
+    name = None
+    words = iter(tuple(rest))
+    rest.clear()
+    for word in words:
+        flag, equals, value = word.partition("=")
+        if flag in ("--config", "-config"):
+            name = value if equals else next(words, "")
+        else:
+            rest.append(word)
+    if name is None:
+        raise UsageError(f"keras-dynamic {verb} needs --config")
+    config.define(config.load(name), rest, flags.FLAGS)
+
+
+def _check_config() -> None:
+    """Checks the configuration with what the command line says of it."""
+    from pipeline import config
+
+    config.validated(flags.FLAGS.config.lock())
 
 
 def _command(verb: str, beam_args: list[str]) -> Callable:

@@ -1,21 +1,21 @@
-"""Holds the schema of a configuration, and the built-in ones by name."""
+"""The configuration of an experiment: its schema, and the built-in ones.
 
-from pipeline.config.schema import (
-    ConfigError,
-    check_override,
-    default,
-    load,
-    names,
-    path_of,
-    validated,
-)
+A configuration is an `ml_collections.ConfigDict` that has the keys of the
+schema (docs/configuration.md), and no others.
+"""
+
+from pipeline.config.loading import load, names
+from pipeline.config.overriding import check_override, define, overridden
+from pipeline.config.schema import ConfigError, default, section, validated
 
 __all__ = [
     "ConfigError",
     "check_override",
     "default",
+    "define",
     "load",
     "names",
-    "path_of",
+    "overridden",
+    "section",
     "validated",
 ]

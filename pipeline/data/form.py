@@ -8,8 +8,6 @@ import numpy as np
 from pipeline.data import image
 from pipeline.data.image import Rules
 
-STORAGE = ("auto", "raw", "encoded")
-
 _JPEG_QUALITY = 95
 
 

@@ -15,7 +15,6 @@ run that fails can leave some of them.
 import contextlib
 import dataclasses
 import functools
-import inspect
 import os
 import uuid
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,9 @@ from absl import logging
 
 from pipeline import sources
 from pipeline.beam import runners, spread
-from pipeline.data import form, manifest, splits
+from pipeline.config import section
+from pipeline.config.sections.data_section import Data
+from pipeline.data import form, manifest
 from pipeline.data.image import Rules
 from pipeline.prepare import finish, placement, plan, shard
 from pipeline.processes import terminal
@@ -34,101 +35,6 @@ from pipeline.results import own_files
 from pipeline.results.versions import VERSIONS
 from pipeline.sources.item import Found
 from pipeline.storage import beam_files, fingerprint, publishing
-
-_DUPLICATES = ("keep", "drop")
-
-
-@dataclasses.dataclass(frozen=True)
-class DataConfig:
-    """What `config.data` holds.
-
-    Attributes:
-        source: Name of a source.
-        size: Height and width of the stored images.
-        channels: 1 for grey, 3 for RGB.
-        fractions: Shares of "validation", "calibration" and "test"; train is
-            the rest. A split that the publisher chose stays as it is.
-        source_options: Options of the source.
-        shard_images: Images per bucket, at most, on average. A bucket has a
-            shard for each split.
-        storage: "raw" stores pixels, "encoded" JPEG or PNG files; "auto" is
-            raw up to `raw_bytes`.
-        raw_bytes: Bytes of an image, height x width x channels.
-        duplicates: "keep" or "drop" exact copies of an image within a split.
-            One of an image in another, published split is always dropped.
-        min_side: Images with a shorter side than this are set aside.
-        max_pixels: Images with more pixels than this are set aside.
-        modes: Accepted Pillow modes, such as ("RGB", "L"); empty for all.
-        max_rejected: Largest share of the images that may be set aside.
-        seed: Another seed gives other splits and another order.
-        directory: Where the data set goes, if not in the working directory:
-            another local path or one in an object store.
-    """
-
-    source: str
-    size: int
-    channels: int
-    fractions: Mapping[str, float]
-    source_options: Mapping[str, object] = dataclasses.field(
-        default_factory=dict
-    )
-    shard_images: int = 5000
-    storage: str = "auto"
-    raw_bytes: int = 12_288
-    duplicates: str = "keep"
-    min_side: int = 1
-    max_pixels: int = 64_000_000
-    modes: Sequence[str] = ()
-    max_rejected: float = 0.01
-    seed: int = 0
-    directory: str = ""
-
-    def __post_init__(self) -> None:
-        shares = self.fractions.values()
-        rules = {
-            "size": ("be at least 1", self.size >= 1),
-            "channels": ("be 1 (grey) or 3 (RGB)", self.channels in (1, 3)),
-            "fractions": (
-                f"give {', '.join(splits.SPLITS[1:])} shares in [0, 1) and "
-                "leave some for train",
-                set(self.fractions) <= set(splits.SPLITS[1:])
-                and all(share >= 0 for share in shares)
-                and sum(shares) < 1,
-            ),
-            "shard_images": ("be at least 1", self.shard_images >= 1),
-            "storage": (
-                f"be one of {', '.join(form.STORAGE)}",
-                self.storage in form.STORAGE,
-            ),
-            "duplicates": (
-                f"be one of {', '.join(_DUPLICATES)}",
-                self.duplicates in _DUPLICATES,
-            ),
-            "min_side": ("be at least 1", self.min_side >= 1),
-            "max_pixels": ("be at least 1", self.max_pixels >= 1),
-            "max_rejected": (
-                "be a share in [0, 1]",
-                0 <= self.max_rejected <= 1,
-            ),
-        }
-        for name, (rule, holds) in rules.items():
-            if not holds:
-                raise ValueError(
-                    f"`data.{name}` must {rule}. "
-                    f"Received: {name}={getattr(self, name)}"
-                )
-
-    @property
-    def form(self) -> form.Form:
-        """How the images are stored."""
-        auto = self.size**2 * self.channels > self.raw_bytes
-        return form.Form(
-            size=self.size,
-            channels=self.channels,
-            encoded=self.storage == "encoded"
-            or (self.storage == "auto" and auto),
-            rules=Rules(self.min_side, self.max_pixels, tuple(self.modes)),
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +49,7 @@ class Job:
             gets a directory of its own, where others look for it; or "".
     """
 
-    data: DataConfig
+    data: Data
     source: sources.Source
     found: Found
     made_from: str
@@ -179,6 +85,7 @@ class PrepareImages(beam.PTransform):
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[dict]:
         """Builds the steps."""
         data, source, found = self._job.data, self._job.source, self._job.found
+        stored = _form(data)
         placing = plan.Plan(
             fractions=_fractions(data, found),
             seed=data.seed,
@@ -190,7 +97,7 @@ class PrepareImages(beam.PTransform):
             labels=found.labels,
             size=data.size,
             channels=data.channels,
-            storage="encoded" if data.form.encoded else "raw",
+            storage="encoded" if stored.encoded else "raw",
             splits=_wanted(placing.fractions, found),
             max_rejected=data.max_rejected,
             output=self._output,
@@ -216,7 +123,7 @@ class PrepareImages(beam.PTransform):
                 shard.WriteBucket(
                     source=source,
                     plan=placing,
-                    form=data.form,
+                    form=stored,
                     drop_copies=data.duplicates == "drop",
                     output=self._output,
                     work=self._work,
@@ -238,7 +145,7 @@ def job(config: ml_collections.ConfigDict) -> Job:
     Raises:
         ValueError: The configuration or the images cannot be used.
     """
-    data = _data_config(config)
+    data = section(Data, config.data)
     source = sources.build(data.source, **data.source_options)
     found = source.find()
     logging.info("%s: about %d images", data.source, found.images)
@@ -251,7 +158,7 @@ def made_from(config: ml_collections.ConfigDict) -> str:
 
     It holds the version of the stage, as data that other code made may differ.
     """
-    data = dataclasses.asdict(_data_config(config))
+    data = dataclasses.asdict(section(Data, config.data))
     del data["directory"]
     source = sources.build(config.data.source, **data["source_options"])
     version = VERSIONS["prepare"]
@@ -271,7 +178,7 @@ def prepare(
     whatever goes wrong, the old one stays.
 
     Args:
-        config: `config.data` holds the fields of `DataConfig`.
+        config: The whole configuration; `config.data` is read.
         output: Local directory to publish. With `data.directory` the data set
             is made there, unless it is there already, and a copy is published
             as `output`, or a link if that is on a local disk, too. A link to
@@ -354,11 +261,11 @@ def _run(task: Job, output: str, beam_args: Sequence[str]) -> None:
         beam_files.remove_tree(work)
 
 
-def _fractions(data: DataConfig, found: Found) -> dict[str, float]:
+def _fractions(data: Data, found: Found) -> dict[str, float]:
     """Returns the shares of the splits that the publisher did not choose."""
     return {
         split: 0.0 if split in found.splits else share
-        for split, share in data.fractions.items()
+        for split, share in dataclasses.asdict(data.fractions).items()
     }
 
 
@@ -368,14 +275,12 @@ def _wanted(fractions: Mapping[str, float], found: Found) -> tuple[str, ...]:
     return ("train", *found.splits, *shared)
 
 
-def _data_config(config: ml_collections.ConfigDict) -> DataConfig:
-    given = config.data.to_dict()
-    fields = dataclasses.fields(DataConfig)
-    try:
-        inspect.signature(DataConfig).bind(**given)
-    except TypeError as error:
-        raise ValueError(
-            f"`config.data` must hold {', '.join(f.name for f in fields)}: "
-            f"{error}. Received: {', '.join(given)}"
-        ) from error
-    return DataConfig(**given)
+def _form(data: Data) -> form.Form:
+    """Returns how the images are stored."""
+    large = data.size**2 * data.channels > data.raw_bytes
+    return form.Form(
+        size=data.size,
+        channels=data.channels,
+        encoded=data.storage == "encoded" or (data.storage == "auto" and large),
+        rules=Rules(data.min_side, data.max_pixels, tuple(data.modes)),
+    )

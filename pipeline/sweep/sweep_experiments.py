@@ -17,14 +17,13 @@ import dataclasses
 import itertools
 import json
 import math
+import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
 import ml_collections
-from absl import flags
-from ml_collections import config_flags
 
 from pipeline import config, stages
 from pipeline.prepare import prepare_images
@@ -111,10 +110,10 @@ def plan(
     data_sets: dict[str, Job] = {}
     for name in configs:
         for changes in itertools.product(*axes):
-            settings = _overridden(config.load(name), changes)
-            data = _data(settings, directory, terms, data_sets)
             labels = [f"{key}={value}" for key, value in changes]
-            group = " ".join([config.path_of(name).stem, *labels])
+            settings = config.overridden(config.load(name), labels)
+            data = _data(settings, directory, terms, data_sets)
+            group = " ".join([pathlib.PurePath(name).stem, *labels])
             for seed in seeds or [settings.seed]:
                 settings.seed = seed
                 jobs.append(_job(settings, directory, terms, group, data))
@@ -189,25 +188,6 @@ def text(summary: Mapping[str, Any]) -> str:
         budget = math.inf if table["budget"] is None else table["budget"]
         tables.append(leaderboard.text(rows, budget))
     return "\n\n".join(tables)
-
-
-def _overridden(
-    settings: ml_collections.ConfigDict, changes: Iterable[tuple[str, str]]
-) -> ml_collections.ConfigDict:
-    """Changes values as `--config.KEY=VALUE` does."""
-    arguments = [""]
-    for key, value in changes:
-        config.check_override(settings, key)
-        arguments.append(f"--config.{key}={value}")
-    values = flags.FlagValues()
-    config_flags.DEFINE_config_dict(
-        "config", settings, flag_values=values, sys_argv=arguments
-    )
-    try:
-        values(arguments)
-    except (flags.Error, TypeError, ValueError) as error:
-        raise config.ConfigError(str(error)) from error
-    return values.config
 
 
 def _data(

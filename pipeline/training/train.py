@@ -32,13 +32,6 @@ from pipeline.training import (
 )
 from pipeline.training.events import Events
 
-# Not mixed_float16, which would need its loss scaled.
-_PRECISIONS = ("float32", "mixed_bfloat16")
-_SELECTIONS = ("best", "last")
-_SCHEDULES = ("step", "cosine", "linear")
-_DECAYED = ("all", "kernels")
-_LEAST = {"epochs": 1, "checkpoint_steps": 0, "core_per_operation_up_to": 0}
-_SHARES = ("average_decay", "label_smoothing", "rise")
 _EXAMPLES = 16  # Images that TensorBoard shows, as the model sees them.
 
 
@@ -57,7 +50,6 @@ def train(config: ml_collections.ConfigDict, layout: Layout) -> None:
         ValueError: If the configuration does not fit the data or the
             processes, or the loss is no longer finite.
     """
-    _check(config)
     keras.utils.set_random_seed(config.seed)
     member = data_parallel.join(config.train.batch_size)
     if member.count > 1 and config.train.average_decay:
@@ -248,33 +240,6 @@ def learning_rate(config: ml_collections.ConfigDict, steps: int):
     boundaries = [round(total * share) for share in config.train.milestones]
     rates = [rate * 0.1**i for i in range(len(boundaries) + 1)]
     return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates)
-
-
-def _check(config):
-    choices = {
-        "schedule": _SCHEDULES,
-        "precision": _PRECISIONS,
-        "select": _SELECTIONS,
-        "weight_decay_on": _DECAYED,
-    }
-    for name, valid in choices.items():
-        if config.train[name] not in valid:
-            raise ValueError(
-                f"`train.{name}` must be one of {', '.join(valid)}. "
-                f"Received: {name}={config.train[name]!r}"
-            )
-    for name, least in _LEAST.items():
-        if config.train[name] < least:
-            raise ValueError(
-                f"`train.{name}` must be at least {least}. "
-                f"Received: {name}={config.train[name]}"
-            )
-    for name in _SHARES:
-        if not 0 <= config.train[name] < 1:
-            raise ValueError(
-                f"`train.{name}` must be at least 0 and below 1. "
-                f"Received: {name}={config.train[name]}"
-            )
 
 
 def _advanced(progress, step, means):

@@ -346,6 +346,8 @@ def test_beam_options_go_to_prepare(layout, ran):
 def test_unknown_source(layout, ran):
     settings = config.load("ranet_digits")
     settings.data.source = "digit"
-    with pytest.raises(ValueError, match="`source` must be one of cifar"):
+    with pytest.raises(
+        ValueError, match=r"`data\.source` must be one of cifar"
+    ):
         run(layout, settings=settings)
     assert ran.take() == []

@@ -7,9 +7,14 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from pipeline.config import default
+
+NO_FRACTIONS = {"validation": 0.0, "calibration": 0.0, "test": 0.0}
+
 
 def config(source="digits", **changes):
     data = {
+        **default().data.to_dict(),
         "source": source,
         "size": 8,
         "channels": 1,

@@ -2,11 +2,11 @@
 
 import ml_collections
 
-from pipeline.configs import resnet_digits
+from pipeline.config import load
 
 
 def get_config():
-    config = resnet_digits.get_config()
+    config = load("resnet_digits")
     with config.unlocked():
         config.name = "tiny_static"
         config.data.size = 8

@@ -145,22 +145,11 @@ def test_others_are_judged_by_the_same_images(finished):
     )
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"threads": ()}, "`benchmark.threads` must be integers"),
-        ({"threads": (1, 0)}, r"Received: \(1, 0\)"),
-        ({"threads": (1, 1)}, "must be different"),
-        ({"starts": 0}, "`benchmark.starts` must be 1 or more"),
-        ({"runs": 0}, "runs=0"),
-        ({"others": ("nowhere",)}, "Received: nowhere"),
-    ],
-)
-def test_bad_settings_leave_what_was_there(finished, changes, message):
+def test_others_that_are_not_there_leave_what_was_there(finished):
     before = finished.benchmark_json.read_bytes()
     metrics = finished.metrics.read_bytes()
-    with pytest.raises(ValueError, match=message):
-        benchmark.benchmark(settings(**changes), finished)
+    with pytest.raises(ValueError, match="Received: nowhere"):
+        benchmark.benchmark(settings(others=("nowhere",)), finished)
     assert finished.benchmark_json.read_bytes() == before
     assert finished.metrics.read_bytes() == metrics
 

@@ -1,163 +1,171 @@
 import ml_collections
 import pytest
 
-from pipeline import config
+from keras_dynamic import exits, models, objectives
+from pipeline import config, sources
+from pipeline.config import schema
+from pipeline.config.sections import (
+    data_section,
+    model_section,
+    policy_section,
+    train_section,
+)
+from pipeline.config.setting import settings
+from pipeline.data import augmentation
+from pipeline.policies import named_rules
 
 
-def write(path, *lines: str) -> str:
-    """A file whose `get_config` runs `lines` on the default configuration."""
-    body = "".join(f"        {line}\n" for line in lines)
-    path.write_text(
-        "from pipeline.config import default\n\n\n"
-        "def get_config():\n"
-        "    config = default()\n"
-        "    with config.unlocked():\n"
-        f"        config.name = 'mine'\n{body}"
-        "    return config\n"
+def changed(key, value):
+    """The default configuration with another value of a key."""
+    settings = config.default()
+    *sections, last = key.split(".")
+    with settings.unlocked(), settings.ignore_type():
+        section = settings
+        for name in sections:
+            section = section[name]
+        section[last] = value
+    return settings
+
+
+def test_the_default_fits():
+    assert config.validated(config.default()).is_locked
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("memory_gib", 1),
+        ("data.modes", ["RGB", "L"]),
+        ("data.directory", "gs://bucket/photos"),
+        ("data.fractions.test", 0),
+        ("model.family", "my_package.nets:build"),
+        ("train.milestones", ()),
+        ("train.learning_rate", 1),
+        ("policy.exit_ms", (0.1, 2)),
+        ("check.max_points", -101.0),
+        ("benchmark.others", ("other.tflite",)),
+    ],
+)
+def test_values_that_fit(key, value):
+    settings = changed(key, value)
+    assert config.validated(settings) is settings
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", 3),
+        ("seed", -1),
+        ("seed", True),
+        ("memory_gib", float("nan")),
+        ("data.source", "dogs"),
+        ("data.channels", 2),
+        ("data.size", 32.0),
+        ("data.fractions", dict.fromkeys(("validation", "calibration"), 0.5)),
+        ("data.fractions.test", 1.0),
+        ("data.modes", "RGB"),
+        ("data.modes", (1,)),
+        ("data.storage", "zip"),
+        ("model.family", "resnext"),
+        ("model.family", "my package:build"),
+        ("model.classes", -1),
+        ("train.objective", "separate"),
+        ("train.schedule", "exponential"),
+        ("train.augmentation", "mixup"),
+        ("train.milestones", (0.75, 0.5)),
+        ("train.rise", 1.0),
+        ("train.nesterov", 1),
+        ("train.weight_decay_on", "biases"),
+        ("train.label_smoothing", 1.0),
+        ("train.average_decay", -0.1),
+        ("train.precision", "float8"),
+        ("train.select", "first"),
+        ("train.epochs", 0),
+        ("train.checkpoint_steps", -1),
+        ("quantize.steps", -1),
+        ("policy.rule", "accuracy"),
+        ("policy.confidence", "certainty"),
+        ("policy.risk", "cost"),
+        ("policy.q", float("inf")),
+        ("policy.budget", 0.0),
+        ("policy.exit_ms", (2.0, 1.0)),
+        ("policy.delta", 1.0),
+        ("policy.scheduler.beta", 0.0),
+        ("check.level", 1.5),
+        ("benchmark.threads", ()),
+        ("benchmark.threads", (1, 0)),
+        ("benchmark.threads", (1, 1)),
+        ("benchmark.starts", 0),
+        ("benchmark.runs", 0),
+    ],
+)
+def test_values_that_do_not_fit(key, value):
+    settings = changed(key, value)
+    if key == "data.fractions":
+        settings = changed(key, value | {"test": 0.1})
+    with pytest.raises(config.ConfigError) as error:
+        config.validated(settings)
+    assert str(error.value).startswith(f"`{key}` must be ")
+    assert "Received: " in str(error.value)
+
+
+def test_an_error_names_rule_choices_and_value_of_all_that_is_wrong():
+    settings = changed("policy.rule", "accuracy")
+    settings.train.epochs = 0
+    with pytest.raises(config.ConfigError) as error:
+        config.validated(settings)
+    assert str(error.value) == (
+        "`train.epochs` must be at least 1. Received: 0; "
+        "`policy.rule` must be one of accuracy_drop, budgeted_drop, "
+        "cost_budget, budgeted_batch, scheduler, conformal, upper_bound. "
+        "Received: 'accuracy'"
     )
-    return str(path)
 
 
-@pytest.mark.parametrize("name", config.names())
-def test_every_built_in_configuration_fits_and_names_itself(name):
-    loaded = config.load(name)
-    assert loaded.name == name
-    assert loaded.model.size <= loaded.data.size
-    assert loaded.is_locked
-
-
-def test_names_are_those_of_the_files():
-    assert "ranet_digits" in config.names()
-    assert len(config.names()) == 97
-    for name in config.names():
-        assert config.path_of(name).stem == name
-
-
-def test_a_file_of_one_s_own(tmp_path):
-    path = write(tmp_path / "mine.py", "config.train.epochs = 7")
-    loaded = config.load(path)
-    assert (loaded.name, loaded.train.epochs) == ("mine", 7)
-    assert loaded.train.batch_size == config.default().train.batch_size
-
-
-def test_each_load_is_a_new_one():
-    first, second = (config.load("ranet_digits") for _ in range(2))
-    first.train.epochs = 1
-    assert second.train.epochs != 1
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        (
-            "config.train.epoch = 3",
-            r"`config.train` has only the keys .*epochs.* "
-            r"Received: config.train.epoch. Did you mean config.train.epochs\?",
-        ),
-        ("config.xyz = 3", r"`config` has only.*Received: config.xyz.$"),
-        (
-            "config.data.fractions.tset = 0.1",
-            r"config.data.fractions.tset. Did you mean .*fractions.test\?",
-        ),
-        ("del config.train.epochs", "Missing: config.train.epochs"),
-        ("del config.policy", "Missing: config.policy"),
-        # ConfigDict itself looks at types.
-        ("config.train.epochs = 'ten'", "TypeError: .*'epochs'"),
-        ("config.train = 3", "TypeError: .*'train'"),
-        ("1 / 0", "ZeroDivisionError: division by zero"),
-    ],
-)
-def test_a_file_that_does_not_fit(tmp_path, line, message):
+@pytest.mark.parametrize("name", ["train", "data.source_options"])
+def test_a_section_must_be_a_section(name):
+    message = f"`config.{name}` must be a ConfigDict. Received: 3"
     with pytest.raises(config.ConfigError, match=message):
-        config.load(write(tmp_path / "mine.py", line))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("x = 1\n", "KeyError: 'get_config'"),
-        ("def get_config(:\n", "SyntaxError: .*mine.py, line 1"),
-        ("import no_such_module\n", "ModuleNotFoundError: .*no_such_module"),
-        (
-            "def get_config():\n    return None\n",
-            "a ConfigDict. Received: None",
-        ),
-        ("def get_config():\n    return {}\n", "a ConfigDict. Received: {}"),
-    ],
-)
-def test_a_file_that_is_no_configuration(tmp_path, text, message):
-    path = tmp_path / "mine.py"
-    path.write_text(text)
-    with pytest.raises(config.ConfigError, match=message) as caught:
-        config.load(str(path))
-    assert "\n" not in str(caught.value)
-
-
-def test_a_section_must_be_a_section():
-    changed = config.default()
-    with changed.unlocked():
-        del changed.train
-        changed.train = 3
-    message = "`config.train` must be a ConfigDict. Received: 3"
-    with pytest.raises(config.ConfigError, match=message):
-        config.validated(changed)
+        config.validated(changed(name, 3))
 
 
 def test_arguments_for_others_are_left_to_them():
-    changed = config.default()
-    with changed.unlocked():
-        changed.model.arguments = ml_collections.ConfigDict({"depth": 3})
-        changed.data.source_options.path = "photos"
-    assert config.validated(changed) is changed
+    settings = config.default()
+    with settings.unlocked():
+        settings.model.arguments = ml_collections.ConfigDict({"depth": 3})
+        settings.data.source_options.path = "photos"
+    assert config.validated(settings) is settings
 
 
+def test_a_part_as_its_dataclass():
+    settings = config.load("ranet_digits")
+    data = config.section(schema.Data, settings.data)
+    assert (data.source, data.size, data.fractions.test) == ("digits", 16, 0.2)
+    assert data.source_options == {}
+    settings.data.size = 0
+    with pytest.raises(config.ConfigError, match=r"`data\.size`"):
+        config.section(schema.Data, settings.data)
+
+
+# The schema names what may be chosen without importing what carries it out.
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("choices", "registered"),
     [
-        ("ranet_digit", "Received: 'ranet_digit'. Did you mean 'ranet_digits'"),
-        ("vgg", "one of .*ranet_digits.*Received: 'vgg'.$"),
-        ("_ranet", "Received: '_ranet'"),
-        ("nowhere/mine.py", "`config` must be a file. .*'nowhere/mine.py'"),
+        (data_section.SOURCES, sources.names()),
+        (model_section.FAMILIES, models.BUILDERS),
+        (train_section.OBJECTIVES, objectives.BUILDERS),
+        (train_section.AUGMENTATIONS, augmentation.names()),
+        (policy_section.RULES, named_rules.RULES),
+        (policy_section.CONFIDENCES, exits.KINDS),
+        (policy_section.RISKS, exits.RISKS),
     ],
 )
-def test_unknown_names(name, message):
-    with pytest.raises(config.ConfigError, match=message):
-        config.load(name)
+def test_choices_are_those_that_exist(choices, registered):
+    assert sorted(choices) == sorted(registered)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "train.epochs",
-        "name",
-        "train.milestones[0]",
-        "data.source_options.path",
-        "model.arguments.step",
-    ],
-)
-def test_what_may_be_overridden(name):
-    config.check_override(config.load("ranet_cifar10_model1"), name)
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        (
-            "train.epoch",
-            r"config.train.epoch. Did you mean config.train.epochs",
-        ),
-        (
-            "trian.epochs",
-            r"Received: config.trian. Did you mean config.train\?",
-        ),
-        ("seed.value", "`config.seed` is a value and has no keys"),
-        ("data.source_options.path", r"only the keys \(none\)"),
-        (
-            "model.arguments.steps",
-            r"Did you mean config.model.arguments.step\?",
-        ),
-    ],
-)
-def test_what_may_not_be_overridden(name, message):
-    with pytest.raises(config.ConfigError, match=message):
-        config.check_override(config.load("ranet_digits"), name)
+def test_settings_of_a_scheduler_are_those_that_its_fit_takes():
+    known = settings(policy_section.SchedulerTraining)
+    assert exits.Training(
+        **{name: each.default for name, each in known.items()}
+    )

@@ -12,6 +12,7 @@ from pipeline.results.own_files import DATA
 from pipeline.storage import apart, beam_files
 from tests.support import object_store
 from tests.support.preparation import (
+    NO_FRACTIONS,
     config,
     contents,
     folder_config,
@@ -109,7 +110,7 @@ def test_a_data_set_is_not_made_from_itself(tmp_path):
 
 
 def test_a_neighbour_of_nearly_the_same_name(photos, tmp_path):
-    data = folder_config(photos, fractions={})
+    data = folder_config(photos, fractions=NO_FRACTIONS)
     prepare_images.prepare(data, tmp_path / "photos-data")
     assert (tmp_path / "photos-data" / "manifest.json").exists()
 

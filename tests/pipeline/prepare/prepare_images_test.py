@@ -18,6 +18,7 @@ from pipeline.results.versions import VERSIONS
 from pipeline.sources import digits, image_folder
 from pipeline.sources.item import Found
 from tests.support.preparation import (
+    NO_FRACTIONS,
     config,
     contents,
     folder_config,
@@ -387,7 +388,9 @@ def test_a_runner_that_repeats_a_chunk_is_found_out(tmp_path, monkeypatch):
 
 def test_an_empty_split_is_an_error(tmp_path):
     write_folder(tmp_path / "in", 5)
-    data = folder_config(tmp_path / "in", fractions={"validation": 1e-6})
+    data = folder_config(
+        tmp_path / "in", fractions=NO_FRACTIONS | {"validation": 1e-6}
+    )
     with pytest.raises(ValueError, match="none in validation"):
         prepare_images.prepare(data, tmp_path / "out")
 
@@ -403,14 +406,15 @@ def test_one_class_in_train_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(image_folder.ImageFolder, "items", part)
     with pytest.raises(ValueError, match=r"two classes.*cat"):
         prepare_images.prepare(
-            folder_config(tmp_path / "in", fractions={}), tmp_path / "out"
+            folder_config(tmp_path / "in", fractions=NO_FRACTIONS),
+            tmp_path / "out",
         )
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"source": "dogs"}, "`source` must be one of"),
+        ({"source": "dogs"}, "`data.source` must be one of"),
         ({"source_options": {"path": "x"}}, "do not fit source 'digits'"),
         ({"size": 0}, "`data.size` must"),
         ({"channels": 4}, "`data.channels` must"),
@@ -419,10 +423,13 @@ def test_one_class_in_train_is_an_error(tmp_path, monkeypatch):
         ({"storage": "zip"}, "`data.storage` must be one of auto, raw"),
         ({"duplicates": "merge"}, "`data.duplicates` must be one of keep"),
         ({"min_side": 0}, "`data.min_side` must"),
-        ({"fractions": {"test": -0.1}}, "`data.fractions` must"),
-        ({"fractions": {"test": 0.5, "validation": 0.5}}, "leave some"),
-        ({"fractions": {"train": 0.5}}, "`data.fractions` must"),
-        ({"shards": 3}, "`config.data` must hold source, size"),
+        (
+            {"fractions": NO_FRACTIONS | {"test": -0.1}},
+            "`data.fractions.test` must",
+        ),
+        ({"fractions": dict.fromkeys(NO_FRACTIONS, 0.4)}, "leave some"),
+        ({"fractions": {"train": 0.5}}, "`config.data.fractions` has only"),
+        ({"shards": 3}, "`config.data` has only the keys source"),
     ],
 )
 def test_bad_configurations(tmp_path, changes, message):

@@ -287,30 +287,6 @@ def test_a_split_without_images_stops_before_training(tmp_path):
         train.train(config, Layout(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("schedule", "exponential"),
-        ("rise", 1.0),
-        ("weight_decay_on", "biases"),
-        ("label_smoothing", 1.0),
-        ("average_decay", -0.1),
-        ("precision", "float8"),
-        ("select", "first"),
-        ("epochs", 0),
-        ("checkpoint_steps", -1),
-    ],
-)
-def test_bad_settings_are_named(tmp_path, key, value):
-    from pipeline.results.layout import Layout
-    from pipeline.training import train
-
-    config = load(str(_CONFIG))
-    config.train[key] = value
-    with pytest.raises(ValueError, match=f"train.{key}"):
-        train.train(config, Layout(tmp_path))
-
-
 def test_averages_are_refused_in_several_processes(monkeypatch, tmp_path):
     from pipeline.processes import group
     from pipeline.results.layout import Layout

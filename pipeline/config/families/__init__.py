@@ -1,0 +1,47 @@
+"""The built-in configurations by name: a table for each family of networks."""
+
+from collections.abc import Callable, Mapping
+
+import ml_collections
+
+from pipeline.config.families import (
+    basisnet,
+    lcnet,
+    mobilenet,
+    msdnet,
+    ranet,
+    resnet,
+    vgg,
+)
+
+Table = Mapping[str, Callable[[], ml_collections.ConfigDict]]
+
+FAMILIES: Mapping[str, Table] = {
+    "basisnet": basisnet.CONFIGS,
+    "lcnet": lcnet.CONFIGS,
+    "mobilenet": mobilenet.CONFIGS,
+    "msdnet": msdnet.CONFIGS,
+    "ranet": ranet.CONFIGS,
+    "resnet": resnet.CONFIGS,
+    "vgg": vgg.CONFIGS,
+}
+
+
+def joined(families: Mapping[str, Table]) -> Table:
+    """Returns the tables of some families as one.
+
+    Raises:
+        ValueError: If two of them have the same name.
+    """
+    found = {}
+    for family, table in families.items():
+        if twice := sorted(found.keys() & table):
+            raise ValueError(
+                "`families` must have different names. "
+                f"Received: {', '.join(twice)} in {family} and before"
+            )
+        found |= table
+    return found
+
+
+CONFIGS = joined(FAMILIES)

@@ -1,0 +1,39 @@
+"""`config.model`: the network."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.config.rules import at_least, named
+from pipeline.config.setting import setting
+
+FAMILIES = (
+    "basisnet",
+    "lcnet",
+    "mobilenet_v2",
+    "mobilenet_v3",
+    "msdnet",
+    "ranet",
+    "resnet",
+    "vgg",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Model:
+    """The network."""
+
+    family: str = setting(
+        "ranet", "Which network it is ([models](models.md)).", named(*FAMILIES)
+    )
+    size: int = setting(
+        32,
+        "Height and width of the input; stored images may be larger.",
+        at_least(1),
+    )
+    classes: int = setting(
+        0, "Number of classes; 0: as many as the data has.", at_least(0)
+    )
+    arguments: Mapping[str, Any] = setting(
+        dict, "Arguments of the family's builder."
+    )

@@ -1,0 +1,26 @@
+"""`config.quantize`: quantization-aware training."""
+
+import dataclasses
+
+from pipeline.config.rules import at_least
+from pipeline.config.setting import setting
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Quantize:
+    """Quantization-aware training."""
+
+    steps: int = setting(
+        2000,
+        "Batches of fine-tuning; 0 converts the trained model as it is.",
+        at_least(0),
+    )
+    batch_size: int = setting(64, "Images per batch.", at_least(1))
+    learning_rate: float = setting(
+        1e-3, "Learning rate of fine-tuning.", at_least(0)
+    )
+    range_batches: int = setting(
+        16,
+        "Batches from which the ranges of activations are initialised.",
+        at_least(1),
+    )

@@ -1,8 +1,0 @@
-"""BasisNet for ImageNet: MobileNetV2 with eight bases."""
-
-from pipeline.configs import _basisnet
-
-
-def get_config():
-    """The configuration."""
-    return _basisnet.v2_imagenet(bases=8, name="basisnet_v2_imagenet")

@@ -1,8 +1,0 @@
-"""MobileNetV2 for CIFAR-100."""
-
-from pipeline.configs import _mobilenet
-
-
-def get_config():
-    """The configuration."""
-    return _mobilenet.v2_cifar(classes=100, width=1.0)

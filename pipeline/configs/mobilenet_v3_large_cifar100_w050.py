@@ -1,8 +1,0 @@
-"""MobileNetV3-Large for CIFAR-100, half as wide."""
-
-from pipeline.configs import _mobilenet
-
-
-def get_config():
-    """The configuration."""
-    return _mobilenet.v3_cifar(classes=100, size="large", width=0.5)

@@ -1,8 +1,0 @@
-"""MobileNetV3-Small for ImageNet, 0.75 times as wide."""
-
-from pipeline.configs import _mobilenet
-
-
-def get_config():
-    """The configuration."""
-    return _mobilenet.v3_imagenet(size="small", width=0.75)

@@ -1,8 +1,0 @@
-"""MSDNet for CIFAR-100, the published batch model with 8 exits."""
-
-from pipeline.configs import _msdnet
-
-
-def get_config():
-    """The configuration."""
-    return _msdnet.cifar_batch(classes=100, blocks=8)

@@ -1,8 +1,0 @@
-"""MSDNet for CIFAR-10, the published batch model with 4 exits."""
-
-from pipeline.configs import _msdnet
-
-
-def get_config():
-    """The configuration."""
-    return _msdnet.cifar_batch(classes=10, blocks=4)

@@ -1,8 +1,0 @@
-"""RANet for CIFAR-100, the published "anytime" model."""
-
-from pipeline.configs import _ranet
-
-
-def get_config():
-    """The configuration."""
-    return _ranet.cifar(classes=100, model="anytime")

@@ -1,8 +1,0 @@
-"""RANet for CIFAR-10, the published "model1" model."""
-
-from pipeline.configs import _ranet
-
-
-def get_config():
-    """The configuration."""
-    return _ranet.cifar(classes=10, model="model1")

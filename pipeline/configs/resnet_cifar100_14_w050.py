@@ -1,8 +1,0 @@
-"""ResNet-14 for CIFAR-100, half as wide."""
-
-from pipeline.configs import _resnet
-
-
-def get_config():
-    """The configuration."""
-    return _resnet.cifar(classes=100, depth=14, half=True)
