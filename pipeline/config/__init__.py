@@ -1,4 +1,4 @@
-"""The configuration of an experiment: its schema, and the built-in ones.
+"""Holds the schema of a configuration, and the built-in ones by name.
 
 A configuration is an `ml_collections.ConfigDict` that has the keys of the
 schema (docs/configuration.md), and no others.

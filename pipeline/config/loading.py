@@ -1,4 +1,4 @@
-"""Configurations by name, and those of one's own by file."""
+"""Loads configurations: built-in ones by name, others by file."""
 
 import difflib
 import pathlib

@@ -1,4 +1,4 @@
-"""Values of a configuration set from the command line: `--config.a.b=VALUE`."""
+"""Sets values of a configuration as `--config.a.b=VALUE` does."""
 
 from collections.abc import Iterable, Sequence
 

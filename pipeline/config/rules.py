@@ -1,4 +1,4 @@
-"""What a value of a configuration must be beyond its type."""
+"""Says what a value of a configuration must be beyond its type."""
 
 import dataclasses
 import math

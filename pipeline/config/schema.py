@@ -1,4 +1,4 @@
-"""The schema of a configuration: its keys, their defaults, types and rules.
+"""Holds the schema of a configuration: keys, defaults, types and rules.
 
 A configuration is an `ml_collections.ConfigDict`. What it holds is said once,
 by the dataclasses of `pipeline.config.sections`: `default` makes the
@@ -32,7 +32,7 @@ class ConfigError(ValueError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """The configuration of an experiment."""
+    """Says all that an experiment depends on."""
 
     name: str = setting("", "Names the experiment, in its bundle and report.")
     seed: int = setting(0, "Seed of training.", at_least(0))
@@ -41,20 +41,13 @@ class Config:
         "A split of more pixels is read from its shards as it is trained on.",
         at_least(0),
     )
-    data: Data = setting(
-        Data, "The images, and the data set that is made of them."
-    )
-    model: Model = setting(Model, "The network.")
-    train: Train = setting(Train, "How the float model is trained.")
-    quantize: Quantize = setting(Quantize, "Quantization-aware training.")
-    policy: Policy = setting(
-        Policy,
-        "How the exit policy of the bundle is fitted on the calibration split.",
-    )
-    check: Check = setting(Check, "What the check of a finished bundle allows.")
-    benchmark: Benchmark = setting(
-        Benchmark, "How times and memory are measured."
-    )
+    data: Data = setting(Data)
+    model: Model = setting(Model)
+    train: Train = setting(Train)
+    quantize: Quantize = setting(Quantize)
+    policy: Policy = setting(Policy)
+    check: Check = setting(Check)
+    benchmark: Benchmark = setting(Benchmark)
 
 
 def default() -> ml_collections.ConfigDict:

@@ -1,4 +1,4 @@
-"""A setting: a field of a section, which holds all that is known of a key.
+"""Describes a setting: a field that holds all that is known of a key.
 
 A section of the configuration is a frozen dataclass. The annotation of a field
 is the type of the key; `setting` gives the default, the explanation and the
@@ -47,15 +47,18 @@ class Setting:
         return typing.get_origin(self.type) is collections.abc.Mapping
 
 
-def setting(default: Any, text: str, rule: Rule | None = None) -> Any:
+def setting(default: Any, text: str = "", rule: Rule | None = None) -> Any:
     """Returns a field of a section.
 
     Args:
         default: The value of the key if nobody sets it; a class stands for
             what it makes without arguments: a section, or an empty dict.
-        text: What the key does, in a sentence.
+        text: What the key does, in a sentence; that of a section is its
+            docstring.
         rule: What its value must be beyond its type.
     """
+    if dataclasses.is_dataclass(default):
+        text = " ".join(default.__doc__.split())
     known = types.MappingProxyType({"text": text, "rule": rule})
     if isinstance(default, type):
         return dataclasses.field(default_factory=default, metadata=known)

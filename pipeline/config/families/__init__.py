@@ -1,4 +1,4 @@
-"""The built-in configurations by name: a table for each family of networks."""
+"""Names the built-in configurations, in a table for each family."""
 
 from collections.abc import Callable, Mapping
 

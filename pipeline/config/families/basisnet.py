@@ -1,4 +1,4 @@
-"""The BasisNet experiments.
+"""Configures the BasisNet experiments.
 
 The paper's settings could not be read (keras_dynamic/models/basisnet.py): the
 backbones and sizes here are chosen so that the preview costs a tenth to a fifth
@@ -14,13 +14,13 @@ from pipeline.config.families import datasets
 
 
 def v3_cifar10() -> ml_collections.ConfigDict:
-    """MobileNetV3-Small with eight bases, previewed by one half as wide."""
+    """Configures MobileNetV3-Small with 8 bases, previewed at half width."""
     small = {"family": "mobilenet_v3", "size": "small", "downsampling": 8}
     return _cifar10(preview={**small, "width": 0.5}, specialist=small)
 
 
 def v2_cifar10() -> ml_collections.ConfigDict:
-    """MobileNetV2 with eight bases, previewed by one 0.35 times as wide."""
+    """Configures MobileNetV2 with 8 bases, previewed at 0.35 of its width."""
     return _cifar10(
         preview={"family": "mobilenet_v2", "width": 0.35, "downsampling": 8},
         specialist={"family": "mobilenet_v2", "downsampling": 8},
@@ -43,7 +43,7 @@ def _cifar10(**backbones):
 
 
 def v3_imagenet(size: str, bases: int) -> ml_collections.ConfigDict:
-    """MobileNetV3, previewed by Small: half as wide if it is one itself."""
+    """Configures MobileNetV3, previewed by Small, which half of it previews."""
     width = {"large": 1.0, "small": 0.5}[size]
     return _imagenet(
         bases,
@@ -53,7 +53,7 @@ def v3_imagenet(size: str, bases: int) -> ml_collections.ConfigDict:
 
 
 def v2_imagenet() -> ml_collections.ConfigDict:
-    """MobileNetV2 with eight bases, previewed by one half as wide."""
+    """Configures MobileNetV2 with 8 bases, previewed at half width."""
     return _imagenet(
         8,
         preview={"family": "mobilenet_v2", "width": 0.5},
@@ -76,7 +76,7 @@ def _imagenet(bases, **backbones):
 
 
 def digits() -> ml_collections.ConfigDict:
-    """A small BasisNet on scikit-learn's scanned digits.
+    """Configures a small BasisNet on scikit-learn's scanned digits.
 
     The same images and training as `ranet_digits`. The specialist is the
     backbone of `resnet_digits`; the preview sees the scans at 8x8, as they are.

@@ -1,4 +1,4 @@
-"""What the experiments on one data set share: images, splits and schedule."""
+"""Holds what experiments on one data set share: images, splits, schedule."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from pipeline.config.schema import default
 def cifar(
     classes: int, family: str, arguments: Mapping[str, Any]
 ) -> ml_collections.ConfigDict:
-    """A model for CIFAR, trained for 300 epochs as RANet's authors do.
+    """Configures a model for CIFAR: 300 epochs, as RANet's authors train.
 
     Images come from a folder: `--config.data.source_options.path=DIR`.
     """
@@ -31,7 +31,7 @@ def cifar(
 def imagenet(
     family: str, arguments: Mapping[str, Any]
 ) -> ml_collections.ConfigDict:
-    """A model for ImageNet, trained for 90 epochs."""
+    """Configures a model for ImageNet, trained for 90 epochs."""
     config = default()
     with config.unlocked():
         config.data.source_options.path = "imagenet"
@@ -55,7 +55,7 @@ def imagenet(
 def digits(
     family: str, arguments: Mapping[str, Any]
 ) -> ml_collections.ConfigDict:
-    """A small model for scikit-learn's scanned digits.
+    """Configures a small model for scikit-learn's scanned digits.
 
     The 8x8 scans are stored at 16x16, so that two sub-networks of a RANet have
     resolutions of 8 and 16 and every classifier ends on a 2x2 map.

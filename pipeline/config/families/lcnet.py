@@ -1,4 +1,4 @@
-"""The LC-Net experiments.
+"""Configures the LC-Net experiments.
 
 The paper's schedule could not be read. They are trained as the static networks
 beside which they are shown, for a share of their multiply-adds.
@@ -17,7 +17,7 @@ _ANNEALING_STEPS = 62_500
 
 
 def resnet_cifar10(depth: int, **gates: Any) -> ml_collections.ConfigDict:
-    """An LC-Net on the ResNet of some depth, 6n + 2, for CIFAR-10.
+    """Configures an LC-Net on the ResNet of some depth, 6n + 2, for CIFAR-10.
 
     Args:
         depth: Of the ResNet.
@@ -34,7 +34,7 @@ def resnet_cifar10(depth: int, **gates: Any) -> ml_collections.ConfigDict:
 
 
 def mobilenet_v2_cifar10() -> ml_collections.ConfigDict:
-    """An LC-Net on a MobileNetV2 for CIFAR-10, down to maps of 4x4.
+    """Configures an LC-Net on a MobileNetV2 for CIFAR-10, down to maps of 4x4.
 
     Blocks without a shortcut have no gates, so 0.42 of it always runs.
     """
@@ -45,7 +45,7 @@ def mobilenet_v2_cifar10() -> ml_collections.ConfigDict:
 def _cifar10(
     backbone: Mapping[str, Any], target: float, **gates: Any
 ) -> ml_collections.ConfigDict:
-    """Gates for layers and for two groups of channels, and their objective."""
+    """Configures gates for layers and channels, and their objective."""
     config = datasets.cifar(
         10,
         "lcnet",
@@ -66,7 +66,7 @@ def _cifar10(
 
 
 def digits() -> ml_collections.ConfigDict:
-    """A small LC-Net on scikit-learn's scanned digits, beside `ranet_digits`.
+    """Configures a small LC-Net on the digits, beside `ranet_digits`.
 
     The same images and training, and gates in a ResNet with one early exit.
     """

@@ -1,4 +1,4 @@
-"""The MobileNet experiments.
+"""Configures the MobileNet experiments.
 
 Their authors trained for longer, with RMSProp: here they are trained like the
 early-exit networks beside which they are shown.
@@ -12,21 +12,21 @@ from pipeline.config.families import datasets
 
 
 def v2_cifar(classes: int, width: float) -> ml_collections.ConfigDict:
-    """MobileNetV2 for CIFAR, down to maps of 4x4."""
+    """Configures MobileNetV2 for CIFAR, down to maps of 4x4."""
     return datasets.cifar(
         classes, "mobilenet_v2", {"width": width, "downsampling": 8}
     )
 
 
 def v2_imagenet(width: float) -> ml_collections.ConfigDict:
-    """A published MobileNetV2."""
+    """Configures a published MobileNetV2."""
     return datasets.imagenet("mobilenet_v2", {"width": width})
 
 
 def v3_cifar(
     classes: int, size: str, width: float
 ) -> ml_collections.ConfigDict:
-    """MobileNetV3 for CIFAR, down to maps of 4x4."""
+    """Configures MobileNetV3 for CIFAR, down to maps of 4x4."""
     return datasets.cifar(
         classes,
         "mobilenet_v3",
@@ -35,7 +35,7 @@ def v3_cifar(
 
 
 def v3_imagenet(size: str, width: float) -> ml_collections.ConfigDict:
-    """A published MobileNetV3."""
+    """Configures a published MobileNetV3."""
     return datasets.imagenet("mobilenet_v3", {"size": size, "width": width})
 
 

@@ -1,4 +1,4 @@
-"""The MSDNet experiments: the published settings.
+"""Configures the MSDNet experiments: the published settings.
 
 The commands of the authors' repositories: "anytime" with ten exits as in the
 paper, "batch_nbK" with K exits at the layers 1, 3, 6, 10, ..., and on ImageNet
@@ -15,14 +15,14 @@ from pipeline.config.families import datasets
 
 
 def cifar_anytime(classes: int) -> ml_collections.ConfigDict:
-    """The published CIFAR model for anytime prediction."""
+    """Configures the published CIFAR model for anytime prediction."""
     return _cifar(
         classes, {"blocks": 10, "base": 4, "step": 2, "step_mode": "even"}
     )
 
 
 def cifar_batch(classes: int, blocks: int) -> ml_collections.ConfigDict:
-    """A published CIFAR model for budgeted batch classification."""
+    """Configures a published CIFAR model for budgeted batch classification."""
     return _cifar(
         classes,
         {"blocks": blocks, "base": 1, "step": 1, "step_mode": "lin_grow"},
@@ -44,7 +44,7 @@ def _cifar(classes, arguments):
 
 
 def imagenet(step: int) -> ml_collections.ConfigDict:
-    """A published ImageNet model, `step` layers between exits."""
+    """Configures a published ImageNet model, `step` layers between exits."""
     config = datasets.imagenet(
         "msdnet",
         {

@@ -1,4 +1,4 @@
-"""The RANet experiments: the published settings, and the demo.
+"""Configures the RANet experiments: the published settings, and the demo.
 
 The commands of the authors' repository for the anytime models, and of
 BoostNet's for "model1" to "model3". The CIFAR and ImageNet schedules are
@@ -45,7 +45,7 @@ _CIFAR = {
 
 
 def cifar(classes: int, model: str) -> ml_collections.ConfigDict:
-    """A published CIFAR model."""
+    """Configures a published CIFAR model."""
     config = datasets.cifar(
         classes, "ranet", {"channels": 16, "growth_rate": 6, **_CIFAR[model]}
     )
@@ -56,7 +56,7 @@ def cifar(classes: int, model: str) -> ml_collections.ConfigDict:
 
 
 def imagenet(channels: int) -> ml_collections.ConfigDict:
-    """A published ImageNet model."""
+    """Configures a published ImageNet model."""
     return datasets.imagenet(
         "ranet",
         {
@@ -74,7 +74,7 @@ def imagenet(channels: int) -> ml_collections.ConfigDict:
 
 
 def digits() -> ml_collections.ConfigDict:
-    """A small RANet on scikit-learn's scanned digits: the demo."""
+    """Configures a small RANet on scikit-learn's scanned digits: the demo."""
     return datasets.digits(
         "ranet",
         {

@@ -1,4 +1,4 @@
-"""The ResNet experiments.
+"""Configures the ResNet experiments.
 
 The paper's networks for CIFAR, shorter ones, and ones of half their width, to
 draw a curve beside the early-exit networks. They are trained like these, not
@@ -31,7 +31,7 @@ def cifar(
 
 
 def digits() -> ml_collections.ConfigDict:
-    """A small ResNet on scikit-learn's scanned digits, beside `ranet_digits`.
+    """Configures a small ResNet on the digits, beside `ranet_digits`.
 
     The same images and training, and one exit.
     """

@@ -1,4 +1,4 @@
-"""The VGG experiments: sizes, and a recipe for few epochs.
+"""Configures the VGG experiments: sizes, and a recipe for few epochs.
 
 The recipe is what the fast trainings on CIFAR-10 have in common (Page, "How to
 Train Your ResNet"; Jordan, arXiv 2404.00498): a high learning rate that rises
@@ -17,7 +17,7 @@ _STEM, _WIDTHS, _DEPTHS = 16, (32, 128, 256), (2, 2, 3)
 
 
 def cifar(classes: int) -> ml_collections.ConfigDict:
-    """The network with an exit after each of its three blocks."""
+    """Configures the network with an exit after each of its three blocks."""
     config = _cifar(classes, 1.0)
     # In few epochs equal weights cost the last exit most, and weights by cost
     # ("cost") the first one: between the two.
@@ -28,7 +28,7 @@ def cifar(classes: int) -> ml_collections.ConfigDict:
 
 
 def static_cifar(classes: int, width: float) -> ml_collections.ConfigDict:
-    """The same network with its last exit alone, at a share of its width."""
+    """Configures its last exit alone, at a share of its width."""
     config = _cifar(classes, width)
     config.model.arguments.exits = (len(_WIDTHS) - 1,)
     return config
@@ -76,7 +76,7 @@ def train_briefly(
 
 
 def digits() -> ml_collections.ConfigDict:
-    """A small VGG with exits on scikit-learn's scanned digits.
+    """Configures a small VGG with exits on scikit-learn's scanned digits.
 
     The images of `ranet_digits`, and the recipe of `vgg_cifar10` but for the
     mirroring.
@@ -104,7 +104,7 @@ def digits() -> ml_collections.ConfigDict:
 
 
 def photos() -> ml_collections.ConfigDict:
-    """The network with four exits for photographs in a folder, at 96 pixels.
+    """Configures four exits for photographs in a folder, seen at 96 pixels.
 
     `--config.data.source_options.path=DIR`; as many classes as it has
     directories.

@@ -1,1 +1,1 @@
-"""The sections of a configuration: one frozen dataclass a file."""
+"""Holds the sections of a configuration: a frozen dataclass a file."""

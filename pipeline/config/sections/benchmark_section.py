@@ -1,4 +1,4 @@
-"""`config.benchmark`: how times and memory are measured."""
+"""Holds `config.benchmark`: how times and memory are measured."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ def _are_threads(values: tuple[int, ...]) -> bool:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """How times and memory are measured."""
+    """Says how times and memory are measured."""
 
     warmup: int = setting(50, "Rounds that are not counted.", at_least(0))
     runs: int = setting(

@@ -1,4 +1,4 @@
-"""`config.check`: what the check of a finished bundle allows."""
+"""Holds `config.check`: what the check of a bundle allows."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from pipeline.config.setting import setting
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Check:
-    """What the check of a finished bundle allows."""
+    """Says what the check of a finished bundle allows."""
 
     max_points: float = setting(
         1.0,

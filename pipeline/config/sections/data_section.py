@@ -1,4 +1,4 @@
-"""`config.data`: the images, and the data set that is made of them."""
+"""Holds `config.data`: which images there are, and what is made of them."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -21,7 +21,10 @@ STORAGE = ("auto", "raw", "encoded")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fractions:
-    """Shares of the splits; train is the rest."""
+    """Gives each split a share of the images; train gets the rest.
+
+    A split that the publisher chose stays as it is.
+    """
 
     validation: float = setting(
         0.1, "Share that chooses the epoch.", below_one()
@@ -36,7 +39,7 @@ class Fractions:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data:
-    """The images, and the data set that is made of them."""
+    """Says which images there are, and what data set is made of them."""
 
     source: str = setting(
         "image_folder",
@@ -52,9 +55,7 @@ class Data:
     channels: int = setting(3, "1 for grey, 3 for RGB.", one_of(1, 3))
     fractions: Fractions = setting(
         Fractions,
-        "Shares of the splits; train is the rest. A split that the publisher "
-        "chose stays as it is.",
-        Rule(
+        rule=Rule(
             "shares that leave some for train",
             lambda shares: sum(shares.values()) < 1,
         ),

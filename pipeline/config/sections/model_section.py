@@ -1,4 +1,4 @@
-"""`config.model`: the network."""
+"""Holds `config.model`: what the network is."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ FAMILIES = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Model:
-    """The network."""
+    """Says what the network is."""
 
     family: str = setting(
         "ranet", "Which network it is ([models](models.md)).", named(*FAMILIES)

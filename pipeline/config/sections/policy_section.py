@@ -1,4 +1,4 @@
-"""`config.policy`: how the exit policy of the bundle is fitted."""
+"""Holds `config.policy`: how the exit policy of the bundle is fitted."""
 
 import dataclasses
 import math
@@ -25,7 +25,7 @@ def _rising(values: tuple[float, ...]) -> bool:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SchedulerTraining:
-    """How a scheduler is learned, faster than in the authors' code."""
+    """Says how a scheduler is learned: faster than in the authors' code."""
 
     epochs: int = setting(100, "Passes over the images, at most.", at_least(1))
     batch_size: int = setting(128, "Images per step.", at_least(1))
@@ -65,7 +65,7 @@ class SchedulerTraining:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Policy:
-    """How the exit policy of the bundle is fitted on the calibration split."""
+    """Says how the exit policy is fitted on the calibration split."""
 
     rule: str = setting(
         "accuracy_drop",
@@ -116,6 +116,4 @@ class Policy:
         "upper_bound: with what probability it may be wrong.",
         Rule("above 0 and below 1", lambda value: 0 < value < 1),
     )
-    scheduler: SchedulerTraining = setting(
-        SchedulerTraining, "How a scheduler is learned."
-    )
+    scheduler: SchedulerTraining = setting(SchedulerTraining)

@@ -1,4 +1,4 @@
-"""`config.quantize`: quantization-aware training."""
+"""Holds `config.quantize`: how the model is fine-tuned for int8."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from pipeline.config.setting import setting
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Quantize:
-    """Quantization-aware training."""
+    """Says how the model is fine-tuned with fake quantization."""
 
     steps: int = setting(
         2000,

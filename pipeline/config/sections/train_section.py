@@ -1,4 +1,4 @@
-"""`config.train`: how the float model is trained."""
+"""Holds `config.train`: how the float model is trained."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def _rising_shares(values: tuple[float, ...]) -> bool:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Train:
-    """How the float model is trained."""
+    """Says how the float model is trained."""
 
     objective: str = setting(
         "joint",

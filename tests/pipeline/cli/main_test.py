@@ -91,6 +91,11 @@ def two_exits(tmp_path, monkeypatch) -> pathlib.Path:
             ["config.train.epoch.", "Did you mean config.train.epochs?"],
         ),
         (
+            # Of another stage, and long before it.
+            ["prepare", CONFIG, "--config.policy.rule=best", "--workdir=x"],
+            ["`policy.rule` must be one of accuracy_drop,", "'best'"],
+        ),
+        (
             ["train", CONFIG, "--config.train.epochs=x", "--workdir=x"],
             ["--config.train.epochs=x", "invalid literal for int()"],
         ),
@@ -190,7 +195,10 @@ def test_stages_are_those_that_run_runs():
 
 
 def test_cost_as_json():
-    done = run("cost", CONFIG, "--config.model.arguments.step=1", "--json")
+    # The configuration has a `step`, and no `step_mode`.
+    changes = ("step=1", "step_mode=lg")
+    flags = (f"--config.model.arguments.{change}" for change in changes)
+    done = run("cost", CONFIG, *flags, "--json")
     assert done.returncode == 0
     rows = json.loads(done.stdout)["exits"]
     assert list(json.loads(done.stdout)) == ["exits"]
