@@ -108,8 +108,7 @@ def run(
     Raises:
         ValueError: If the configuration does not fit the schema, or something
             that is not ours is where a stage would write, before any of them
-            runs; if what a stage needs is not there, or the
-            stage fails.
+            runs; if what a stage needs is not there, or the stage fails.
     """
     validated(config)
     prints = _fingerprints(config)

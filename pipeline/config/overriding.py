@@ -69,7 +69,7 @@ def define(
     config.unlock()
     for argument in arguments:
         if key := _overrides(argument):
-            check_override(config, key)
+            check_override(key)
             _make_room(config, key.split("."))
     try:
         config_flags.DEFINE_config_dict(
@@ -87,8 +87,8 @@ def define(
         ) from error
 
 
-def check_override(config: ml_collections.ConfigDict, name: str) -> None:
-    """Checks that `name`, such as "train.epochs", is a value of `config`.
+def check_override(name: str) -> None:
+    """Checks that `name`, such as "train.epochs", is a key of the schema.
 
     Open sections have every key.
 

@@ -25,7 +25,7 @@ class Setting:
         name: The key within its section.
         type: What its values are, as annotated: `int`, `tuple[str, ...]`, a
             section, or `Mapping[str, Any]` where it is open.
-        default: Its value if nobody sets it; None for a section.
+        default: Its value if nobody sets it; None for a section, open or not.
         text: What it does, in a sentence.
         rule: What its value must be, or None.
     """

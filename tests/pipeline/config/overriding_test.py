@@ -15,7 +15,7 @@ from pipeline import config
     ],
 )
 def test_what_may_be_overridden(name):
-    config.check_override(config.load("ranet_cifar10_model1"), name)
+    config.check_override(name)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_what_may_be_overridden(name):
 def test_what_may_not_be_overridden(name, message):
     settings = config.load("ranet_digits")
     with pytest.raises(config.ConfigError, match=message):
-        config.check_override(settings, name)
+        config.check_override(name)
     with pytest.raises(config.ConfigError, match=message):
         config.overridden(settings, [f"{name}=1"])
 

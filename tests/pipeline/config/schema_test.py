@@ -2,6 +2,7 @@ import ml_collections
 import pytest
 
 from keras_dynamic import exits, models, objectives
+from keras_dynamic.exits.fitting import scheduler_fit
 from pipeline import config, sources
 from pipeline.config import schema
 from pipeline.config.sections import (
@@ -164,8 +165,7 @@ def test_choices_are_those_that_exist(choices, registered):
     assert sorted(choices) == sorted(registered)
 
 
-def test_settings_of_a_scheduler_are_those_that_its_fit_takes():
+def test_a_scheduler_is_learned_as_its_fit_does_unless_told_otherwise():
     known = settings(policy_section.SchedulerTraining)
-    assert exits.Training(
-        **{name: each.default for name, each in known.items()}
-    )
+    defaults = {name: each.default for name, each in known.items()}
+    assert exits.Training(**defaults) == scheduler_fit.FASTER
