@@ -19,7 +19,7 @@ def load(name: str) -> ml_collections.ConfigDict:
     """Returns a configuration, validated and locked; each time a new one.
 
     Args:
-        name: That of a built-in one, or the path of a Python file, *.py, whose
+        name: That of a built-in one, or the path of a Python file whose
             `get_config()` returns one. The file is run.
 
     Raises:
