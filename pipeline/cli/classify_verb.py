@@ -56,14 +56,10 @@ def _options(flags) -> dict:
 def _pixels(path: str, harness: Harness) -> np.ndarray:
     """Reads an image file as `prepare` and the evaluation do."""
     # What decodes is in the extra `images`.
-    from pipeline.data import image
+    from pipeline.data import image, photograph
 
-    height, _, channels = harness.bundle.input.shape
-    stored = harness.bundle.stored_size
-    decoded = image.decode(files.read(path, image.MAX_BYTES))
-    start = (stored - height) // 2
-    window = slice(start, start + height)
-    return image.fit(decoded, stored, channels)[window, window]
+    content = files.read(path, image.MAX_BYTES)
+    return photograph.pixels_for(content, harness.bundle.input)
 
 
 def _facts(path: str, result: Result) -> dict[str, Any]:

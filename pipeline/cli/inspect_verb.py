@@ -50,6 +50,7 @@ def text(report: Mapping[str, Any]) -> str:
 def _head(report: Mapping[str, Any]) -> str:
     facts = report["input"]
     height, width, channels = facts["shape"]
+    fit = facts["fit"]
     labels = report["labels"]
     calibration = report["calibration"]
     archive = report["archive_bytes"]
@@ -57,6 +58,8 @@ def _head(report: Mapping[str, Any]) -> str:
         "bundle": report["name"],
         "image": f"{height} x {width} x {channels}, {facts['dtype']}, scale "
         f"{facts['scale']:.6g}, zero point {facts['zero_point']}",
+        "photographs": f"scaled to cover {fit['stored_size']} x "
+        f"{fit['stored_size']}, {fit['resampling']}, {fit['crop']} crop",
         "labels": f"{len(labels)}: {', '.join(labels[: columns.WIDTH])}",
         "archive": "none" if archive is None else f"{archive:,} bytes",
         "calibration": (

@@ -17,6 +17,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from pipeline.data import image
+
 
 @dataclasses.dataclass(frozen=True)
 class Part:
@@ -81,8 +83,8 @@ def center_crop(images: np.ndarray, size: int) -> np.ndarray:
     Raises:
         ValueError: The images are smaller than `size`.
     """
-    start = _spare(images, size) // 2
-    return images[:, start : start + size, start : start + size]
+    _spare(images, size)
+    return image.centre(images, size, size)
 
 
 def _none(

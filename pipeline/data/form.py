@@ -75,7 +75,7 @@ class Form:
         if pixels is not None:
             decoded = image.from_pixels(pixels)
         else:
-            decoded = image.decode(content, self.rules)
+            decoded = image.with_pillow(content, self.rules)
             # Pillow calls a JPEG of several pictures "MPO".
             if decoded.format not in ("JPEG", "MPO"):
                 format = "png"

@@ -12,6 +12,9 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 # No file of an image is larger, in bytes: it is read whole.
 MAX_BYTES = 64 << 20
 
+# What Pillow turns an image by, if its EXIF data has no orientation.
+_TURNED = re.compile(rb'tiff:Orientation(="|>)[2-8]')
+
 # Pillow warns of what `Rules` decide on.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
@@ -58,8 +61,9 @@ class Rules:
 def decode(data: bytes, rules: Rules = Rules()) -> Image.Image:
     """Decodes a whole JPEG or PNG file and turns it upright.
 
-    Only decoding every pixel finds truncated and damaged files; a JPEG has no
-    checksum, so damage that still decodes cannot be found.
+    What is turned is what Pillow's `ImageOps.exif_transpose` turns: by the
+    orientation in EXIF or, where EXIF has none, in XMP. A colour profile is not
+    applied.
 
     Returns:
         The image; its `format` is None if it had to be turned.
@@ -67,6 +71,23 @@ def decode(data: bytes, rules: Rules = Rules()) -> Image.Image:
     Raises:
         BadImage: The bytes are no JPEG or PNG, are damaged, or the image is
             not what `rules` want. The reason is the same in every process.
+    """
+    plain = plain_jpeg(data, rules)
+    if plain is None:
+        return with_pillow(data, rules)
+    image = Image.fromarray(plain)
+    image.format = "JPEG"
+    return image
+
+
+def with_pillow(data: bytes, rules: Rules = Rules()) -> Image.Image:
+    """Does what `decode` does, of all files.
+
+    Only decoding every pixel finds truncated and damaged files; a JPEG has no
+    checksum, so damage that still decodes cannot be found.
+
+    Raises:
+        BadImage: As `decode`.
     """
     try:
         image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
@@ -96,13 +117,13 @@ def plain_jpeg(data: bytes, rules: Rules = Rules()) -> np.ndarray | None:
     is to read the markers one by one in Python.
 
     Returns:
-        uint8 [H, W, 3], or None for what `decode` must look at: other files
+        uint8 [H, W, 3], or None for what Pillow must look at: other files
         and colour spaces, those that may have to be turned, and damaged ones.
 
     Raises:
         BadImage: The image is not what `rules` want.
     """
-    if not data.startswith(b"\xff\xd8") or b"Exif\0\0" in data:
+    if not data.startswith(b"\xff\xd8") or _may_be_turned(data):
         return None
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
@@ -120,14 +141,25 @@ def pixels(data: bytes) -> np.ndarray:
     """Decodes a whole JPEG or PNG file to uint8 [H, W] or [H, W, C].
 
     Raises:
-        BadImage: See `decode`.
+        BadImage: As `decode`.
     """
-    fast = plain_jpeg(data)
-    return np.asarray(decode(data)) if fast is None else fast
+    plain = plain_jpeg(data)
+    return np.asarray(with_pillow(data)) if plain is None else plain
+
+
+def _may_be_turned(data: bytes) -> bool:
+    """Tells whether a JPEG file has an orientation; libjpeg looks for none."""
+    if b"Exif\0\0" in data:
+        return True
+    # A search for the pattern alone takes as long as to decode a photograph.
+    return b"tiff:Orientation" in data and _TURNED.search(data) is not None
 
 
 def from_pixels(pixels: np.ndarray) -> Image.Image:
-    """Returns uint8 [H, W] or [H, W, C], C 1 or 3, as an image."""
+    """Returns uint8 [H, W] or [H, W, C], C up to 4, as an image.
+
+    Two channels are grey and alpha, four are RGB and alpha.
+    """
     return Image.fromarray(
         pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
     )
@@ -154,3 +186,13 @@ def fit(image: Image.Image, size: int, channels: int) -> np.ndarray:
     if image.size != (size, size):
         image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
     return np.asarray(image).reshape(size, size, channels)
+
+
+def centre(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Cuts the centre out of uint8 [..., H, W, C], without copying it.
+
+    Of an odd rest the larger half is cut at the bottom and at the right.
+    """
+    top = (pixels.shape[-3] - height) // 2
+    left = (pixels.shape[-2] - width) // 2
+    return pixels[..., top : top + height, left : left + width, :]

@@ -134,7 +134,6 @@ def _write_bundle(directory, config, cut, labels, policy, recorded=None):
             labels=labels,
             logits_name=segment.output,
             image_name=whole_model.IMAGE,
-            policy=None if segment.exit is None else policy,
             version=importlib.metadata.version("keras-dynamic"),
         )
         counted = counting.count(segment.model)
@@ -152,13 +151,14 @@ def _write_bundle(directory, config, cut, labels, policy, recorded=None):
         name=config.name,
         segments=segments,
         labels=labels,
-        input=bundle.InputFacts(shape=(size, size, config.data.channels)),
+        input=bundle.InputFacts(
+            shape=(size, size, config.data.channels),
+            fit=bundle.FitFacts(config.data.size),
+        ),
         policy=policy,
         provenance={
             "config": config.name,
             "model": config.model.family,
-            # Images are fitted to this size, then cropped at the centre.
-            "stored_size": config.data.size,
             "versions": {
                 name: importlib.metadata.version(name) for name in _VERSIONS
             },

@@ -10,7 +10,7 @@ VERSIONS = {
     "train": 1,
     "evaluate": 1,
     "quantize": 1,
-    "convert": 1,
+    "convert": 2,
     "check": 1,
     "benchmark": 1,
     "report": 1,

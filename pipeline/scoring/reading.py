@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import apache_beam as beam
 import numpy as np
 
-from pipeline.data import foreign_records, image
+from pipeline.data import foreign_records, image, photograph
 from pipeline.data.image import BadImage
 from pipeline.scoring import bundle_handler
 from pipeline.scoring.bundle_handler import Rejected
@@ -75,8 +75,9 @@ class Read(beam.DoFn):
 
     An image file, and an encoded image in a record, is fitted as
     `keras-dynamic classify` does: to the size that training images were
-    stored at, then cropped at the centre. Raw pixels of that size are cropped
-    only; those of another size are refused.
+    stored in, then cropped at the centre. Raw pixels of that size are cropped
+    only, those of the input's taken as they are; of other sizes they are
+    refused.
     """
 
     def __init__(self, bundle: str):
@@ -88,11 +89,8 @@ class Read(beam.DoFn):
         self._bundle = bundle
 
     def setup(self) -> None:
-        """Reads the size of the images from the bundle."""
-        bundle = bundle_handler.described(self._bundle)
-        self._shape = bundle.input.shape
-        self._height, _, self._channels = self._shape
-        self._stored = bundle.stored_size
+        """Reads from the bundle how an image enters it."""
+        self._input = bundle_handler.described(self._bundle).input
 
     def process(self, element: Piece) -> Iterator[Named]:
         """Yields ((key, label), pixels or `Rejected`)."""
@@ -133,22 +131,22 @@ class Read(beam.DoFn):
                 f"Received: {len(raw)} bytes for {shape}"
             )
         pixels = np.frombuffer(raw, np.uint8).reshape(shape)
-        if pixels.shape[:2] == (self._stored, self._stored):
-            pixels = self._cropped(pixels)
+        stored, (height, width, _) = (
+            self._input.fit.stored_size,
+            self._input.shape,
+        )
+        if pixels.shape[:2] == (stored, stored):
+            pixels = image.centre(pixels, height, width)
         # Whatever has another size need not travel any further.
-        return named, bundle_handler.refusal(pixels, self._shape) or pixels
+        return named, bundle_handler.refusal(
+            pixels, self._input.shape
+        ) or pixels
 
     def _fitted(self, load: Callable[[], bytes]) -> np.ndarray | Rejected:
         try:
-            decoded = image.decode(load())
+            return photograph.pixels_for(load(), self._input)
         except BadImage as error:
             return Rejected(str(error))
-        return self._cropped(image.fit(decoded, self._stored, self._channels))
-
-    def _cropped(self, pixels: np.ndarray) -> np.ndarray:
-        start = (self._stored - self._height) // 2
-        window = slice(start, start + self._height)
-        return pixels[window, window]
 
 
 def _summed_up(found: Iterable[Named]) -> Iterator[Named]:

@@ -85,12 +85,22 @@ def repeated(subject: Subject, rng: random.Random, _) -> Files:
     return {**subject.files, MANIFEST: json.dumps(values).encode()}
 
 
-def provenance(subject: Subject, rng: random.Random, _) -> Files:
+def fitted(subject: Subject, rng: random.Random, _) -> Files:
     """Says what images are to be fitted to, or anything else."""
     values = json.loads(subject.files[MANIFEST])
-    values["provenance"]["stored_size"] = rng.choice(
+    size = rng.choice(
         (60_000, 8, 9, 7, 4000, 2**31, 10**30, -1, 8.0, "8", None, [8])
     )
+    if rng.random() < 0.3:  # As version 1 had it.
+        values["format_version"] = 1
+        values["labels"] = LABELS
+        del values["input"]["fit"]
+        values["provenance"]["stored_size"] = size
+    else:
+        values["input"]["fit"]["stored_size"] = size
+    if rng.random() < 0.3:
+        fit = values["input"].get("fit", {})
+        fit[rng.choice(("crop", "resampling", "x"))] = mutations.hostile(rng)
     if rng.random() < 0.3:
         values["provenance"]["x"] = mutations.hostile(rng)
     return {**subject.files, MANIFEST: json.dumps(values).encode()}
@@ -186,7 +196,7 @@ KINDS = {
     "labels exchanged": (labels, False),
     "sparse": (sparse, False),
     "repeated": (repeated, True),
-    "stored size": (provenance, True),
+    "stored size": (fitted, True),
     "escapes": (escapes, True),
     "foreign": (foreign, True),
     "tables": (tables, False),

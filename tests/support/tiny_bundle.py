@@ -29,13 +29,13 @@ def write(directory, *, thresholds=(0.46, 0.34, 0.0), stored=SIZE):
             for each, madds in zip(segments, MADDS, strict=True)
         ],
         labels=["a", "b", "c", "d"],
-        input=bundle.InputFacts((SIZE, SIZE, 3)),
+        input=bundle.InputFacts((SIZE, SIZE, 3), fit=bundle.FitFacts(stored)),
         policy=Policy(
             temperatures=(0.2, 0.2, 0.2),
             thresholds=tuple(map(float, thresholds)),
             enabled=(True, True, True),
         ),
-        provenance={"stored_size": stored},
+        provenance={},
     )
 
 

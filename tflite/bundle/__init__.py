@@ -11,7 +11,8 @@ from tflite.bundle.directory import (
     rewrite,
     write,
 )
-from tflite.bundle.manifest import InputFacts, InvalidBundle, SegmentFacts
+from tflite.bundle.input_facts import FitFacts, InputFacts
+from tflite.bundle.manifest import InvalidBundle, SegmentFacts
 
 __all__ = [
     "ARCHIVE",
@@ -19,6 +20,7 @@ __all__ = [
     "LABELS",
     "MANIFEST",
     "Bundle",
+    "FitFacts",
     "InputFacts",
     "InvalidBundle",
     "Part",

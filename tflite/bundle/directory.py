@@ -15,8 +15,8 @@ from tflite.bundle import (
     archive,
     class_names,
     contents,
+    input_facts,
     manifest,
-    manifest_rules,
 )
 
 MANIFEST = manifest.FILE
@@ -92,7 +92,7 @@ class Bundle:
         input: How an image enters.
         segments: In the order in which they run, shallow to deep.
         policy: When to stop, unless another operating point is asked for.
-        provenance: Where it comes from; free-form JSON.
+        provenance: Where it comes from; free-form JSON for people to read.
         operating_points: Further policies of the same exits, by name.
         calibration: The file that policies can be fitted to again. None if
             there never was one; it may be absent all the same.
@@ -102,7 +102,7 @@ class Bundle:
     directory: str
     name: str
     labels: tuple[str, ...]
-    input: manifest.InputFacts
+    input: input_facts.InputFacts
     segments: tuple[manifest.SegmentFacts, ...]
     policy: Policy
     provenance: Mapping[str, Any]
@@ -118,14 +118,6 @@ class Bundle:
         labels = self.labels_file
         name = labels if isinstance(labels, str) else labels.file
         return (MANIFEST, name, *(each.file for each in self.segments))
-
-    @property
-    def stored_size(self) -> int:
-        """Height and width to which an image is fitted before it is cropped.
-
-        The model's own height unless `provenance` has another one.
-        """
-        return self.provenance.get("stored_size", self.input.shape[0])
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -182,7 +174,7 @@ def write(
     name: str,
     segments: Sequence[Part],
     labels: Sequence[str],
-    input: manifest.InputFacts,
+    input: input_facts.InputFacts,
     policy: Policy,
     provenance: Mapping[str, Any],
     operating_points: Mapping[str, Policy] | None = None,
@@ -343,26 +335,10 @@ def read(directory: str) -> Bundle:
         calibration=description.calibration,
         labels_file=description.labels,
     )
-    _check_stored_size(bundle)
     _check_scheduler("policy", bundle.policy, bundle.labels)
     for name, point in bundle.operating_points.items():
         _check_scheduler(f"operating_points.{name}", point, bundle.labels)
     return bundle
-
-
-def _check_stored_size(bundle: Bundle) -> None:
-    height, _, channels = bundle.input.shape
-    found = bundle.stored_size
-    if (
-        type(found) is not int
-        or found < height
-        or found * found * channels > manifest_rules.MAX_PIXELS
-    ):
-        raise manifest.InvalidBundle(
-            f"`provenance.stored_size` must be an integer, {height} or more, "
-            f"its square times {channels} at most {manifest_rules.MAX_PIXELS}. "
-            f"Received: {found!r:.80}"
-        )
 
 
 def _check_scheduler(where: str, policy: Policy, labels: Sequence[str]) -> None:

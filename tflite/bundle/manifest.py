@@ -7,38 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_dynamic.exits.decision.policy import Policy
-from tflite.bundle import manifest_rules, wiring
+from tflite.bundle import input_facts, manifest_rules, wiring
+from tflite.bundle.input_facts import FitFacts, InputFacts
 from tflite.bundle.invalid_bundle import InvalidBundle
 from tflite.format import strict_json
 
 FORMAT_VERSION = 2
-# Version 1 had the labels' name alone, and so no hash of them.
+# Version 1 had the labels' name alone, and so no hash of them; and what images
+# were stored in was in `provenance`, if anywhere.
 READABLE_VERSIONS = (1, 2)
 FILE = "manifest.json"
 ARCHIVE = "bundle.zip"
 
 _POINT_NAME = re.compile(r"[a-z0-9_-]{1,255}")
-
-
-@dataclasses.dataclass(frozen=True)
-class InputFacts:
-    """How an image enters the first segment.
-
-    A pixel p in 0..255 stands for p / 255. An int8 tensor holds it as p - 128,
-    which is why its scale must be 1/255 and its zero point -128; a float32
-    tensor holds p * scale.
-
-    Attributes:
-        shape: (height, width, channels).
-        dtype: Of the tensor: "int8" or "float32".
-        scale: 1/255, within half a grey level at white.
-        zero_point: -128 for int8, 0 for float32.
-    """
-
-    shape: tuple[int, int, int]
-    dtype: str = "int8"
-    scale: float = 1 / 255
-    zero_point: int = -128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +75,8 @@ class Manifest:
         input: How an image enters.
         segments: In the order in which they run.
         policy: When to stop, unless another operating point is asked for.
-        provenance: Where the model comes from; free-form JSON.
+        provenance: Where the model comes from; free-form JSON, which is shown
+            to people and read by no code.
         operating_points: Further policies of the same exits, by name.
         calibration: What policies can be fitted to again; None if there is no
             such file. It stays where the bundle was made: a device needs none,
@@ -116,7 +98,7 @@ class Manifest:
 def encode(manifest: Manifest) -> bytes:
     """Returns the file's content, always the same for the same facts.
 
-    It is of `FORMAT_VERSION`, so the labels must have size and hash.
+    It is of `FORMAT_VERSION`: the labels must have size and hash.
 
     A bundle without gates is what it was before there were gates, and so with
     operating points and calibration. One with them has the same
@@ -166,17 +148,56 @@ def decode(data: bytes) -> Manifest:
             f"`format_version` must be one of {list(READABLE_VERSIONS)}. "
             f"Received: {manifest_rules.shown(version)}"
         )
-    needed = manifest_rules.MANIFEST | (
-        manifest_rules.LABELS_OF_VERSION_1 if version == 1 else {}
+    found = _of_version_1(values) if version == 1 else _of_version_2(values)
+    _check_exits(found)
+    _check_points(found)
+    wiring.check(found.segments)
+    _check_files(found)
+    return found
+
+
+def _of_version_2(values: Mapping[str, Any]) -> Manifest:
+    _expect(values, manifest_rules.MANIFEST)
+    labels, facts = values["labels"], values["input"]
+    manifest_rules.expect("labels", labels, manifest_rules.CONTENT)
+    manifest_rules.expect("input", facts, manifest_rules.INPUT)
+    manifest_rules.expect("input.fit", facts["fit"], manifest_rules.FIT)
+    fit = FitFacts(**facts["fit"])
+    entering = InputFacts(**_frozen({**facts, "fit": fit}))
+    input_facts.check(entering)
+    return _manifest(
+        values, FileFacts(**labels), entering, values["provenance"]
     )
+
+
+def _of_version_1(values: Mapping[str, Any]) -> Manifest:
+    """Reads what had no hash of the labels, and no `fit`."""
+    _expect(values, manifest_rules.MANIFEST_OF_VERSION_1)
+    manifest_rules.expect(
+        "input", values["input"], manifest_rules.INPUT_OF_VERSION_1
+    )
+    provenance = dict(values["provenance"])
+    entering = InputFacts(**_frozen(values["input"]))
+    if "stored_size" in provenance:
+        fit = FitFacts(provenance.pop("stored_size"))
+        entering = dataclasses.replace(entering, fit=fit)
+    input_facts.check(entering, "provenance.stored_size")
+    return _manifest(values, values["labels"], entering, provenance)
+
+
+def _expect(values: Mapping[str, Any], needed: Mapping) -> None:
     manifest_rules.expect(
         "manifest", values, needed, manifest_rules.MANIFEST_OPTIONS
     )
-    labels = values["labels"]
-    if version > 1:
-        manifest_rules.expect("labels", labels, manifest_rules.CONTENT)
-        labels = FileFacts(**labels)
-    manifest_rules.expect("input", values["input"], manifest_rules.INPUT)
+
+
+def _manifest(
+    values: Mapping[str, Any],
+    labels: FileFacts | str,
+    entering: InputFacts,
+    provenance: Mapping[str, Any],
+) -> Manifest:
+    """Reads what is the same in all versions."""
     for index, each in enumerate(values["segments"]):
         manifest_rules.expect(
             f"segments[{index}]",
@@ -189,24 +210,18 @@ def decode(data: bytes) -> Manifest:
         manifest_rules.expect(
             "calibration", calibration, manifest_rules.CONTENT
         )
-    found = Manifest(
+    return Manifest(
         name=values["name"],
         labels=labels,
-        input=InputFacts(**_frozen(values["input"])),
+        input=entering,
         segments=tuple(
             SegmentFacts(**_frozen(each)) for each in values["segments"]
         ),
         policy=_policy("policy", values["policy"]),
-        provenance=values["provenance"],
+        provenance=provenance,
         operating_points=_points(values.get("operating_points", {})),
         calibration=calibration and FileFacts(**calibration),
     )
-    _check_input(found.input)
-    _check_exits(found)
-    _check_points(found)
-    wiring.check(found.segments)
-    _check_files(found)
-    return found
 
 
 def check_point_name(name: str) -> None:
@@ -263,19 +278,6 @@ def _check_files(manifest: Manifest) -> None:
         raise InvalidBundle(
             "The `bytes` of all `segments` must be at most "
             f"{manifest_rules.MAX_FILE_BYTES}. Received: {total}"
-        )
-
-
-def _check_input(facts: InputFacts) -> None:
-    expected = manifest_rules.ZERO_POINTS[facts.dtype]
-    if facts.zero_point != expected:
-        raise InvalidBundle(
-            f"`input.zero_point` must be {expected} for "
-            f"{facts.dtype}. Received: {facts.zero_point}"
-        )
-    if not abs(255 * facts.scale - 1) <= 0.5 / 255:
-        raise InvalidBundle(
-            f"`input.scale` must be 1/255, {1 / 255}. Received: {facts.scale}"
         )
 
 

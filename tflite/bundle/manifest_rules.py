@@ -24,6 +24,10 @@ MAX_PIXELS = 2**26  # Times channels: 4,729 x 4,729 in colour.
 # Data type of the image's tensor -> what stands for a black pixel.
 ZERO_POINTS = {"int8": -128, "float32": 0}
 
+# What there is for `input.fit`; `docs/bundle.md` says what they mean.
+RESAMPLINGS = ("bilinear_antialiased",)
+CROPS = ("centre",)
+
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}")
 
 
@@ -74,7 +78,7 @@ MANIFEST = {
     "policy": ("an object", lambda v: type(v) is dict),
     "provenance": ("an object", lambda v: type(v) is dict),
 }
-LABELS_OF_VERSION_1 = {"labels": ("a plain file name", _is_file)}
+MANIFEST_OF_VERSION_1 = {**MANIFEST, "labels": ("a plain file name", _is_file)}
 MANIFEST_OPTIONS = {
     "operating_points": (
         f"an object of at most {MAX_POINTS}",
@@ -82,11 +86,20 @@ MANIFEST_OPTIONS = {
     ),
     "calibration": ("an object", lambda v: type(v) is dict),
 }
-INPUT = {
+INPUT_OF_VERSION_1 = {
     "shape": ("[height, width, channels]", _is_shape),
     "dtype": (f"one of {list(ZERO_POINTS)}", lambda v: v in list(ZERO_POINTS)),
     "scale": ("a number", lambda v: type(v) is float),
     "zero_point": ("an integer", lambda v: type(v) is int),
+}
+INPUT = {
+    **INPUT_OF_VERSION_1,
+    "fit": ("an object", lambda v: type(v) is dict),
+}
+FIT = {
+    "stored_size": _COUNT,
+    "resampling": (f"one of {list(RESAMPLINGS)}", lambda v: v in RESAMPLINGS),
+    "crop": (f"one of {list(CROPS)}", lambda v: v in CROPS),
 }
 CONTENT = {
     "file": ("a plain file name", _is_file),

@@ -1,23 +1,21 @@
 """Attaches tflite-support metadata, so that Android tooling reads a segment.
 
-Always the last write to a .tflite: labels and policy are a zip behind the
-flatbuffer, which packing the model again would drop.
+Always the last write to a .tflite: the labels are a zip behind the flatbuffer,
+which packing the model again would drop. What may change after that, the
+policy, is in the bundle's manifest alone.
 """
 
 import ctypes
 import io
-import json
 import zipfile
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from keras_dynamic.exits.decision.policy import Policy
 from tflite.bundle import archive
 from tflite.format import model_file
 
 LABELS = "labels.txt"
-POLICY = "policy.json"
 _ENTRY = "TFLITE_METADATA"
 _INT8 = 9  # TensorType.INT8
 _COLOR_SPACES = {1: 2, 3: 1}  # Channels -> ColorSpaceType GRAYSCALE, RGB.
@@ -33,7 +31,6 @@ def attach(
     labels: Sequence[str],
     logits_name: str | None,
     image_name: str,
-    policy: Policy | None = None,
     version: str = "",
     author: str = "",
 ) -> bytes:
@@ -50,9 +47,6 @@ def attach(
             Pixels go in as p / 255, quantized by the tensor's own scale; its
             statistics are the range of the stored values. Any other input or
             output is described as a tensor between segments.
-        policy: Of the whole chain; it becomes the file `policy.json`, as in
-            the manifest of a bundle. It is the one that the model was made
-            with: a bundle may get others, and then its manifest decides.
         version: Of the model.
         author: Who made it.
 
@@ -94,17 +88,6 @@ def attach(
     files = {}
     if logits_name is not None:
         files[LABELS] = "".join(f"{label}\n" for label in labels).encode()
-    if policy is not None:
-        files[POLICY] = f"{json.dumps(policy.to_dict(), indent=2)}\n".encode()
-        root.associatedFiles = [
-            _file(
-                schema,
-                POLICY,
-                "The exit policy that this model was made with: temperatures "
-                "and thresholds of all exits. A bundle's manifest may have "
-                "newer ones, and decides.",
-            )
-        ]
     facts = _checked(metadata, model, root, files)
     return _with_files(_with_entry(whole, facts), files)
 

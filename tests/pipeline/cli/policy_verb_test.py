@@ -225,6 +225,11 @@ def test_long_names_and_many_segments_still_fit():
                 "dtype": "int8",
                 "scale": 1 / 255,
                 "zero_point": -128,
+                "fit": {
+                    "stored_size": 10**4,
+                    "resampling": long,
+                    "crop": long,
+                },
             },
             "segments": [segment] * 40,
             "exits": [],

@@ -45,6 +45,20 @@ def edit(directory, **changes) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
+def refit(directory, **changes) -> None:
+    facts = json.loads((directory / "manifest.json").read_text())["input"]
+    edit(directory, input=facts | {"fit": facts["fit"] | changes})
+
+
+def downgrade(directory, labels="labels.txt", **provenance) -> None:
+    """Makes the manifest one of version 1."""
+    manifest = json.loads((directory / "manifest.json").read_text())
+    manifest["input"].pop("fit", None)
+    manifest["provenance"].update(provenance)
+    manifest.update(format_version=1, labels=labels)
+    (directory / "manifest.json").write_text(json.dumps(manifest))
+
+
 def test_read_gives_what_was_written(tmp_path, write_bundle):
     written = write_bundle(tmp_path, parts(3), labels=["läufer", "a b"])
     again = bundle.read(str(tmp_path))
@@ -78,6 +92,11 @@ def test_manifest_has_the_documented_form(directory):
         "dtype": "int8",
         "scale": 0.00392156862745098,
         "zero_point": -128,
+        "fit": {
+            "stored_size": 16,
+            "resampling": "bilinear_antialiased",
+            "crop": "centre",
+        },
     }
     assert list(manifest["segments"][0]) == [
         "file",
@@ -300,6 +319,7 @@ def test_bad_segments_are_refused(directory, key, value, message):
         ("scale", "1"),
         ("zero_point", 0),
         ("zero_point", -128.0),
+        ("fit", 16),
     ],
 )
 def test_bad_inputs_are_refused(directory, key, value):
@@ -334,11 +354,10 @@ def test_bad_labels_are_refused(directory, version, data):
     (directory / "labels.txt").write_bytes(data)
     facts = labels("labels.txt", len(data))
     facts["sha256"] = hashlib.sha256(data).hexdigest()
-    edit(
-        directory,
-        format_version=version,
-        labels=facts if version == 2 else "labels.txt",
-    )
+    if version == 1:
+        downgrade(directory)
+    else:
+        edit(directory, labels=facts)
     with pytest.raises(bundle.InvalidBundle, match="labels"):
         bundle.read(str(directory))
 
@@ -353,34 +372,73 @@ def test_exchanged_labels_are_found(directory):
 def test_a_manifest_of_version_1_is_read_and_written_again_as_2(
     directory, tmp_path
 ):
-    edit(directory, format_version=1, labels="labels.txt")
+    downgrade(directory, stored_size=20)
     (directory / "labels.txt").write_text("0\n1\n2\n3\n4\n")
     old = bundle.read(str(directory))
     assert old.labels == ("0", "1", "2", "3", "4")
     assert old.labels_file == "labels.txt"
+    assert old.input.fit == bundle.FitFacts(20)
     new = bundle.rewrite(
         old, str(tmp_path / "new"), policy=old.policy, operating_points={}
     )
     assert new.labels == old.labels
     assert new.labels_file.file == "labels.txt"
+    assert new.input == old.input
+    assert new.provenance == {"config": "test", "versions": {"keras": "3"}}
     assert [each.sha256 for each in new.segments] == [
         each.sha256 for each in old.segments
     ]
-    edit(directory, labels=labels("labels.txt"))
+    downgrade(directory, labels=labels("labels.txt"))
     with pytest.raises(bundle.InvalidBundle, match=r"manifest\.labels"):
         bundle.read(str(directory))
 
 
-@pytest.mark.parametrize(
-    "value", [60_000, 15, -1, 2**80, 16.0, True, None, "16"]
-)
+STORED_SIZES = [60_000, 15, -1, 2**80, 16.0, True, None, "16", [16]]
+
+
+@pytest.mark.parametrize("value", STORED_SIZES)
 def test_a_stored_size_is_checked(directory, value):
-    assert bundle.read(str(directory)).stored_size == 16
-    edit(directory, provenance={"stored_size": 20})
-    assert bundle.read(str(directory)).stored_size == 20
-    edit(directory, provenance={"stored_size": value})
+    assert bundle.read(str(directory)).input.fit.stored_size == 16
+    refit(directory, stored_size=20)
+    assert bundle.read(str(directory)).input.fit.stored_size == 20
+    refit(directory, stored_size=value)
+    with pytest.raises(bundle.InvalidBundle, match=r"input\.fit\.stored_size"):
+        bundle.read(str(directory))
+
+
+@pytest.mark.parametrize("value", STORED_SIZES)
+def test_a_stored_size_of_version_1_is_checked(directory, value):
+    downgrade(directory)
+    assert bundle.read(str(directory)).input.fit == bundle.FitFacts(16)
+    downgrade(directory, stored_size=20)
+    assert bundle.read(str(directory)).input.fit == bundle.FitFacts(20)
+    downgrade(directory, stored_size=value)
     with pytest.raises(bundle.InvalidBundle, match=r"provenance\.stored_size"):
         bundle.read(str(directory))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"crop": "random"}, r"`input\.fit\.crop` must be one of \['centre'\]"),
+        ({"crop": ["centre"]}, r"`input\.fit\.crop`"),
+        ({"resampling": "nearest"}, r"`input\.fit\.resampling` must be one of"),
+        ({"resampling": None}, r"`input\.fit\.resampling`"),
+        ({"size": 16}, r"`input\.fit` must have the keys"),
+    ],
+)
+def test_what_is_no_fit_is_refused(directory, changes, message):
+    refit(directory, **changes)
+    with pytest.raises(bundle.InvalidBundle, match=message):
+        bundle.read(str(directory))
+
+
+def test_provenance_is_read_by_nobody(directory):
+    before = bundle.read(str(directory))
+    edit(directory, provenance={"stored_size": -1, "config": [], "model": {}})
+    after = bundle.read(str(directory))
+    assert after.input == before.input
+    assert after.provenance["stored_size"] == -1
 
 
 def test_a_manifest_cannot_name_an_input_without_end(directory):

@@ -1,26 +1,24 @@
+import dataclasses
 import hashlib
+import io
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
 
-from keras_dynamic.exits.decision.policy import Policy
 from tests.support import small_bundle
 from tests.support.tiny_graph import TinyGraph
+from tflite import bundle
 from tflite.bundle import metadata
 from tflite.format import model_file
+from tflite.runtime.harness import Harness
 
 LABELS = ["zero", "one", "zwei", "drei", "vier"]
-POLICY = Policy(
-    temperatures=(1.5, 1.0, 0.5),
-    thresholds=(0.75, 0.5, 0.0),
-    enabled=(True, True, True),
-    fitted={"rule": "accuracy_drop", "max_drop": 0.005},
-)
 
 
 def attach(segment, **changes) -> bytes:
@@ -103,17 +101,37 @@ def test_every_segment_is_described_and_computes_the_same(
         known |= before
 
 
-def test_the_policy_is_a_file_of_the_model(segments, displayer):
-    facts, shown = displayer(attach(segments[1], policy=POLICY))
-    [file] = facts["associated_files"]
-    assert file["name"] == "policy.json"
-    assert "manifest" in file["description"]
-    names = shown.get_packed_associated_file_list()
-    assert sorted(names) == ["labels.txt", "policy.json"]
-    text = shown.get_associated_file_buffer("policy.json")
-    assert Policy.from_dict(json.loads(text)) == POLICY
-    without, _ = displayer(attach(segments[1]))
-    assert "associated_files" not in without
+def test_the_labels_are_the_only_file_of_a_model(segments, displayer):
+    facts, shown = displayer(attach(segments[1]))
+    assert shown.get_packed_associated_file_list() == ["labels.txt"]
+    assert "associated_files" not in facts
+
+
+def test_a_policy_that_a_model_had_before_is_carried_and_not_read(
+    tmp_path, segments, write_bundle
+):
+    """Earlier versions put one into the zip of each exit's segment."""
+    old = []
+    for each in segments:
+        file = io.BytesIO(attach(each))
+        with zipfile.ZipFile(file, "a") as appended:
+            appended.writestr("policy.json", '{"thresholds": "stale"}')
+        old.append(dataclasses.replace(each, model=file.getvalue()))
+    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    results = []
+    for name, parts in (("old", old), ("new", segments)):
+        write_bundle(tmp_path / name, parts)
+        with Harness(str(tmp_path / name)) as harness:
+            results.append(harness.classify(image).probabilities)
+    np.testing.assert_array_equal(*results)
+    opened = bundle.read(str(tmp_path / "old"))
+    again = bundle.rewrite(
+        opened,
+        str(tmp_path / "again"),
+        policy=dataclasses.replace(opened.policy, thresholds=(0.9, 0.9, 0.0)),
+        operating_points={},
+    )
+    assert [again.model(k) for k in range(3)] == [each.model for each in old]
 
 
 @pytest.mark.slow
@@ -122,7 +140,7 @@ def test_another_process_writes_the_same_bytes():
         "import hashlib; from tests.support import small_bundle; "
         "from tests.tflite.bundle import metadata_test as test; "
         "[segment, *_] = small_bundle.segments(); "
-        "written = test.attach(segment, policy=test.POLICY); "
+        "written = test.attach(segment); "
         "print(hashlib.sha256(written).hexdigest())"
     )
     root = pathlib.Path(__file__).parents[3]
@@ -139,7 +157,7 @@ def test_another_process_writes_the_same_bytes():
         text=True,
         check=True,
     )
-    written = attach(small_bundle.segments()[0], policy=POLICY)
+    written = attach(small_bundle.segments()[0])
     assert done.stdout.split() == [hashlib.sha256(written).hexdigest()]
 
 

@@ -1,0 +1,36 @@
+"""From a photograph to the pixels that a bundle's first segment takes.
+
+It is what preparing the images and cropping them for evaluation did with those
+that the bundle was measured on. Needs Pillow and simplejpeg, the extra
+`images`.
+"""
+
+import numpy as np
+
+from pipeline.data import image
+from tflite.bundle import InputFacts
+
+
+def pixels_for(photo: bytes | np.ndarray, facts: InputFacts) -> np.ndarray:
+    """Turns upright, scales and crops a photograph as `facts.fit` says.
+
+    Args:
+        photo: A whole JPEG or PNG file; or pixels, upright, uint8 [H, W] or
+            [H, W, C] of any size. Of 2 or 4 channels the last one, alpha, is
+            dropped; grey becomes RGB, and RGB grey, as the input wants it.
+        facts: `input` of a bundle.
+
+    Returns:
+        uint8 [height, width, channels], of `facts.shape`.
+
+    Raises:
+        image.BadImage: If the file is no JPEG or PNG, is damaged, or has more
+            pixels than `image.Rules` allow.
+    """
+    if isinstance(photo, bytes):
+        upright = image.decode(photo)
+    else:
+        upright = image.from_pixels(photo)
+    height, width, channels = facts.shape
+    stored = image.fit(upright, facts.fit.stored_size, channels)
+    return image.centre(stored, height, width)
