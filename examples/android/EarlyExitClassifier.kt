@@ -41,6 +41,8 @@ class EarlyExitClassifier(
     private val size = shape.fold(1) { product, each -> product * each }
     private val scale = input.getDouble("scale").toFloat()
     private val quantized = input.getString("dtype") == "int8"
+    /** Makes a photograph of any size the pixels that [classify] takes. */
+    val fit = PhotoFit(input)
     private val image = direct(size * if (quantized) 1 else Float.SIZE_BYTES)
     private val segments = manifest.getJSONArray("segments").list { getJSONObject(it) }
     private val loaded = segments.map { lazy(LazyThreadSafetyMode.NONE) { Segment(it) } }

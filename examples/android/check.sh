@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles EarlyExitClassifier.kt with the Kotlin compiler and TensorFlow Lite's
+# Compiles the Kotlin classes with the Kotlin compiler and TensorFlow Lite's
 # classes, which Maven fetches into .android/; the file sha256 has their
 # checksums. Needs Java 17 and Maven.
 set -euo pipefail
@@ -26,5 +26,5 @@ fi
 java -cp "$ROOT/jars/*" org.jetbrains.kotlin.cli.jvm.K2JVMCompiler \
   -no-stdlib -no-reflect -Werror -jvm-target 1.8 \
   -cp "$(echo "$ROOT"/jars/*.jar | tr ' ' :)" \
-  -d "$ROOT/classes" examples/android/EarlyExitClassifier.kt
-echo "android: EarlyExitClassifier.kt compiles"
+  -d "$ROOT/classes" examples/android/*.kt
+echo "android: the Kotlin classes compile"

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from tflite.bundle import InputFacts
 from tflite.format import model_file
 from tflite.runtime import interpreter
+from tflite.runtime.quantized import quantized
 
 
 class Activations:
@@ -33,12 +35,13 @@ class Activations:
         graph.outputs = list(places)
         self._interpreter = interpreter.load(model_file.write(contents))
         [self._input] = self._interpreter.get_input_details()
+        self._facts = InputFacts(tuple(map(int, self._input["shape"][1:])))
         outputs = self._interpreter.get_output_details()
         self._read = [outputs[places[index]] for index in tensors]
 
     def image(self, pixels: np.ndarray) -> np.ndarray:
         """What the model takes uint8 pixels for, float32 of their shape."""
-        return _dequantized((pixels ^ 0x80).view(np.int8), self._input)
+        return _dequantized(quantized(pixels, self._facts), self._input)
 
     def of(self, images: Iterable[np.ndarray]) -> list[np.ndarray]:
         """The tensors for uint8 images [N, H, W, C].
@@ -48,9 +51,8 @@ class Activations:
         """
         found = [[] for _ in self._read]
         for pixels in images:
-            # Flipping the top bit of a byte subtracts 128.
-            values = (pixels ^ 0x80).view(np.int8)[None]
-            self._interpreter.set_tensor(self._input["index"], values)
+            values = quantized(pixels, self._facts)
+            self._interpreter.set_tensor(self._input["index"], values[None])
             self._interpreter.invoke()
             for rows, details in zip(found, self._read, strict=True):
                 values = self._interpreter.get_tensor(details["index"])

@@ -18,6 +18,7 @@ from tflite import bundle
 from tflite.runtime import interpreter, loaded_segment
 from tflite.runtime.chain import Chain
 from tflite.runtime.open_bundle import OpenBundle
+from tflite.runtime.quantized import quantized
 from tflite.runtime.regrouping import Batch, Tensors, regrouped
 
 # Rows of its first batch that a segment also runs one by one.
@@ -178,12 +179,8 @@ class BatchHarness:
         (name,) = self.bundle.segments[0].inputs
         for start in range(0, len(images), self.batch_size):
             pixels = images[start : start + self.batch_size]
-            if facts.dtype == "float32":
-                values = np.multiply(pixels, np.float32(facts.scale))
-            else:
-                # Flipping the top bit of a byte subtracts 128.
-                values = (pixels ^ 0x80).view(np.int8)
-            yield Batch(np.arange(start, start + len(pixels)), {name: values})
+            rows = np.arange(start, start + len(pixels))
+            yield Batch(rows, {name: quantized(pixels, facts)})
 
     def _advance(self, place: int, found: "_Findings", batch: Batch) -> Batch:
         """Runs one segment; returns the images that go on, perhaps none."""

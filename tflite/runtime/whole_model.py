@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from tflite.bundle import InputFacts
 from tflite.runtime import interpreter
+from tflite.runtime.quantized import quantized
 
 IMAGE = "image"
 
@@ -37,6 +39,7 @@ class Unsplit:
                 f"Received: {image['dtype'].__name__} {image['shape']}"
             )
         self._input = image["index"]
+        self._facts = InputFacts(tuple(map(int, image["shape"][1:])))
         outputs = runner.get_output_details()
         names = [f"exit_{k}" for k in range(len(outputs))]
         if set(names) != set(outputs):
@@ -48,8 +51,7 @@ class Unsplit:
 
     def logits(self, image: np.ndarray) -> list[np.ndarray]:
         """The logits of every exit, int8 [C] each, of a uint8 [H, W, C]."""
-        # Flipping the top bit of a byte subtracts 128.
-        pixels = (image ^ 0x80).view(np.int8)
+        pixels = quantized(image, self._facts)
         self._interpreter.set_tensor(self._input, pixels[None])
         self._interpreter.invoke()
         return [

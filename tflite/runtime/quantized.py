@@ -1,0 +1,32 @@
+"""From pixels to the numbers that a model's image tensor holds."""
+
+import numpy as np
+
+from tflite.bundle import InputFacts
+
+# Flipping the top bit of a byte subtracts 128, read as int8.
+_TOP_BIT = np.uint8(0x80)
+_BYTE = np.dtype(np.uint8)
+
+
+def quantized(
+    pixels: np.ndarray, facts: InputFacts, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Returns what stands for pixels in the image's tensor.
+
+    Args:
+        pixels: uint8 of any shape: an image, or a batch.
+        facts: Of the input; only its type and scale count here.
+        out: Of the same shape, and of the input's type: where the numbers are
+            written to; a new array without.
+
+    Returns:
+        int8 or float32, of the shape of `pixels`; see `InputFacts`.
+    """
+    if out is None:
+        out = np.empty(pixels.shape, facts.dtype)
+    if facts.dtype == "float32":
+        np.multiply(pixels, np.float32(facts.scale), out)
+    else:
+        np.bitwise_xor(pixels, _TOP_BIT, out.view(_BYTE))
+    return out
