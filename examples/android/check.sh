@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Compiles the Kotlin classes with the Kotlin compiler and TensorFlow Lite's
 # classes, which Maven fetches into .android/; the file sha256 has their
-# checksums. Needs Java 17 and Maven.
+# checksums. Then compares the pixels of PhotoFit.kt with those of Python. Needs
+# Java 17 and Maven.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 ROOT=.android
@@ -26,5 +27,6 @@ fi
 java -cp "$ROOT/jars/*" org.jetbrains.kotlin.cli.jvm.K2JVMCompiler \
   -no-stdlib -no-reflect -Werror -jvm-target 1.8 \
   -cp "$(echo "$ROOT"/jars/*.jar | tr ' ' :)" \
-  -d "$ROOT/classes" examples/android/*.kt
+  -d "$ROOT/classes" examples/android/*.kt tests/android/*.kt
 echo "android: the Kotlin classes compile"
+PYTHONPATH="$PWD" .venv/bin/python tests/android/photo_fit.py "$ROOT/classes:$ROOT/jars/*"

@@ -1,5 +1,7 @@
 import io
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -209,6 +211,27 @@ def test_pixels_are_taken_as_a_file_with_them_is(shape, channels):
     assert found.shape == (5, 7, channels)
     np.testing.assert_array_equal(
         found, photograph.pixels_for(written.getvalue(), facts)
+    )
+
+
+def test_the_base_install_with_images_suffices():
+    code = (
+        "import sys; from pipeline.data import photograph; "
+        "from tflite.runtime.harness import Harness; print(*sys.modules)"
+    )
+    root = str(markdown_blocks.ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": root},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    imported = {name.split(".")[0] for name in done.stdout.split()}
+    assert "PIL" in imported
+    assert imported.isdisjoint(
+        {"apache_beam", "google_crc32c", "keras", "ml_collections", "sklearn"}
+        | {"tensorflow", "tf_keras"}
     )
 
 
