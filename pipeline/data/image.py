@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 # No file of an image is larger, in bytes: it is read whole.
 MAX_BYTES = 64 << 20
 
-# What Pillow turns an image by, if its EXIF data has no orientation.
+# Pillow turns an image by it, if the EXIF data has no orientation.
 _TURNED = re.compile(rb'tiff:Orientation(="|>)[2-8]')
 
 # Pillow warns of what `Rules` decide on.
@@ -61,30 +61,26 @@ class Rules:
 def decode(data: bytes, rules: Rules = Rules()) -> Image.Image:
     """Decodes a whole JPEG or PNG file and turns it upright.
 
-    What is turned is what Pillow's `ImageOps.exif_transpose` turns: by the
+    It is turned as Pillow's `ImageOps.exif_transpose` turns it: by the
     orientation in EXIF or, where EXIF has none, in XMP. A colour profile is not
     applied.
-
-    Returns:
-        The image; its `format` is None if it had to be turned.
 
     Raises:
         BadImage: The bytes are no JPEG or PNG, are damaged, or the image is
             not what `rules` want. The reason is the same in every process.
     """
     plain = plain_jpeg(data, rules)
-    if plain is None:
-        return with_pillow(data, rules)
-    image = Image.fromarray(plain)
-    image.format = "JPEG"
-    return image
+    return with_pillow(data, rules) if plain is None else from_pixels(plain)
 
 
 def with_pillow(data: bytes, rules: Rules = Rules()) -> Image.Image:
-    """Does what `decode` does, of all files.
+    """Decodes any file that `decode` takes, plain JPEGs among them.
 
     Only decoding every pixel finds truncated and damaged files; a JPEG has no
     checksum, so damage that still decodes cannot be found.
+
+    Returns:
+        The image; its `format` is None if it had to be turned.
 
     Raises:
         BadImage: As `decode`.

@@ -26,11 +26,29 @@ def pixels_for(photo: bytes | np.ndarray, facts: InputFacts) -> np.ndarray:
     Raises:
         image.BadImage: If the file is no JPEG or PNG, is damaged, or has more
             pixels than `image.Rules` allow.
+        ValueError: If `photo` is neither bytes nor such pixels.
     """
     if isinstance(photo, bytes):
         upright = image.decode(photo)
     else:
+        _check(photo)
         upright = image.from_pixels(photo)
     height, width, channels = facts.shape
     stored = image.fit(upright, facts.fit.stored_size, channels)
     return image.centre(stored, height, width)
+
+
+def _check(photo: object) -> None:
+    is_array = isinstance(photo, np.ndarray)
+    if (
+        not is_array
+        or photo.dtype != np.uint8
+        or photo.ndim not in (2, 3)
+        or photo.shape[2:] not in ((), (1,), (2,), (3,), (4,))
+        or not photo.size
+    ):
+        received = f"{photo.dtype} {photo.shape}" if is_array else type(photo)
+        raise ValueError(
+            "`photo` must be the bytes of a file, or uint8 pixels [H, W] or "
+            f"[H, W, C], C from 1 to 4. Received: {received}"
+        )

@@ -131,16 +131,11 @@ class Read(beam.DoFn):
                 f"Received: {len(raw)} bytes for {shape}"
             )
         pixels = np.frombuffer(raw, np.uint8).reshape(shape)
-        stored, (height, width, _) = (
-            self._input.fit.stored_size,
-            self._input.shape,
-        )
+        wanted, stored = self._input.shape, self._input.fit.stored_size
         if pixels.shape[:2] == (stored, stored):
-            pixels = image.centre(pixels, height, width)
+            pixels = image.centre(pixels, *wanted[:2])
         # Whatever has another size need not travel any further.
-        return named, bundle_handler.refusal(
-            pixels, self._input.shape
-        ) or pixels
+        return named, bundle_handler.refusal(pixels, wanted) or pixels
 
     def _fitted(self, load: Callable[[], bytes]) -> np.ndarray | Rejected:
         try:

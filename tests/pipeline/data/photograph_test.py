@@ -102,7 +102,7 @@ def places(tmp_path_factory):
 
 
 def ways(root, data):
-    """The pixels of a photograph by all ways there are, by name."""
+    """Takes a photograph through all ways there are; returns its pixels."""
     facts = bundle.read(str(root / "runs/photos/bundle")).input
     form = (facts.fit.stored_size, facts.shape[2])
     prepared = Form(*form, encoded=False, rules=Rules()).apply(data)
@@ -241,6 +241,21 @@ def test_a_damaged_file_is_refused():
     for damaged in (b"", data[:60], b"no image"):
         with pytest.raises(image.BadImage):
             photograph.pixels_for(damaged, facts)
+
+
+@pytest.mark.parametrize(
+    "photo",
+    [
+        "photo.jpg",
+        np.zeros((4, 4)),
+        np.zeros((4, 4, 5), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros((1, 4, 4, 3), np.uint8),
+    ],
+)
+def test_what_is_no_photograph_is_refused(photo):
+    with pytest.raises(ValueError, match="`photo`"):
+        photograph.pixels_for(photo, bundle.InputFacts((6, 6, 3)))
 
 
 def scaled(pixels, side, size):
