@@ -3,8 +3,9 @@
 import dataclasses
 import importlib
 import json
+import pathlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import ml_collections
@@ -12,7 +13,7 @@ from absl import logging
 
 from pipeline import sources
 from pipeline.config import validated
-from pipeline.results import origin, own_files
+from pipeline.results import origin, own_files, stage_results
 from pipeline.results.layout import Layout
 from pipeline.results.versions import VERSIONS
 from pipeline.storage import fingerprint, publishing
@@ -26,8 +27,10 @@ class Stage:
         entry: The function that carries it out, "module:function".
         sections: Parts of the configuration that it reads.
         needs: Stages whose results it reads.
-        makes: What it writes, attributes of `Layout`.
-        extras: Likewise, but the stages that need it can do without.
+        makes: What it writes, attributes of `Layout`; "results" is what it
+            measured, `Layout.results_of`.
+        extras: What it writes, too, but the stages that need it can do
+            without.
     """
 
     entry: str
@@ -40,7 +43,7 @@ class Stage:
 # Modules are imported when they are needed.
 STAGES = {
     "prepare": Stage(
-        "pipeline.prepare.prepare_images:prepare", ("data",), (), ("data",)
+        "pipeline.prepare.prepare_images:stage", ("data",), (), ("data",)
     ),
     "train": Stage(
         "pipeline.training.train:train",
@@ -48,34 +51,37 @@ STAGES = {
         ("prepare",),
         ("float_model",),
     ),
-    # Not its tables: they only say again what metrics.json says.
     "evaluate": Stage(
         "pipeline.training.evaluate:evaluate",
         (),
         ("train",),
-        ("metrics", "float_predictions"),
+        ("results", "float_predictions"),
     ),
     "quantize": Stage(
         "pipeline.quantization.quantize:quantize",
         ("quantize", "seed"),
         ("evaluate",),
-        ("qat_model",),
+        ("results", "qat_model"),
     ),
     "convert": Stage(
         "pipeline.quantization.convert:convert",
         ("policy", "name"),
         ("quantize",),
-        ("tflite", "bundle"),
+        ("results", "tflite", "bundle"),
     ),
     "check": Stage(
-        "pipeline.gate.check:check", ("check",), ("evaluate", "convert"), ()
+        "pipeline.gate.check:check",
+        ("check",),
+        ("evaluate", "convert"),
+        (),
+        ("results",),
     ),
     "benchmark": Stage(
         "pipeline.benchmarking.benchmark:benchmark",
         ("benchmark",),
         ("convert",),
         (),
-        ("benchmark",),
+        ("results", "benchmark"),
     ),
     "report": Stage(
         "pipeline.pages.report:report",
@@ -93,8 +99,11 @@ def run(
     *,
     arguments: Mapping[str, Mapping[str, Any]] | None = None,
     skip_finished: bool,
-) -> None:
+) -> dict[str, Any]:
     """Runs some stages in order.
+
+    After each, metrics.json holds what stages have measured of the model and
+    the bundle that are there then.
 
     Args:
         config: The configuration.
@@ -105,6 +114,9 @@ def run(
         skip_finished: Leave out a stage that has finished with the same
             configuration, data, version and results of the stages it needs.
 
+    Returns:
+        What each stage returned, by its name; None if it was left out.
+
     Raises:
         ValueError: If the configuration does not fit the schema, or something
             that is not ours is where a stage would write, before any of them
@@ -112,33 +124,63 @@ def run(
     """
     validated(config)
     prints = _fingerprints(config)
+    stale = stage_results.publish(layout)
+
+    def unchanged(name: str) -> bool:
+        return (
+            skip_finished
+            and name not in stale
+            and _finished(name, prints[name], layout)
+        )
+
     to_run = set()
     for name in names:
-        if not (skip_finished and _finished(name, prints[name], layout)):
+        if not unchanged(name):
             to_run |= {name, *_dependents(name)}
         if name in to_run:
             _check_free(name, layout)
+    made = dict.fromkeys(names)
     for name in names:
-        mark = layout.stages / f"{name}.json"
-        if skip_finished and _finished(name, prints[name], layout):
+        if unchanged(name):
             logging.info("%s: unchanged", name)
             continue
         for needed in STAGES[name].needs:
-            if missing := _missing(STAGES[needed].makes, layout):
-                raise ValueError(
-                    f"`{name}` needs what `keras-dynamic {needed}` makes. "
-                    f"Missing: {missing}"
-                )
+            _check_there(name, needed, layout, stale)
         publishing.write_json(layout.config, _settings(config, layout, name))
-        for stale in (name, *_dependents(name)):
-            (layout.stages / f"{stale}.json").unlink(missing_ok=True)
+        for dependent in (name, *_dependents(name)):
+            (layout.stages / f"{dependent}.json").unlink(missing_ok=True)
         logging.info("%s ...", name)
         start = time.monotonic()
-        _function(name)(config, layout, **(arguments or {}).get(name, {}))
+        function = _function(name)
+        made[name] = function(config, layout, **(arguments or {}).get(name, {}))
         seconds = time.monotonic() - start
         ran = {"fingerprint": prints[name], "seconds": seconds}
+        mark = layout.stages / f"{name}.json"
         publishing.write_json(mark, {**ran, **origin.here(name)})
         logging.info("%s: %.1f s", name, seconds)
+        stale = stage_results.publish(layout)
+    if stale:
+        logging.info(
+            "metrics.json is without what was measured of an earlier model, "
+            "policy or data; run again: %s",
+            ", ".join(stale),
+        )
+    return made
+
+
+def _check_there(
+    name: str, needed: str, layout: Layout, stale: Collection[str]
+) -> None:
+    """Raises ValueError if a stage lacks what another one makes."""
+    makes = STAGES[needed].makes
+    advice = f"`{name}` needs what `keras-dynamic {needed}` makes. "
+    if missing := _missing(needed, makes, layout):
+        raise ValueError(f"{advice}Missing: {missing}")
+    if "results" in makes and needed in stale:
+        raise ValueError(
+            f"{advice}Received: {layout.results_of(needed)}, which is about "
+            "another model or other data than those that are there"
+        )
 
 
 def _settings(config, layout: Layout, name: str) -> dict[str, Any]:
@@ -168,12 +210,7 @@ def _dependents(name: str) -> list[str]:
 
 def _function(name: str) -> Callable:
     module, _, function = STAGES[name].entry.partition(":")
-    found = getattr(importlib.import_module(module), function)
-    if name != "prepare":
-        return found
-    return lambda config, layout, **arguments: found(
-        config, layout.data, **arguments
-    )
+    return getattr(importlib.import_module(module), function)
 
 
 def _fingerprints(config) -> dict[str, str]:
@@ -202,7 +239,8 @@ def _fingerprints(config) -> dict[str, str]:
 def _check_free(name: str, layout: Layout) -> None:
     """Raises ValueError if a stage would replace what is not ours."""
     for made in (*STAGES[name].makes, *STAGES[name].extras):
-        path, files = getattr(layout, made), own_files.OF_STAGES.get(made)
+        path = _path(name, made, layout)
+        files = own_files.OF_STAGES.get(made)
         if made == "data" and path.is_symlink():
             continue  # Whether that or its target is replaced `prepare` knows.
         publishing.check_replaceable(path, files)
@@ -211,15 +249,21 @@ def _check_free(name: str, layout: Layout) -> None:
 def _finished(name, expected, layout) -> bool:
     mark = layout.stages / f"{name}.json"
     written = (*STAGES[name].makes, *STAGES[name].extras)
-    if not mark.exists() or _missing(written, layout):
+    if not mark.exists() or _missing(name, written, layout):
         return False
     return json.loads(mark.read_text())["fingerprint"] == expected
 
 
-def _missing(results, layout) -> str:
-    """The first result that is not there, or an empty string."""
+def _missing(name, results, layout) -> str:
+    """The first result of a stage that is not there, or an empty string."""
     for made in results:
-        path = getattr(layout, made)
+        path = _path(name, made, layout)
         if not path.exists():
             return str(path)
     return ""
+
+
+def _path(name, made, layout) -> pathlib.Path:
+    if made == "results":
+        return layout.results_of(name)
+    return getattr(layout, made)

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.metadata
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
@@ -16,13 +17,16 @@ from pipeline.results import (
     origin,
     own_files,
     predictions,
+    stage_results,
     tables,
 )
 from pipeline.results.identity import identity
 from pipeline.results.layout import Layout
+from pipeline.results.stage_results import Results
 from pipeline.storage import publishing
 from tflite import bundle
 from tflite.timing import cold_start, latency
+from tflite.timing.latency import Times
 
 _VERSIONS = ("keras-dynamic", "ai-edge-litert", "numpy", "onnxruntime")
 _VERSIONS += ("tensorflow", "tf2onnx")
@@ -30,17 +34,21 @@ _VERSIONS += ("tensorflow", "tf2onnx")
 _START_IMAGES = 32
 
 
-def benchmark(config: ml_collections.ConfigDict, layout: Layout) -> None:
+def benchmark(config: ml_collections.ConfigDict, layout: Layout) -> Results:
     """Measures all of them side by side, on test images, one at a time.
 
-    Writes the directory `layout.benchmark`, and notes the times with the first
-    number of threads in metrics.json.
+    Writes the directory `layout.benchmark`.
+
+    Returns:
+        The times with the first number of threads.
 
     Raises:
-        ValueError: If one of `config.benchmark.others` cannot be timed.
+        ValueError: If one of `config.benchmark.others` cannot be timed, or the
+            int8 model's results are not there.
     """
     settings = config.benchmark
-    found = metrics_file.read(layout.metrics)
+    made_from = identity(layout, "benchmark")
+    found = metrics_file.read_converted(layout.metrics)
     images = augmentation.center_crop(
         dataset.load(layout.data, "test").images, config.model.size
     )
@@ -77,7 +85,7 @@ def benchmark(config: ml_collections.ConfigDict, layout: Layout) -> None:
             {
                 "format_version": 1,
                 "config": config.name,
-                "made_from": identity(layout, opened),
+                "made_from": made_from,
                 "settings": settings.to_dict(),
                 "images": len(images),
                 "measured": origin.here("benchmark"),
@@ -90,8 +98,18 @@ def benchmark(config: ml_collections.ConfigDict, layout: Layout) -> None:
         )
     first = settings.threads[0]
     times = {each.name: rounds.times[each.name, first] for each in entered}
-    _note(found, layout, times, rounds.images, list(opened.ends))
-    metrics_file.write(layout.metrics, found)
+    up_to = times["chain"].segments.cumsum(axis=1)[:, list(opened.ends)]
+    said = predictions.load(layout.predictions, "test").logits
+    routed = [
+        {"mean_latency_ms": _mean_time(row["parameters"], said, rounds, up_to)}
+        for row in found["routed"]
+    ]
+    return stage_results.keep(
+        layout,
+        "benchmark",
+        {**_noted(times, up_to), "routed": routed},
+        made_from,
+    )
 
 
 def _rows(threads, entered, opened, rounds, starts) -> list[dict[str, Any]]:
@@ -121,29 +139,37 @@ def _versions() -> dict[str, str | None]:
     return found
 
 
-def _note(found, layout, times, images, ends) -> None:
-    """Puts the times into the metrics.
+def _noted(times: Mapping[str, Times], up_to: np.ndarray) -> dict[str, Any]:
+    """Returns the times as metrics.json has them.
 
     The chain's overhead is its median at full depth over that of the unsplit
-    model. The mean milliseconds of a policy are those that its images took up
-    to their exits, in the full-depth runs.
+    model.
+
+    Args:
+        times: By contestant.
+        up_to: Milliseconds of the chain up to each exit, [runs, K].
     """
     chain, unsplit = times["chain"], times["unsplit"]
-    up_to = chain.segments.cumsum(axis=1)[:, ends]
-    for k, row in enumerate(found["exits"]):
-        row["latency_ms"] = latency.summary(up_to[:, k])
-    found["segment_latency_ms"] = [
-        latency.summary(column) for column in chain.segments.T
-    ]
-    found["unsplit_latency_ms"] = latency.summary(unsplit.call)
-    found["chain_latency_ms"] = latency.summary(chain.call)
-    found["routed_latency_ms"] = latency.summary(times["routed"].call)
-    overhead = float(np.median(chain.call) / np.median(unsplit.call))
-    found["chain"] = {**found.get("chain", {}), "overhead": overhead}
+    return {
+        "exits": [
+            {"latency_ms": latency.summary(column)} for column in up_to.T
+        ],
+        "segment_latency_ms": [
+            latency.summary(column) for column in chain.segments.T
+        ],
+        "unsplit_latency_ms": latency.summary(unsplit.call),
+        "chain_latency_ms": latency.summary(chain.call),
+        "routed_latency_ms": latency.summary(times["routed"].call),
+        "chain": {
+            "overhead": float(np.median(chain.call) / np.median(unsplit.call))
+        },
+    }
 
-    logits = predictions.load(layout.predictions, "test").logits
-    for row in found["routed"]:
-        taken = exits.Policy.from_dict(row["parameters"]).route(logits)
-        taken = taken[images]
-        spent = up_to[np.arange(len(taken)), taken]
-        row["mean_latency_ms"] = float(spent.mean())
+
+def _mean_time(policy, logits, rounds, up_to) -> float:
+    """Milliseconds that images took up to the exits of a policy.
+
+    They are those of the full-depth runs, [runs, K].
+    """
+    taken = exits.Policy.from_dict(policy).route(logits)[rounds.images]
+    return float(up_to[np.arange(len(taken)), taken].mean())

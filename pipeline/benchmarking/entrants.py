@@ -150,11 +150,11 @@ class _Floats:
         try:
             Contestant(runtime, str(path)).find_runtime()
             # Not before: they take seconds to import.
-            from pipeline.training import evaluate
+            from pipeline.training import trained_model
             from tflite.quantization import float_model
 
             if self._model is None:
-                self._model = evaluate.load_model(self._layout)
+                self._model = trained_model.load(self._layout.float_model)
             convert = getattr(float_model, f"to_{runtime}")
             path.write_bytes(convert(self._model))
         except ImportError as error:

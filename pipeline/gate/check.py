@@ -6,17 +6,13 @@ import ml_collections
 import numpy as np
 from absl import logging
 
-from keras_dynamic import exits
 from pipeline.data import augmentation, dataset
 from pipeline.gate import judge, losses, measure
 from pipeline.gate.judge import Request
-from pipeline.results import (
-    assessment,
-    metrics_file,
-    predictions,
-    tables,
-)
+from pipeline.results import stage_results
+from pipeline.results.identity import identity
 from pipeline.results.layout import Layout
+from pipeline.results.stage_results import Results
 from tflite import bundle
 from tflite.bundle import completeness
 from tflite.diagnosis import equivalence
@@ -42,13 +38,17 @@ def check(
     config: ml_collections.ConfigDict,
     layout: Layout,
     request: Request | None = None,
-) -> None:
+) -> Results:
     """Compares int8 with float, and the chain with the unsplit model.
 
     Args:
         config: The configuration.
         layout: Where the results of the other stages lie.
         request: What else to compare with, if anything: see `pipeline.gate`.
+
+    Returns:
+        How many logits of the chain differ. They are kept if the check fails,
+        too.
 
     Raises:
         CheckFailed: If an exit's int8 accuracy is more than
@@ -63,7 +63,7 @@ def check(
     """
     # Whatever is wrong with it should not take until the end to say.
     old = judge.previous(request) if request else None
-    found = metrics_file.read(layout.metrics)
+    made_from = identity(layout, "check")
     model = files.model(layout.tflite_model)
     test = dataset.load(layout.data, "test")
     images = augmentation.center_crop(test.images, config.model.size)
@@ -72,20 +72,14 @@ def check(
     )
     with Harness(str(layout.bundle)) as harness:
         compared = equivalence.compare(harness, Unsplit(model), images)
-        if harness.bundle.gated:
-            _note_madds(found, compared.madds, layout)
         shipped = harness.bundle
         if request:
             numbers = [
                 harness.dequantize(k, compared.logits[:, k])
                 for k in range(shipped.policy.exits)
             ]
-    found["chain"] = {
-        **found.get("chain", {}),
-        "samples": len(images),
-        "mismatches": compared.mismatches,
-    }
-    metrics_file.write(layout.metrics, found)
+    chain = {"samples": len(images), "mismatches": compared.mismatches}
+    kept = stage_results.keep(layout, "check", {"chain": chain}, made_from)
     _warn_of_foreign(shipped)
     causes = [
         *_archive_differences(shipped, images, compared.logits),
@@ -102,11 +96,11 @@ def check(
             config, layout, test, compared, np.stack(numbers), shipped
         )
         verdict = judge.judge(
-            request, old, config, layout, measured, shipped, causes
+            request, old, config, layout, measured, made_from, shipped, causes
         )
         if verdict.failures and not verdict.updated:
             raise ReferenceMissed(verdict.sentence)
-        return
+        return kept
     if causes:
         raise CheckFailed("check failed: " + "; ".join(causes))
     logging.info(
@@ -115,6 +109,7 @@ def check(
         config.check.max_points,
         len(images),
     )
+    return kept
 
 
 def _archive_differences(
@@ -187,24 +182,3 @@ def _accuracy_losses(
         else:
             counted.append(str(loss))
     return counted
-
-
-def _note_madds(found: dict, madds: np.ndarray, layout: Layout) -> None:
-    """Notes what the gates left to do, of the test images.
-
-    Args:
-        found: The metrics. The cost of policies and of curves was of all
-            multiply-adds, or of what ran of the calibration images.
-        madds: Up to each exit, [N, K].
-        layout: Where the int8 model's predictions lie; its tables follow.
-    """
-    metrics_file.note_dynamic_madds(found, "int8", madds.T)
-    calibration, test = (
-        predictions.load(layout.predictions, split)
-        for split in ("calibration", "test")
-    )
-    for row in found["routed"]:
-        taken = exits.Policy.from_dict(row["parameters"]).route(test.logits)
-        row["mean_madds"] = float(madds[np.arange(len(taken)), taken].mean())
-    assessment.assess(found, "int8", calibration, test)
-    tables.publish(layout, found)

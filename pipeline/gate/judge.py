@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import ml_collections
 
@@ -22,7 +22,6 @@ from pipeline.gate.measured import Measured, finite
 from pipeline.gate.reference import Reference
 from pipeline.gate.verdict import Verdict
 from pipeline.processes import printing
-from pipeline.results.identity import identity
 from pipeline.results.layout import Layout
 from pipeline.storage import publishing
 from tflite import bundle
@@ -71,6 +70,7 @@ def judge(
     config: ml_collections.ConfigDict,
     layout: Layout,
     measured: Measured,
+    made_from: Mapping[str, str],
     shipped: bundle.Bundle,
     limits: Sequence[str],
 ) -> Verdict:
@@ -82,6 +82,7 @@ def judge(
         config: The configuration.
         layout: Where the experiment lies.
         measured: What it reached.
+        made_from: What that is about; see `pipeline.results.identity`.
         shipped: Its bundle.
         limits: Rules without a reference that it broke. With any, or with a
             metric that is no finite number, the reference is not updated.
@@ -133,7 +134,7 @@ def judge(
         tuple(causes),
         tuple(layers),
         update,
-        identity(layout, shipped),
+        made_from,
     )
     if request.output is not None:
         _publish(request.output, verdict)

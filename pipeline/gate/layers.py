@@ -4,7 +4,7 @@ import ml_collections
 
 from pipeline.data import augmentation, dataset
 from pipeline.results.layout import Layout
-from pipeline.training import evaluate
+from pipeline.training import trained_model
 from tflite.diagnosis.layer_error import LayerError
 from tflite.diagnosis.layer_errors import layer_errors
 
@@ -25,4 +25,4 @@ def errors(
     few = images.take(list(range(min(_IMAGES, len(images)))))
     pixels = augmentation.center_crop(few, config.model.size)
     model = layout.tflite_model.read_bytes()
-    return layer_errors(model, evaluate.load_model(layout), pixels)
+    return layer_errors(model, trained_model.load(layout.float_model), pixels)

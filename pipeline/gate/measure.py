@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.data.dataset import Images
 from pipeline.gate import measured, metric
 from pipeline.gate.measured import Measured
-from pipeline.results import metrics_file, predictions
+from pipeline.results import predictions
 from pipeline.results.layout import Layout
 from tflite import bundle
 from tflite.bundle import completeness
@@ -37,17 +37,18 @@ def measure(
         shipped: The bundle that ran.
 
     Raises:
-        ValueError: If the float predictions are not of these images.
+        ValueError: If the predictions of the float model, or those of
+            quantization-aware training, are not of these images.
         FileNotFoundError: If there are none.
     """
-    found = metrics_file.read(layout.metrics)
     truth = test.labels
     before = logits_of(layout.float_predictions, "evaluate", truth)
-    answers = {"float": before.argmax(-1), "int8": logits.argmax(-1)}
-    if layout.qat_predictions.exists():
-        trained = logits_of(layout.qat_predictions, "quantize", truth)
-        answers["qat"] = trained.argmax(-1)
-    qat = [row["accuracy"]["qat"] for row in found["exits"]]
+    trained = logits_of(layout.qat_predictions, "quantize", truth)
+    answers = {
+        "float": before.argmax(-1),
+        "qat": trained.argmax(-1),
+        "int8": logits.argmax(-1),
+    }
     policies = {"default": shipped.policy, **shipped.operating_points}
     return Measured(
         config=config.name,
@@ -55,7 +56,7 @@ def measure(
         labels=shipped.labels,
         policies=policies,
         metrics={
-            **measured.of_exits(truth, answers, qat),
+            **measured.of_exits(truth, answers),
             **measured.of_logits(before, logits),
             **measured.of_policies(policies, truth, logits, chain.madds),
             **_of_files(layout, shipped),

@@ -24,7 +24,7 @@ class Measured:
             another one.
         metrics: By name.
         truth: int [N], the classes of the test images.
-        answers: {"float", "int8"}: int [K, N], what each exit said.
+        answers: {"float", "qat", "int8"}: int [K, N], what each exit said.
     """
 
     config: str
@@ -58,32 +58,25 @@ def finite(measured: Measured) -> tuple[Measured, list[str]]:
 
 
 def of_exits(
-    truth: np.ndarray,
-    answers: Mapping[str, np.ndarray],
-    qat_accuracies: Sequence[float],
+    truth: np.ndarray, answers: Mapping[str, np.ndarray]
 ) -> dict[str, Metric]:
     """The accuracy of every exit, and how far int8 decides as float does.
 
     Args:
         truth: int [N].
-        answers: {"float", "int8"} and, if they were kept, "qat": int [K, N].
-        qat_accuracies: Per exit; what is known if they were not.
+        answers: {"float", "qat", "int8"}: int [K, N].
 
     Returns:
         `exit_{k}.{float,qat,int8}_accuracy` and `exit_{k}.agreement`.
     """
     found = {}
-    for k, before in enumerate(answers["float"]):
-        after = answers["int8"][k]
-        name = f"exit_{k}"
-        found[f"{name}.float_accuracy"] = metric.share(before == truth)
-        found[f"{name}.qat_accuracy"] = (
-            metric.share(answers["qat"][k] == truth)
-            if "qat" in answers
-            else Metric(qat_accuracies[k], "higher", 0.005)
+    for k in range(len(answers["float"])):
+        said = {kind: answers[kind][k] for kind in ("float", "qat", "int8")}
+        for kind, each in said.items():
+            found[f"exit_{k}.{kind}_accuracy"] = metric.share(each == truth)
+        found[f"exit_{k}.agreement"] = metric.share(
+            said["int8"] == said["float"]
         )
-        found[f"{name}.int8_accuracy"] = metric.share(after == truth)
-        found[f"{name}.agreement"] = metric.share(after == before)
     return found
 
 

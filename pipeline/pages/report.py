@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ml_collections
@@ -16,8 +16,7 @@ from pipeline.experiments.gather import Experiment
 from pipeline.experiments.published import Published
 from pipeline.figures import page, plots, trade_off
 from pipeline.pages import rerouting, samples, sliders
-from pipeline.results import metrics_file, origin, predictions
-from pipeline.results.identity import identity
+from pipeline.results import identity, metrics_file, origin, predictions
 from pipeline.results.layout import Layout
 from pipeline.results.predictions import Predictions
 from pipeline.storage import publishing
@@ -48,7 +47,7 @@ def report(
     _require(layout.predictions, "convert")
     _require(layout.bundle, "convert")
     _require(layout.data, "prepare")
-    metrics = _metrics(layout)
+    metrics = metrics_file.read_converted(layout.metrics)
     bundle = read(str(layout.bundle))
     if len(metrics["exits"]) != bundle.policy.exits:
         raise ValueError(
@@ -67,7 +66,7 @@ def report(
     images, said = _rows(images, said, rows)
     shown = samples.choose(images, said, bundle.policy)
     taken = bundle.policy.route(said.logits)
-    made_from = identity(layout, bundle)
+    now = identity.facts(layout)
     text = page.render(
         "report.html",
         metrics=metrics,
@@ -85,8 +84,8 @@ def report(
         quantization_figure=plots.quantization(metrics),
         timed=(timed := _timed(metrics, bundle)),
         times_figure=timed and plots.latency(timed),
-        benchmark=_about(layout.benchmark_json, made_from),
-        gate=_gate(metrics, layout, made_from),
+        benchmark=_about(layout.benchmark_json, now),
+        gate=_gate(metrics, layout, now),
         curve_figures=plots.curves(panels),
         curve_titles=series.TITLES,
         curve_legend=series.legend(panels),
@@ -106,16 +105,6 @@ def _require(path: pathlib.Path, verb: str) -> None:
             f"The report needs {path}, which does not exist. Run "
             f"`keras-dynamic {verb}` with this --config and --workdir first."
         )
-
-
-def _metrics(layout: Layout) -> dict[str, Any]:
-    metrics = metrics_file.read(layout.metrics)
-    if "routed" not in metrics:
-        raise ValueError(
-            f"{layout.metrics} must have the policies, `routed`; run "
-            f"`keras-dynamic convert` again. Received: {list(metrics)}"
-        )
-    return metrics
 
 
 def _test_split(config, layout) -> tuple[dataset.Images, Predictions]:
@@ -174,7 +163,7 @@ def _others(layout, metrics, paths) -> list[trade_off.Other]:
                 "`others` must be working directories with a metrics.json. "
                 f"Received: {path}"
             )
-        found.append((each, _metrics(each)))
+        found.append((each, metrics_file.read_converted(each.metrics)))
     names = [metrics["config"], *(each["config"] for _, each in found)]
     return [
         trade_off.Other(
@@ -237,25 +226,26 @@ def _timed(metrics, bundle) -> dict[str, dict[str, float]]:
     return found
 
 
-def _about(path: pathlib.Path, made_from) -> dict[str, Any] | None:
+def _about(path: pathlib.Path, now: Mapping[str, str]) -> dict[str, Any] | None:
     """Reads a result, if there is one and it is of this very model."""
     if not path.exists():
         return None
     found = json.loads(path.read_text(encoding="utf-8"))
-    return found if found.get("made_from") == made_from else None
+    made_from = found.get("made_from")
+    return found if made_from and identity.fits(made_from, now) else None
 
 
-def _gate(metrics, layout, made_from) -> dict[str, Any] | None:
+def _gate(metrics, layout, now) -> dict[str, Any] | None:
     """What `check` found; None if it did not run, or failed without words.
 
     In full if its verdict was kept, of this very model, in the working
     directory: `check --output=WORKDIR/gate`.
     """
-    if found := metrics.get("gate"):
-        return found
-    if kept := _about(layout.root / "gate" / "gate.json", made_from):
+    if kept := _about(layout.root / "gate" / "gate.json", now):
         return kept
-    if (layout.stages / "check.json").exists():
+    # A stage that failed has measured, but left no mark.
+    measured = "mismatches" in metrics.get("chain", {})
+    if measured and (layout.stages / "check.json").exists():
         return {"passed": True}
     return None
 

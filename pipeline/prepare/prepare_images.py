@@ -32,6 +32,7 @@ from pipeline.data.image import Rules
 from pipeline.prepare import finish, placement, plan, shard
 from pipeline.processes import terminal
 from pipeline.results import own_files
+from pipeline.results.layout import Layout
 from pipeline.results.versions import VERSIONS
 from pipeline.sources.item import Found
 from pipeline.storage import beam_files, fingerprint, publishing
@@ -163,6 +164,15 @@ def made_from(config: ml_collections.ConfigDict) -> str:
     source = sources.build(config.data.source, **data["source_options"])
     version = VERSIONS["prepare"]
     return fingerprint.of(version, data, source.state())
+
+
+def stage(
+    config: ml_collections.ConfigDict,
+    layout: Layout,
+    beam_args: Sequence[str] = (),
+) -> dict:
+    """Prepares the images of a working directory; see `prepare`."""
+    return prepare(config, layout.data, beam_args)
 
 
 def prepare(

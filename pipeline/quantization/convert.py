@@ -1,9 +1,10 @@
 """From the quantized graph to a bundle with an exit policy."""
 
 import dataclasses
+import functools
 import importlib.metadata
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import ml_collections
 import numpy as np
@@ -17,12 +18,14 @@ from pipeline.results import (
     metrics_file,
     own_files,
     predictions,
-    tables,
+    stage_results,
 )
 from pipeline.results.layout import Layout
+from pipeline.results.overlay import overlay
 from pipeline.results.predictions import Predictions
+from pipeline.results.stage_results import Results
 from pipeline.storage import publishing
-from pipeline.training import evaluate
+from pipeline.training import trained_model
 from tflite import bundle
 from tflite.bundle import metadata, recorded_logits
 from tflite.bundle.recorded_logits import Recorded
@@ -41,97 +44,175 @@ _VERSIONS = (
 )
 
 
-def convert(config: ml_collections.ConfigDict, layout: Layout) -> None:
-    """Converts, splits, fits the exit policy and writes the bundle."""
-    metrics = metrics_file.read(layout.metrics)
-    labels = manifest.read(layout.data)["labels"]
+@dataclasses.dataclass(frozen=True)
+class _Facts:
+    """What a bundle says of itself, whatever its policy.
+
+    Attributes:
+        name: Of the configuration.
+        family: Of the model.
+        size: Height and width of the input.
+        channels: Of the input.
+        stored_size: To which an image is fitted before it is cropped.
+        labels: One per class.
+    """
+
+    name: str
+    family: str
+    size: int
+    channels: int
+    stored_size: int
+    labels: Sequence[str]
+
+
+def convert(config: ml_collections.ConfigDict, layout: Layout) -> Results:
+    """Converts, splits, fits the exit policy and writes the bundle.
+
+    Returns:
+        What the int8 model reaches, and the policies that were tried.
+
+    Raises:
+        ValueError: If the float model was not evaluated, the images are not
+            those that it was trained on, or `config.policy` cannot be used.
+    """
+    costs = [row["madds"] for row in metrics_file.read(layout.metrics)["exits"]]
+    facts = _Facts(
+        name=config.name,
+        family=config.model.family,
+        size=config.model.size,
+        channels=config.data.channels,
+        stored_size=config.data.size,
+        labels=manifest.read(layout.data)["labels"],
+    )
     model = conversion.convert(layout.qat_model)
     logging.info("int8 model: %d bytes", len(model))
+    cut = split.split(model, [f"exit_{k}" for k in range(len(costs))])
+    write = functools.partial(_write_bundle, facts=facts, cut=cut)
 
     whole = whole_model.Unsplit(model)
-    recorded = {
-        name: record(whole, config, layout, name)
-        for name in ("calibration", "test")
-    }
-    found = {
-        name: Predictions(said.labels, whole.dequantize(said.logits))
-        for name, said in recorded.items()
-    }
+    recorded, found = {}, {}
+    for name in ("calibration", "test"):
+        images = dataset.load(layout.data, name)
+        said = _record(whole, cut, images, facts.size, write)
+        recorded[name] = said
+        logits = whole.dequantize(said.logits)
+        found[name] = Predictions(said.labels, logits)
     with publishing.published(layout.tflite, own_files.TFLITE) as stage:
         stage.mkdir()
         (stage / layout.tflite_model.name).write_bytes(model)
         predictions.save(stage / layout.predictions.name, **found)
-    evaluate.log_accuracies("int8", found["test"].accuracies())
-    assessment.assess(metrics, "int8", found["calibration"], found["test"])
+    trained_model.log_accuracies("int8", found["test"].accuracies())
 
-    costs = [row["madds"] for row in metrics["exits"]]
-    cut = split.split(model, [f"exit_{k}" for k in range(len(costs))])
-    fitting = recorded["calibration"]
-    if any(segment.gate is not None for segment in cut):
-        madds = count_what_runs(config, layout, cut, labels)
-        fitting = dataclasses.replace(fitting, madds=madds)
-        costs = madds.mean(axis=0).tolist()
-    policy, routed = named_rules.fit(
-        config.policy, found["calibration"], found["test"], costs
-    )
-    metrics["routed"] = routed
-    _log_policy(policy, routed)
+    policy, measured = _measured(config.policy, costs, recorded, found)
     with publishing.published(layout.bundle, own_files.BUNDLE) as stage:
-        _write_bundle(str(stage), config, cut, labels, policy, fitting)
-    tables.publish(layout, metrics)
-    metrics_file.write(layout.metrics, metrics)
+        write(str(stage), policy=policy, recorded=recorded["calibration"])
+    return stage_results.keep(layout, "convert", measured)
 
 
-def record(
-    model: whole_model.Unsplit,
-    config: ml_collections.ConfigDict,
-    layout: Layout,
-    name: str,
-) -> Recorded:
-    """Runs the int8 model over a split, one image at a time."""
-    images = dataset.load(layout.data, name)
-    pixels = augmentation.center_crop(images.images, config.model.size)
-    logits = [model.logits(image) for image in pixels]
-    return Recorded(images.labels, np.stack(logits, axis=1))
-
-
-def count_what_runs(
-    config: ml_collections.ConfigDict,
-    layout: Layout,
+def _record(
+    whole: whole_model.Unsplit,
     cut: Sequence[split.Segment],
-    labels: Sequence[str],
-) -> np.ndarray:
-    """Runs a chain with gates, whose costs depend on the image.
+    images: dataset.Images,
+    size: int,
+    write: Callable[..., None],
+) -> Recorded:
+    """Runs the int8 model over a split, one image at a time.
+
+    With gates, whose costs depend on the image, the chain runs, too.
+
+    Args:
+        whole: The model.
+        cut: Its segments.
+        images: The split.
+        size: Height and width of the model's input.
+        write: Writes the segments as a bundle with a policy to a directory.
+    """
+    pixels = augmentation.center_crop(images.images, size)
+    logits = np.stack([whole.logits(image) for image in pixels], axis=1)
+    madds = None
+    if any(segment.gate is not None for segment in cut):
+        ends = [each.exit for each in cut if each.exit is not None]
+        with tempfile.TemporaryDirectory() as directory:
+            write(directory, policy=exits.last_exit([1.0] * len(ends)))
+            madds = _count_what_runs(directory, pixels)
+    return Recorded(images.labels, logits, madds)
+
+
+def _count_what_runs(directory: str, pixels: np.ndarray) -> np.ndarray:
+    """Runs the chain of a bundle to its last exit.
 
     Returns:
-        Multiply-adds up to each exit, of the calibration images; int64 [N, K].
+        Multiply-adds up to each exit; int64 [N, K].
     """
-    images = dataset.load(layout.data, "calibration").images
-    pixels = augmentation.center_crop(images, config.model.size)
-    ends = [each.exit for each in cut if each.exit is not None]
-    policy = exits.last_exit([1.0] * len(ends))
-    with tempfile.TemporaryDirectory() as directory:
-        _write_bundle(directory, config, cut, labels, policy)
-        with Harness(directory) as harness:
-            madds = [
-                [reached.madds for reached in harness.exits(image)]
-                for image in pixels
-            ]
+    with Harness(directory) as harness:
+        madds = [
+            [reached.madds for reached in harness.exits(image)]
+            for image in pixels
+        ]
     return np.cumsum(madds, axis=1, dtype=np.int64)
 
 
-def _write_bundle(directory, config, cut, labels, policy, recorded=None):
+def _measured(
+    settings: ml_collections.ConfigDict,
+    costs: Sequence[int],
+    recorded: dict[str, Recorded],
+    found: dict[str, Predictions],
+) -> tuple[exits.Policy, dict]:
+    """The policy that ships, and what the int8 model reaches with all of them.
+
+    Args:
+        settings: `config.policy`.
+        costs: Multiply-adds up to each exit with all gates open, [K].
+        recorded: By split.
+        found: The same answers, dequantized.
+    """
+    ran = recorded["test"].madds
+    noted, fitting, testing = {}, costs, costs
+    if ran is not None:
+        fitting = recorded["calibration"].madds.mean(axis=0).tolist()
+        summed = metrics_file.dynamic_madds(ran.T)
+        testing = [each["mean"] for each in summed]
+        rows = metrics_file.exit_rows("int8", dynamic_madds=summed)
+        noted = {"exits": rows}
+    policy, routed = named_rules.fit(
+        settings, found["calibration"], found["test"], fitting
+    )
+    _log_policy(policy, routed)
+    if ran is not None:
+        _note_costs(routed, ran, found["test"].logits)
+    assessed = assessment.assess(
+        "int8", testing, found["calibration"], found["test"]
+    )
+    return policy, {**overlay(noted, assessed), "routed": routed}
+
+
+def _note_costs(
+    routed: list[dict], madds: np.ndarray, logits: np.ndarray
+) -> None:
+    """Replaces the mean costs of policies by those of what ran.
+
+    Args:
+        routed: Rows of "routed".
+        madds: Of the test images up to each exit, [N, K].
+        logits: Of the same images, [K, N, C].
+    """
+    for row in routed:
+        taken = exits.Policy.from_dict(row["parameters"]).route(logits)
+        row["mean_madds"] = float(madds[np.arange(len(taken)), taken].mean())
+
+
+def _write_bundle(directory, *, facts, cut, policy, recorded=None):
     segments = []
     for place, segment in enumerate(cut):
         described = metadata.attach(
             segment.model,
             name=(
-                f"{config.name} segment {place}"
+                f"{facts.name} segment {place}"
                 if segment.exit is None
-                else f"{config.name} exit {segment.exit}"
+                else f"{facts.name} exit {segment.exit}"
             ),
             description=_description(segment, len(cut), policy.exits),
-            labels=labels,
+            labels=facts.labels,
             logits_name=segment.output,
             image_name=whole_model.IMAGE,
             version=importlib.metadata.version("keras-dynamic"),
@@ -145,20 +226,19 @@ def _write_bundle(directory, config, cut, labels, policy, recorded=None):
                 model=described,
             )
         )
-    size = config.model.size
     bundle.write(
         directory,
-        name=config.name,
+        name=facts.name,
         segments=segments,
-        labels=labels,
+        labels=facts.labels,
         input=bundle.InputFacts(
-            shape=(size, size, config.data.channels),
-            fit=bundle.FitFacts(config.data.size),
+            shape=(facts.size, facts.size, facts.channels),
+            fit=bundle.FitFacts(facts.stored_size),
         ),
         policy=policy,
         provenance={
-            "config": config.name,
-            "model": config.model.family,
+            "config": facts.name,
+            "model": facts.family,
             "versions": {
                 name: importlib.metadata.version(name) for name in _VERSIONS
             },

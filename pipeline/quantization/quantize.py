@@ -16,31 +16,45 @@ from pipeline.data import (
     manifest,
 )
 from pipeline.processes import terminal
-from pipeline.results import metrics_file, own_files, predictions
+from pipeline.results import (
+    metrics_file,
+    own_files,
+    predictions,
+    stage_results,
+)
 from pipeline.results.layout import Layout
+from pipeline.results.stage_results import Results
 from pipeline.storage import publishing
-from pipeline.training import evaluate, network, tensorflow_settings
+from pipeline.training import network, tensorflow_settings, trained_model
 from pipeline.training.events import Events
 from tflite.quantization import bridge, fake_quantization, ranges
 
 _LOG_EVERY = 100
 
 
-def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
-    """Fine-tunes the model with fake quantization, and saves its graph."""
+def quantize(config: ml_collections.ConfigDict, layout: Layout) -> Results:
+    """Fine-tunes the model with fake quantization, and saves its graph.
+
+    Returns:
+        The accuracy of every exit.
+
+    Raises:
+        ValueError: If the float model was not evaluated, or is damaged.
+    """
     settings = config.quantize
-    found = metrics_file.read(layout.metrics)
+    metrics_file.read(layout.metrics)
+    memory = config.memory_gib * 2**30
     keras.utils.set_random_seed(config.seed)
     tensorflow_settings.apply(config.train.core_per_operation_up_to)
-    images = dataset.open_split(
-        layout.data, "train", memory=config.memory_gib * 2**30
-    )
+    images = dataset.open_split(layout.data, "train", memory=memory)
     objective = network.objective(config)
     labels = len(manifest.read(layout.data)["labels"])
     plain = network.build(config, labels)
     # As it was trained: the saved model lacks what only the loss looks at.
     extended = objective.extend(plain)
-    transfer.copy_weights(evaluate.load_model(layout), extended.model.layers)
+    transfer.copy_weights(
+        trained_model.load(layout.float_model), extended.model.layers
+    )
     model = bridge.to_tf_keras(extended.model)
     quantized = fake_quantization.quantize(model)
     seen = [
@@ -80,14 +94,16 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> None:
     deployed = tf_keras.Model(
         quantized.inputs, quantized.outputs[: len(plain.outputs)]
     )
-    said = evaluate.predict(deployed, config, layout, "test")
+    said = trained_model.predict(
+        deployed, layout.data, "test", size=config.model.size, memory=memory
+    )
     accuracies = said.accuracies()
-    evaluate.log_accuracies("qat", accuracies)
+    trained_model.log_accuracies("qat", accuracies)
     with publishing.published(layout.qat_model, own_files.QAT_MODEL) as stage:
         fake_quantization.save(deployed, stage)
         predictions.save(stage / layout.qat_predictions.name, test=said)
-    metrics_file.set_accuracies(found, "qat", accuracies)
-    metrics_file.write(layout.metrics, found)
+    noted = metrics_file.exit_rows("qat", accuracy=accuracies)
+    return stage_results.keep(layout, "quantize", {"exits": noted})
 
 
 def _ranges(quantized):

@@ -5,6 +5,8 @@ probability at temperature 1, as in the papers; the policies that ship have
 fitted temperatures, so that theirs differ a little.
 """
 
+from collections.abc import Sequence
+
 from keras_dynamic import exits
 from keras_dynamic.exits.curves import curve, ranking
 from keras_dynamic.exits.curves.curve import Answers, Curve
@@ -13,61 +15,65 @@ from pipeline.results.predictions import Predictions
 
 
 def assess(
-    metrics: dict,
     kind: str,
+    madds: Sequence[float],
     calibration: Predictions | None,
     test: Predictions,
-) -> None:
-    """Notes in metrics what one kind of the model reaches on two splits.
+) -> dict:
+    """Returns what one kind of the model reaches on two splits.
 
     Accuracy, AUROC, AURC and the curves are of the test split; temperatures
     and thresholds are fitted on the calibration split.
 
     Args:
-        metrics: With the exits and their multiply-adds; see
-            `pipeline.results.metrics_file`.
         kind: "float" or "int8".
+        madds: Of an image in the mean, up to each exit, [K].
         calibration: None if there are no such images: what needs them stays
             absent.
         test: Of the same exits.
+
+    Returns:
+        "exits" and "curves" of metrics.json; see
+        `pipeline.results.metrics_file`.
     """
-    madds = [metrics_file.mean_madds(row, kind) for row in metrics["exits"]]
     tested = curve.answers(test.logits, test.labels)
-    metrics_file.set_accuracies(metrics, kind, test.accuracies())
     ranked = [
         ranking.ranking(*each)
         for each in zip(tested.confidences, tested.right, strict=True)
     ]
-    for name in ("auroc", "aurc", "excess_aurc"):
-        values = [getattr(each, name) for each in ranked]
-        metrics_file.set_values(metrics, name, kind, values)
+    facts = {"accuracy": test.accuracies()} | {
+        name: [getattr(each, name) for each in ranked]
+        for name in ("auroc", "aurc", "excess_aurc")
+    }
     fitted = None
     if calibration:
         fitted = curve.answers(calibration.logits, calibration.labels)
-        _add_calibration(metrics, kind, calibration)
-    metrics.setdefault("curves", {})[kind] = _curves(fitted, tested, madds)
+        facts |= _calibrated(calibration)
+    return {
+        "exits": metrics_file.exit_rows(kind, **facts),
+        "curves": {kind: _curves(fitted, tested, madds)},
+    }
 
 
-def _add_calibration(metrics, kind, calibration):
-    metrics_file.set_values(
-        metrics, "calibration_accuracy", kind, calibration.accuracies()
-    )
+def _calibrated(calibration: Predictions) -> dict[str, list]:
+    """What is known of every exit by the calibration images."""
     fits = [
         exits.fit_temperature(logits, calibration.labels)
         for logits in calibration.logits
     ]
-    for name, attribute in (
-        ("temperature", "temperature"),
-        ("temperature_status", "status"),
-        ("nll_before", "nll_before"),
-        ("nll_after", "nll_after"),
-    ):
-        values = [getattr(fit, attribute) for fit in fits]
-        metrics_file.set_values(metrics, name, kind, values)
+    return {"calibration_accuracy": calibration.accuracies()} | {
+        name: [getattr(fit, attribute) for fit in fits]
+        for name, attribute in (
+            ("temperature", "temperature"),
+            ("temperature_status", "status"),
+            ("nll_before", "nll_before"),
+            ("nll_after", "nll_after"),
+        )
+    }
 
 
 def _curves(
-    calibration: Answers | None, test: Answers, madds: list[int]
+    calibration: Answers | None, test: Answers, madds: Sequence[float]
 ) -> dict:
     each = curve.anytime(test, madds)
     chosen = calibration and curve.anytime(calibration, madds)

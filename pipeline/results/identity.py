@@ -1,27 +1,83 @@
-"""Tells which int8 model, answers and policy a result is about."""
+"""Tells which model, answers and policy a result is about."""
+
+from collections.abc import Mapping
 
 from pipeline.results.layout import Layout
 from pipeline.storage import fingerprint
-from tflite.bundle import Bundle
+from tflite.bundle import manifest
+from tflite.bundle.manifest_rules import MAX_TEXT_BYTES
+from tflite.format import files
+
+# Attributes of `Layout`, by the names of their hashes.
+_FILES = {
+    "data": "data_manifest",
+    "float_model": "float_model",
+    "float_predictions": "float_predictions",
+    "qat_predictions": "qat_predictions",
+    "model": "tflite_model",
+    "predictions": "predictions",
+    "routed": "converted",
+}
+_SHIPPED = ("model", "predictions", "policy")
+# The stages that measure something, in their order, and what that is about.
+# The answers of a model stand for it where its file has a date in it.
+ABOUT = {
+    "evaluate": ("data", "float_model"),
+    "quantize": ("float_predictions", "qat_predictions"),
+    "convert": ("qat_predictions", "model", "predictions"),
+    "check": _SHIPPED,
+    # Times are of the policies that `convert` tried, one by one.
+    "benchmark": (*_SHIPPED, "routed"),
+}
 
 
-def identity(layout: Layout, bundle: Bundle) -> dict[str, str]:
-    """Hashes what `convert` left, by name; a result keeps it as "made_from".
+def identity(layout: Layout, stage: str) -> dict[str, str]:
+    """Hashes what the results of a stage are about, by name.
 
-    A result of another model, of other test images or of another policy is
-    told by it, and not by the time at which a file was written, which a copy
-    or a wrong clock changes. Operating points beside the bundle's own policy
-    change nothing.
+    A result keeps it as "made_from". That it is of another model, of other
+    images or of another policy is told by it, and not by the time at which a
+    file was written, which a copy or a wrong clock changes. Operating points
+    beside the bundle's own policy change nothing.
 
     Args:
-        layout: With the int8 model and its predictions.
-        bundle: The bundle that was made of it.
+        layout: Where that lies.
+        stage: One of `ABOUT`.
+
+    Returns:
+        A hash per name in `ABOUT`; none for what is not there.
     """
-    files = {
-        "model": str(layout.tflite_model),
-        "predictions": str(layout.predictions),
-    }
-    return {
-        **fingerprint.of_files(files),
-        "policy": fingerprint.of(bundle.policy.to_dict()),
-    }
+    return _hashes(layout, ABOUT[stage])
+
+
+def facts(layout: Layout) -> dict[str, str]:
+    """Hashes all that results can be about, each once; see `identity`."""
+    return _hashes(layout, (*_FILES, "policy"))
+
+
+def fits(made_from: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    """Tells whether a result is about what is there now.
+
+    Args:
+        made_from: From `identity`, when the result was made.
+        now: From `identity` or `facts`. What is no longer there tells nothing:
+            numbers outlive a model that was removed to save room.
+    """
+    return all(now.get(name, each) == each for name, each in made_from.items())
+
+
+def _hashes(layout, names) -> dict[str, str]:
+    found = fingerprint.of_files(
+        {
+            name: str(getattr(layout, _FILES[name]))
+            for name in names
+            if name in _FILES
+        }
+    )
+    if "policy" in names:
+        try:
+            data = files.read(layout.bundle_manifest, MAX_TEXT_BYTES)
+            policy = manifest.decode(data).policy
+        except (OSError, ValueError):
+            return found
+        found["policy"] = fingerprint.of(policy.to_dict())
+    return found

@@ -25,6 +25,11 @@ class Layout:
         return self.root / "data"
 
     @property
+    def data_manifest(self) -> pathlib.Path:
+        """The manifest of the data set."""
+        return self.data / "manifest.json"
+
+    @property
     def training(self) -> pathlib.Path:
         """Checkpoints of a training that may still be under way."""
         return self.root / "training"
@@ -75,8 +80,27 @@ class Layout:
         return self.root / "bundle"
 
     @property
+    def bundle_manifest(self) -> pathlib.Path:
+        """What it says of itself, and its policy."""
+        return self.bundle / "manifest.json"
+
+    @property
+    def results(self) -> pathlib.Path:
+        """What each stage measured: see pipeline.results.stage_results."""
+        return self.root / "results"
+
+    def results_of(self, stage: str) -> pathlib.Path:
+        """What one stage measured, as JSON."""
+        return self.results / f"{stage}.json"
+
+    @property
+    def converted(self) -> pathlib.Path:
+        """What `convert` measured, among it the policies that it tried."""
+        return self.results_of("convert")
+
+    @property
     def metrics(self) -> pathlib.Path:
-        """Accuracy, cost and latency of every exit."""
+        """Accuracy, cost and latency of every exit: all results that fit."""
         return self.root / "metrics.json"
 
     @property

@@ -1,7 +1,8 @@
 """metrics.json: what CI, the gate and the report read.
 
-`evaluate` begins it; each later stage adds its own numbers. What has not been
-measured yet is absent. The fields:
+It is the merge of what each stage measured (`pipeline.results.stage_results`).
+What has not been measured yet, or of another model or policy than those that
+are there, is absent. The fields:
 
     format_version, config, model, dataset {split: n, rejected: n}
     exits      per exit: exit, madds, madds_paper, params (cumulative), accuracy
@@ -16,7 +17,7 @@ measured yet is absent. The fields:
                target (exit, or q), madds (mean), accuracy, calibration_madds,
                calibration_accuracy (see keras_dynamic.exits.curves.curve)
     routed     per policy: policy, target, accuracy, mean_madds
-               (with gates, once checked, of what ran), mean_latency_ms,
+               (with gates of what ran), mean_latency_ms,
                exit_shares, bundle (whether it ships), status
                (as its rule reports), parameters (see keras_dynamic.exits)
     chain      samples, mismatches, overhead (chain p50 / unsplit p50)
@@ -52,21 +53,34 @@ def mean_madds(exit: Mapping[str, Any], kind: str) -> float:
     return dynamic["mean"] if dynamic else exit["madds"]
 
 
-def note_dynamic_madds(found: dict, kind: str, madds: np.ndarray) -> None:
-    """Notes what a model with gates ran.
+def dynamic_madds(madds: np.ndarray) -> list[dict[str, float]]:
+    """Sums up what a model with gates ran, as metrics.json has it.
 
     Args:
-        found: The metrics.
-        kind: "float" or "int8", the model.
         madds: Of each image up to each exit, [K, N].
     """
-    for row, values in zip(found["exits"], madds, strict=True):
-        row.setdefault("dynamic_madds", {})[kind] = {
+    return [
+        {
             "mean": float(values.mean()),
             "std": float(values.std()),
             "min": int(values.min()),
             "max": int(values.max()),
         }
+        for values in madds
+    ]
+
+
+def exit_rows(kind: str, **facts: Sequence[Any]) -> list[dict[str, Any]]:
+    """Returns rows of "exits" that hold facts about one kind of the model.
+
+    Args:
+        kind: "float", "qat" or "int8".
+        facts: By name, such as "aurc": a value per exit, [K].
+    """
+    return [
+        {name: {kind: value} for name, value in zip(facts, row, strict=True)}
+        for row in zip(*facts.values(), strict=True)
+    ]
 
 
 def read(path: pathlib.Path) -> dict:
@@ -75,17 +89,41 @@ def read(path: pathlib.Path) -> dict:
     Raises:
         ValueError: If there is none, or it is not one of this version.
     """
+    return read_json(path, "evaluate", FORMAT_VERSION)
+
+
+def read_converted(path: pathlib.Path) -> dict:
+    """Reads a metrics file that has the int8 model and its policies.
+
+    Raises:
+        ValueError: If there is none, or it has not.
+    """
+    found = read(path)
+    if "routed" not in found:
+        raise ValueError(
+            f"{path} must have the policies, `routed`; run "
+            f"`keras-dynamic convert` again. Received: {list(found)}"
+        )
+    return found
+
+
+def read_json(path: pathlib.Path, stage: str, version: int) -> dict:
+    """Reads a JSON object that a stage has written.
+
+    Raises:
+        ValueError: If there is none, or its "format_version" is another one;
+            the stage is named.
+    """
     try:
         found = strict_json.decode(files.read(path, _MAX_BYTES))
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"{path} must be what `keras-dynamic evaluate` writes: {error}"
+            f"{path} must be what `keras-dynamic {stage}` writes: {error}"
         ) from error
-    version = isinstance(found, dict) and found.get("format_version")
-    if version != FORMAT_VERSION:
+    given = isinstance(found, dict) and found.get("format_version")
+    if given != version:
         raise ValueError(
-            f"{path} must have format_version {FORMAT_VERSION}. "
-            f"Received: {version}"
+            f"{path} must have format_version {version}. Received: {given}"
         )
     return found
 
@@ -93,16 +131,3 @@ def read(path: pathlib.Path) -> dict:
 def write(path: pathlib.Path, metrics: dict) -> None:
     """Writes a metrics file, atomically."""
     publishing.write_json(path, {"format_version": FORMAT_VERSION, **metrics})
-
-
-def set_accuracies(metrics: dict, kind: str, accuracies: list[float]) -> None:
-    """Notes the accuracy of every exit; kind is "float", "qat" or "int8"."""
-    set_values(metrics, "accuracy", kind, accuracies)
-
-
-def set_values(
-    metrics: dict, name: str, kind: str, values: Sequence[Any]
-) -> None:
-    """Notes a fact about every exit, such as its "aurc", for one kind."""
-    for row, value in zip(metrics["exits"], values, strict=True):
-        row.setdefault(name, {})[kind] = value

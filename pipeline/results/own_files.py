@@ -54,7 +54,7 @@ WORKING_DIRECTORY = re.compile(
             r"training/(state|best)\.npz",
             # Without a directory: of an earlier version.
             r"logs/([a-z]+/)?events\.out\.tfevents\.[^/]+",
-            r"report/index\.html|stages/[a-z]+\.json",
+            r"report/index\.html|(results|stages)/[a-z]+\.json",
             r"([^/]+/)*\.[^/]+\.partial/.*",  # Of a stage that was killed.
         ]
     ),

@@ -5,7 +5,6 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.results.layout import Layout
 from pipeline.storage import publishing
 
 CURVES = (
@@ -36,15 +35,18 @@ EXITS = (
 )
 
 
-def publish(layout: Layout, metrics: dict) -> None:
+def publish(
+    exits_table: pathlib.Path, curves_table: pathlib.Path, metrics: dict
+) -> None:
     """Writes both tables of a working directory.
 
     Args:
-        layout: Where.
+        exits_table: Where the exits go.
+        curves_table: Where the curves go.
         metrics: The content of metrics.json.
     """
-    write(layout.exits_table, EXITS, exits(metrics))
-    write(layout.curves_table, CURVES, curves(metrics))
+    write(exits_table, EXITS, exits(metrics))
+    write(curves_table, CURVES, curves(metrics))
 
 
 def curves(metrics: dict) -> list[dict[str, Any]]:

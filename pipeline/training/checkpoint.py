@@ -10,7 +10,7 @@ import dataclasses
 import json
 import pathlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -29,6 +29,7 @@ class Progress:
         fingerprint: Of the configuration and data that it trains with.
         step: Finished steps of the epoch after the finished ones.
         sums: Of the loss and of each accuracy over these steps.
+        history: Loss and accuracies after each finished epoch, by name.
     """
 
     epoch: int = 0
@@ -37,6 +38,7 @@ class Progress:
     fingerprint: str = ""
     step: int = 0
     sums: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    history: Sequence[Mapping[str, float]] = ()
 
 
 def save_weights(path: pathlib.Path, model: keras.Model) -> None:

@@ -22,7 +22,7 @@ from pipeline.cli import (
     score_verb,
 )
 from pipeline.gate import check
-from pipeline.results import metrics_file, predictions
+from pipeline.results import predictions
 from pipeline.results.layout import Layout
 from tests.support import prepared_data
 from tflite.bundle import archive
@@ -162,4 +162,3 @@ def prepare_check(root: pathlib.Path) -> None:
         labels, np.zeros((2, len(labels), subjects.CLASSES), np.float32)
     )
     predictions.save(layout.float_predictions, test=said, calibration=said)
-    metrics_file.write(layout.metrics, {"exits": [], "routed": []})

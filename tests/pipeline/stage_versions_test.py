@@ -19,7 +19,7 @@ from pipeline.results import predictions
 from pipeline.results.layout import Layout
 from pipeline.results.versions import VERSIONS
 from pipeline.stages import STAGES
-from pipeline.training import evaluate
+from pipeline.training import trained_model
 from tests.support import command_line, html_page
 from tflite import bundle
 from tflite.diagnosis import equivalence
@@ -47,7 +47,7 @@ def _prepared(layout: Layout):
 
 
 def _trained(layout: Layout):
-    weights = evaluate.load_model(layout).weights
+    weights = trained_model.load(layout.float_model).weights
     return {each.path: float(np.abs(each.numpy()).mean()) for each in weights}
 
 

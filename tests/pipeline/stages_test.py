@@ -1,12 +1,15 @@
 import dataclasses
 import json
+import pathlib
 import shutil
 import sys
+import tomllib
 import types
 
 import pytest
 
 from pipeline import config, stages
+from pipeline.results import stage_results
 from pipeline.results.layout import Layout
 from pipeline.results.versions import VERSIONS
 
@@ -28,6 +31,7 @@ FILES = {
     "bundle": "manifest.json",
     "benchmark": "benchmark.csv",
 }
+MEASURED = {"exits": []}
 
 
 @pytest.fixture
@@ -56,17 +60,21 @@ def ran(monkeypatch, layout):
     def module(name):
         def stage(_, where, beam_args=None):
             log.append(name)
+            assert where == layout
             if name == "prepare":
-                assert where == layout.data
                 log.beam_args = beam_args
             written = stages.STAGES[name]
             for made in (*written.makes, *written.extras):
+                if made == "results":
+                    stage_results.keep(layout, name, MEASURED)
+                    continue
                 path = getattr(layout, made)
                 path /= FILES.get(made, "")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(name)
             if name in log.failing:
                 raise ValueError(f"{name} failed")
+            return f"what {name} made"
 
         made = types.ModuleType(f"made_up_{name}")
         made.run = stage
@@ -82,7 +90,7 @@ def ran(monkeypatch, layout):
 
 
 def run(layout, names=ORDER, *, settings=None, skip_finished=True, **options):
-    stages.run(
+    return stages.run(
         settings or config.load("ranet_digits"),
         layout,
         names,
@@ -95,11 +103,21 @@ def marks(layout) -> set[str]:
     return {path.stem for path in layout.stages.glob("*.json")}
 
 
+def test_every_stage_is_kept_apart_from_the_others():
+    text = (pathlib.Path(__file__).parents[2] / "pyproject.toml").read_text()
+    contracts = tomllib.loads(text)["tool"]["importlinter"]["contracts"]
+    [apart] = [each for each in contracts if each["type"] == "independence"]
+    entries = [each.entry.partition(":")[0] for each in stages.STAGES.values()]
+    assert apart["modules"] == entries
+
+
 def test_all_in_order_and_once(layout, ran):
-    run(layout)
+    made = run(layout)
     assert ran.take() == ORDER == list(stages.STAGES)
-    run(layout)
+    assert made == {name: f"what {name} made" for name in ORDER}
+    made = run(layout)
     assert ran.take() == []
+    assert made == dict.fromkeys(ORDER)
 
 
 def test_the_configuration_is_kept(layout, ran):
@@ -214,6 +232,42 @@ def test_a_lost_result_is_made_again(layout, ran):
     shutil.rmtree(layout.bundle)
     run(layout)
     assert ran.take() == ORDER[4:]
+
+
+def test_lost_results_are_measured_again(layout, ran):
+    run(layout)
+    ran.take()
+    layout.metrics.unlink()
+    run(layout)
+    assert ran.take() == []
+    assert layout.metrics.exists()
+    layout.results_of("convert").unlink()
+    run(layout)
+    assert ran.take() == ORDER[4:]
+
+
+def test_results_of_another_model_are_measured_again(layout, ran):
+    run(layout)
+    ran.take()
+    layout.float_model.write_text("another one in the same place")
+    with pytest.raises(ValueError, match=r"`benchmark` needs.*another"):
+        run(layout, ["benchmark"], skip_finished=False)
+    assert not layout.metrics.exists()
+    run(layout)
+    assert ran.take() == ORDER[2:]
+    assert layout.metrics.exists()
+
+
+def test_a_working_directory_without_results_is_evaluated_again(layout, ran):
+    run(layout)
+    ran.take()
+    shutil.rmtree(layout.results)
+    before = layout.metrics.read_text()
+    run(layout, ["report"], skip_finished=False)
+    assert ran.take() == ["report"]
+    assert layout.metrics.read_text() == before
+    run(layout)
+    assert ran.take() == ORDER[2:]
 
 
 def test_a_report_can_do_without_the_benchmark_s_tables(layout, ran):

@@ -6,7 +6,6 @@ from pipeline.benchmarking import timetable
 from pipeline.benchmarking.entrants import Entrant
 from pipeline.results.identity import identity
 from pipeline.storage import publishing
-from tflite import bundle
 from tflite.timing.cold_start import Start
 from tflite.timing.latency import Times
 
@@ -63,5 +62,5 @@ def document(*names: str) -> dict:
 
 def write(layout, *names: str) -> None:
     """Writes benchmark.json, of the bundle that is there."""
-    about = {"made_from": identity(layout, bundle.read(str(layout.bundle)))}
+    about = {"made_from": identity(layout, "benchmark")}
     publishing.write_json(layout.benchmark_json, document(*names) | about)

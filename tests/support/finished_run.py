@@ -7,6 +7,7 @@ import numpy as np
 from pipeline import config
 from pipeline.results import assessment, metrics_file
 from pipeline.results.layout import Layout
+from pipeline.results.overlay import overlay
 from pipeline.results.predictions import Predictions
 from pipeline.storage import publishing
 
@@ -82,6 +83,7 @@ def write(
     ]
     for kind in kinds:
         fitted = said[0] if calibration else None
-        assessment.assess(found, kind, fitted, said[1])
+        assessed = assessment.assess(kind, madds, fitted, said[1])
+        found = overlay(found, assessed)
     metrics_file.write(layout.metrics, found)
     return layout.root

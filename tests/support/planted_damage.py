@@ -13,10 +13,10 @@ from sklearn import datasets
 from keras_dynamic.graph import cost
 from pipeline import config
 from pipeline.quantization.convert import convert
-from pipeline.results import metrics_file, predictions
+from pipeline.results import predictions, stage_results
 from pipeline.results.layout import Layout
 from pipeline.results.predictions import Predictions
-from pipeline.training import evaluate
+from pipeline.training import trained_model
 from tests.support import prepared_data
 from tflite.diagnosis import stored_numbers
 from tflite.format import model_file
@@ -123,7 +123,9 @@ def make(directory, scratch) -> Layout:
     layout.float_model.parent.mkdir()
     made.save(layout.float_model)
     said = {
-        split: evaluate.predict(made, settings(), layout, split)
+        split: trained_model.predict(
+            made, layout.data, split, size=SIZE, memory=2**30
+        )
         for split in ("calibration", "test")
     }
     predictions.save(layout.float_predictions, **said)
@@ -142,7 +144,7 @@ def make(directory, scratch) -> Layout:
             cost.exit_costs(made), accuracies, strict=True
         )
     ]
-    metrics_file.write(layout.metrics, {"exits": rows})
+    stage_results.keep(layout, "evaluate", {"exits": rows}, {})
     ship(layout, converted(made, members["train"][0][:64], scratch))
     return layout
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import config
 from pipeline.benchmarking import benchmark, entrants
-from pipeline.results import metrics_file, predictions
+from pipeline.results import metrics_file, predictions, stage_results
 from pipeline.results.layout import Layout
 from tests.support import prepared_data, small_bundle
 from tflite.runtime.whole_model import Unsplit
@@ -32,8 +32,9 @@ def write(root) -> Layout:
     said = predictions.Predictions(labels, whole.dequantize(list(logits)))
     predictions.save(layout.predictions, test=said)
     small_bundle.write(layout.bundle)
-    metrics_file.write(
-        layout.metrics,
+    stage_results.keep(
+        layout,
+        "evaluate",
         {
             "exits": [
                 {"exit": k, "accuracy": {"float": 0.9, "int8": accuracy}}
@@ -47,6 +48,7 @@ def write(root) -> Layout:
                 }
             ],
         },
+        {},
     )
     return layout
 

@@ -1,4 +1,5 @@
 import base64
+import copy
 import dataclasses
 import io
 import json
@@ -17,9 +18,16 @@ from pipeline.config import load
 from pipeline.data import dataset, manifest
 from pipeline.figures import trade_off
 from pipeline.pages import report
-from pipeline.results import assessment, metrics_file, origin, predictions
+from pipeline.results import (
+    assessment,
+    metrics_file,
+    origin,
+    predictions,
+    stage_results,
+)
 from pipeline.results.identity import identity
 from pipeline.results.layout import Layout
+from pipeline.results.overlay import overlay
 from tests.support import benchmark_times, finished_run, report_inputs
 from tests.support.html_page import Page
 from tests.support.report_inputs import CLASSES, POLICY, change_metrics
@@ -271,8 +279,10 @@ def test_what_was_measured_side_by_side(layout, config):
 def assess(metrics):
     """Adds curves, as `evaluate` and `convert` do."""
     said = [finished_run.predictions(seed) for seed in range(2)]
+    madds = [row["madds"] for row in metrics["exits"]]
     for kind in ("float", "int8"):
-        assessment.assess(metrics, kind, *said)
+        more = assessment.assess(kind, madds, *said)
+        metrics.update(overlay(metrics, more))
 
 
 def test_curves_of_both_models(layout, config):
@@ -315,8 +325,10 @@ def test_a_model_with_one_exit(layout, config):
         del metrics["exits"][1:], metrics["routed"][1:]
         metrics["routed"][0]["exit_shares"] = [1.0]
         said = [finished_run.predictions(seed, exits=1) for seed in range(2)]
+        madds = [row["madds"] for row in metrics["exits"]]
         for kind in ("float", "int8"):
-            assessment.assess(metrics, kind, *said)
+            more = assessment.assess(kind, madds, *said)
+            metrics.update(overlay(metrics, more))
 
     change_metrics(layout, single)
     said = predictions.load(layout.predictions, "test")
@@ -389,6 +401,43 @@ def test_the_stage_takes_them_and_notes_what_ran(layout, config, tmp_path):
     assert {"command", "processor", "finished", "fingerprint"} <= set(mark)
 
 
+def test_times_of_another_policy_are_not_shown(layout, config):
+    measured = copy.deepcopy(report_inputs.METRICS)
+    times = {
+        "exits": [
+            {"latency_ms": row.pop("latency_ms")} for row in measured["exits"]
+        ],
+        "routed": [
+            {"mean_latency_ms": row.pop("mean_latency_ms")}
+            for row in measured["routed"]
+        ],
+        "unsplit_latency_ms": measured.pop("unsplit_latency_ms"),
+        "chain": {"overhead": measured["chain"].pop("overhead")},
+    }
+    chain = {"chain": measured.pop("chain")}
+    for row in measured["routed"]:
+        row["mean_latency_ms"] = None
+    stage_results.keep(layout, "evaluate", measured, {})
+    stage_results.keep(layout, "check", chain, identity(layout, "check"))
+    made_from = identity(layout, "benchmark")
+    stage_results.keep(layout, "benchmark", times, made_from)
+    found = Page(report.report(config, layout).read_text())
+    assert "1.07 × unsplit" in found.text
+    # What `convert` does with another policy.
+    first = bundle.read(str(layout.bundle))
+    shutil.rmtree(layout.bundle)
+    other = dataclasses.replace(POLICY, thresholds=(0.7, 1.0, 0.0))
+    report_inputs.write_bundle(layout, other)
+    assert bundle.read(str(layout.bundle)).policy != first.policy
+    stage_results.publish(layout)
+    found = Page(report.report(config, layout).read_text())
+    assert "× unsplit" not in found.text
+    assert "accuracy-latency" not in found.figures
+    missing = "not measured"
+    assert found.named["exits-table"][2][7:10] == [missing] * 3
+    assert [row[-1] for row in found.named["policies"][1:]] == [missing] * 3
+
+
 def test_another_directory_without_metrics(layout, config, tmp_path):
     with pytest.raises(ValueError, match=r"`others` .*metrics.*Received: /"):
         report.report(config, layout, [tmp_path / "nothing"])
@@ -396,7 +445,7 @@ def test_another_directory_without_metrics(layout, config, tmp_path):
 
 def test_a_verdict_of_the_gate_is_shown_in_full(layout, config):
     verdict = {
-        "made_from": identity(layout, bundle.read(str(layout.bundle))),
+        "made_from": identity(layout, "check"),
         "passed": False,
         "sentence": "check failed: 1 of 9 metrics on 120 test images",
         "findings": [

@@ -4,10 +4,8 @@ import shutil
 import pytest
 
 from keras_dynamic.exits import Policy
-from pipeline.results import predictions
-from pipeline.results.identity import identity
+from pipeline.results import identity, predictions
 from tests.support import report_inputs
-from tflite import bundle
 
 
 @pytest.fixture
@@ -16,7 +14,7 @@ def layout(tmp_path):
 
 
 def told(layout) -> dict:
-    return identity(layout, bundle.read(str(layout.bundle)))
+    return identity.identity(layout, "check")
 
 
 def test_times_and_operating_points_change_nothing(layout):
@@ -47,3 +45,13 @@ def test_model_answers_and_policy_do(layout):
     report_inputs.write_bundle(layout, policy)
     after = told(layout)
     assert all(after[name] != before[name] for name in before)
+
+
+def test_what_is_gone_tells_nothing(layout):
+    before = told(layout)
+    assert identity.fits(before, identity.facts(layout))
+    shutil.rmtree(layout.tflite)
+    shutil.rmtree(layout.bundle)
+    assert told(layout) == {}
+    assert identity.fits(before, identity.facts(layout))
+    assert not identity.fits(before, {"policy": "another"})

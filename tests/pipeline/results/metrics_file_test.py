@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from pipeline.results import metrics_file
@@ -15,27 +16,31 @@ def test_written_and_read(tmp_path):
     assert metrics_file.read(path) == {**found, "chain": {"samples": 3}}
 
 
-def test_accuracies_go_to_their_exits():
-    found = {"exits": [{"accuracy": {"float": 0.5}}, {"accuracy": {}}]}
-    metrics_file.set_accuracies(found, "int8", [0.25, 0.75])
-    assert [row["accuracy"] for row in found["exits"]] == [
-        {"float": 0.5, "int8": 0.25},
-        {"int8": 0.75},
-    ]
-
-
 def test_facts_go_to_their_exits():
-    found = {"exits": [{"aurc": {"float": 0.5}}, {}]}
-    metrics_file.set_values(found, "aurc", "int8", [0.25, None])
-    assert found["exits"] == [
-        {"aurc": {"float": 0.5, "int8": 0.25}},
-        {"aurc": {"int8": None}},
+    assert metrics_file.exit_rows(
+        "int8", accuracy=[0.25, 0.75], aurc=[0.5, None]
+    ) == [
+        {"accuracy": {"int8": 0.25}, "aurc": {"int8": 0.5}},
+        {"accuracy": {"int8": 0.75}, "aurc": {"int8": None}},
     ]
 
 
-def test_one_accuracy_per_exit():
+def test_one_value_per_exit():
     with pytest.raises(ValueError, match="zip"):
-        metrics_file.set_accuracies({"exits": []}, "int8", [0.25])
+        metrics_file.exit_rows("int8", accuracy=[0.25], aurc=[0.5, 0.25])
+
+
+def test_what_gates_left_to_do():
+    [first, last] = metrics_file.dynamic_madds(np.array([[5, 5], [6, 10]]))
+    assert first == {"mean": 5.0, "std": 0.0, "min": 5, "max": 5}
+    assert last == {"mean": 8.0, "std": 2.0, "min": 6, "max": 10}
+
+
+def test_metrics_of_the_float_model_alone(tmp_path):
+    path = tmp_path / "metrics.json"
+    metrics_file.write(path, FOUND)
+    with pytest.raises(ValueError, match="keras-dynamic convert"):
+        metrics_file.read_converted(path)
 
 
 @pytest.mark.parametrize(

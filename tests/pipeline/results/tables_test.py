@@ -16,7 +16,7 @@ def test_the_tables_say_what_metrics_json_says(tmp_path):
     layout = Layout(finished_run.write(tmp_path))
     found = metrics_file.read(layout.metrics)
     found["exits"][1]["accuracy"]["qat"] = 0.25
-    tables.publish(layout, found)
+    tables.publish(layout.exits_table, layout.curves_table, found)
 
     rows = read(layout.exits_table)
     assert tuple(rows[0]) == tables.EXITS
@@ -46,7 +46,8 @@ def test_of_the_float_model_alone_and_without_calibration(tmp_path):
     layout = Layout(
         finished_run.write(tmp_path, kinds=["float"], calibration=False)
     )
-    tables.publish(layout, metrics_file.read(layout.metrics))
+    found = metrics_file.read(layout.metrics)
+    tables.publish(layout.exits_table, layout.curves_table, found)
     assert [row["curve"] for row in read(layout.curves_table)] == [
         "anytime"
     ] * 3

@@ -181,7 +181,7 @@ def test_a_training_starts_from_another_one(through, tmp_path):
     path = through / "model" / "float.keras"
     settings = {
         "train.initial_weights": str(path),
-        "train.learning_rate": 1e-9,
+        "training_run.learning_rate": 1e-9,
         "train.epochs": 1,
         "seed": 7,
     }
@@ -232,39 +232,39 @@ def test_tensorboard_gets_every_epoch(through):
 
 def test_portions_of_an_epoch_are_averaged():
     # Imported here: TensorFlow takes seconds.
-    from pipeline.training import checkpoint, train
+    from pipeline.training import checkpoint, training_run
 
     progress = checkpoint.Progress(epoch=4)
-    progress = train._advanced(progress, 10, {"loss": 1.0, "acc": 0.5})
-    progress = train._advanced(progress, 12, {"loss": 4.0, "acc": 1.0})
+    progress = training_run._advanced(progress, 10, {"loss": 1.0, "acc": 0.5})
+    progress = training_run._advanced(progress, 12, {"loss": 4.0, "acc": 1.0})
     assert progress == dataclasses.replace(
         checkpoint.Progress(epoch=4),
         step=12,
         sums={"loss": 10.0 + 8.0, "acc": 5.0 + 2.0},
     )
     with pytest.raises(ValueError, match="loss=nan in epoch 5"):
-        train._advanced(progress, 14, {"loss": float("nan")})
+        training_run._advanced(progress, 14, {"loss": float("nan")})
 
 
 def test_learning_rates_follow_the_schedule():
-    from pipeline.training import train
+    from pipeline.training import training_run
 
     config = load("ranet_cifar10_model1")
-    rate = train.learning_rate(config, steps=10)
+    rate = training_run.learning_rate(config, steps=10)
     epochs = [0, 149, 150, 224, 225, 299]
     found = [float(rate(epoch * 10 + 5)) for epoch in epochs]
     np.testing.assert_allclose(
         found, [0.1, 0.1, 0.01, 0.01, 0.001, 0.001], rtol=1e-6
     )
     config.train.schedule = "cosine"
-    rate = train.learning_rate(config, steps=10)
+    rate = training_run.learning_rate(config, steps=10)
     np.testing.assert_allclose(
         [float(rate(0)), float(rate(1500)), float(rate(3000))],
         [0.1, 0.05, 0.0],
         atol=1e-7,
     )
     config.train.schedule = "linear"
-    rate = train.learning_rate(config, steps=10)
+    rate = training_run.learning_rate(config, steps=10)
     np.testing.assert_allclose(
         [float(rate(step)) for step in (0, 299, 599, 600, 1800, 3000)],
         [0.1 / 600, 0.05, 0.1, 0.1, 0.05, 0.0],

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import types
 
 import numpy as np
@@ -14,7 +15,7 @@ from pipeline.cli import split_verb
 from pipeline.gate import check
 from pipeline.policies import refit
 from pipeline.quantization import convert
-from pipeline.results import metrics_file, predictions
+from pipeline.results import predictions, stage_results
 from pipeline.results.layout import Layout
 from tests.support import prepared_data
 from tflite import bundle
@@ -81,6 +82,24 @@ def converted(made, directory) -> bytes:
     return converter.convert()
 
 
+def settings(q: float = 1.0):
+    found = config.load("ranet_digits")
+    with found.unlocked():
+        found.model.size = found.data.size = SIZE
+        found.data.channels = 3
+        found.policy.rule, found.policy.q = "budgeted_batch", q
+        found.benchmark.warmup, found.benchmark.runs = 1, 30
+        found.benchmark.starts = 1
+    return found
+
+
+def convert_with(model: bytes, q: float, layout: Layout):
+    """What `convert` does if the converter gives this model."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convert.conversion, "convert", lambda _: model)
+        return convert.convert(settings(q), layout)
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A working directory after the three stages, and the Keras model."""
@@ -99,25 +118,16 @@ def finished(tmp_path_factory):
         dataclasses.asdict(each) | {"accuracy": {"float": 0.0, "qat": 0.0}}
         for each in cost.exit_costs(made)
     ]
-    metrics_file.write(layout.metrics, {"exits": rows})
+    stage_results.keep(layout, "evaluate", {"exits": rows}, {})
     pixels, labels = members["test"]
     said = np.stack(made.predict(pixels / np.float32(255), verbose=0))
     layout.float_predictions.parent.mkdir()
     predictions.save(
         layout.float_predictions, test=predictions.Predictions(labels, said)
     )
-    settings = config.load("ranet_digits")
-    with settings.unlocked():
-        settings.model.size = settings.data.size = SIZE
-        settings.data.channels = 3
-        settings.policy.rule, settings.policy.q = "budgeted_batch", 1.0
-        settings.benchmark.warmup, settings.benchmark.runs = 1, 30
-        settings.benchmark.starts = 1
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convert.conversion, "convert", lambda _: model)
-        convert.convert(settings, layout)
-    check.check(settings, layout)
-    benchmark.benchmark(settings, layout)
+    convert_with(model, 1.0, layout)
+    check.check(settings(), layout)
+    benchmark.benchmark(settings(), layout)
     return layout, made
 
 
@@ -196,6 +206,21 @@ def test_times_are_of_exits_and_of_segments(finished):
     shallow, deep = (row["latency_ms"] for row in metrics["exits"])
     assert shallow["mean"] == pytest.approx(first["mean"])
     assert shallow["mean"] < deep["mean"]
+
+
+def test_times_are_of_the_bundle_that_is_there(finished, tmp_path):
+    work = shutil.copytree(finished[0].root, tmp_path / "work")
+    layout = Layout(work)
+    model = layout.tflite_model.read_bytes()
+    before = json.loads(layout.metrics.read_text())
+    made = convert_with(model, 0.1, layout)
+    found = json.loads(layout.metrics.read_text())
+    assert found["routed"] == made.metrics["routed"] != before["routed"]
+    assert not {"chain", "unsplit_latency_ms"} & found.keys()
+    assert all(row["mean_latency_ms"] is None for row in found["routed"])
+    assert not any("latency_ms" in row for row in found["exits"])
+    convert_with(model, 1.0, layout)
+    assert json.loads(layout.metrics.read_text()) == before
 
 
 def test_all_is_measured_but_what_is_not_there(finished):

@@ -1,0 +1,60 @@
+"""The trained float model, what it says of images, and how good that is."""
+
+import pathlib
+from collections.abc import Sequence
+
+import keras
+from absl import logging
+
+from keras_dynamic.weights.loading import trained_model
+from pipeline.data import dataset
+from pipeline.results.predictions import Predictions
+from pipeline.training import passes
+
+
+def load(path: pathlib.Path) -> keras.Model:
+    """Loads the trained float model.
+
+    Args:
+        path: `Layout.float_model`.
+
+    Raises:
+        ValueError: If it is missing or damaged.
+    """
+    model = trained_model("float_model", path)
+    # Compiling hundreds of small layers takes XLA minutes and gains nothing
+    # on a CPU. JAX has no other way.
+    model.jit_compile = keras.backend.backend() == "jax"
+    return model
+
+
+def predict(
+    model: keras.Model,
+    data: pathlib.Path,
+    split: str,
+    *,
+    size: int,
+    memory: float,
+) -> Predictions:
+    """Runs a model with several exits, of either Keras, over a split.
+
+    Args:
+        model: The model.
+        data: The prepared data set.
+        split: Its split.
+        size: Height and width of the model's input.
+        memory: Bytes that the images may take; see `dataset.open_split`.
+    """
+    images = dataset.open_split(data, split, memory=memory)
+    return passes.predict(model, images, size)
+
+
+def log_accuracies(kind: str, accuracies: Sequence[float]) -> None:
+    """Logs one line with the accuracy of every exit.
+
+    Args:
+        kind: "float", "qat" or "int8".
+        accuracies: Per exit, in [0, 1].
+    """
+    text = " ".join(f"{100 * accuracy:.2f}" for accuracy in accuracies)
+    logging.info("%s accuracy per exit: %s %%", kind, text)
