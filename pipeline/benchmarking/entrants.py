@@ -26,7 +26,7 @@ class Entrant:
     Attributes:
         name: In tables.
         runtime: As in `tflite.timing.contestants.Contestant`.
-        path: Likewise.
+        path: Of the model or bundle, as in `Contestant`.
         about: What it is, in words.
         accuracy: On the test split, in [0, 1].
     """

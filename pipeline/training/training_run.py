@@ -28,6 +28,8 @@ from pipeline.training import (
     passes,
 )
 
+_DIGITS = 6  # Decimals of a history.
+
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
@@ -169,7 +171,9 @@ class TrainingRun:
 
     def note(self, scalars: Mapping[str, float]) -> None:
         """Adds what was measured of an epoch to the history."""
-        history = [*self.progress.history, scalars]
+        # Means over portions of an epoch differ in their last digits.
+        kept = {name: round(value, _DIGITS) for name, value in scalars.items()}
+        history = [*self.progress.history, kept]
         self.progress = dataclasses.replace(self.progress, history=history)
 
     def save(self) -> None:

@@ -32,7 +32,6 @@ def attach(
     logits_name: str | None,
     image_name: str,
     version: str = "",
-    author: str = "",
 ) -> bytes:
     """Returns `model` with metadata; it computes what it did before.
 
@@ -48,7 +47,6 @@ def attach(
             statistics are the range of the stored values. Any other input or
             output is described as a tensor between segments.
         version: Of the model.
-        author: Who made it.
 
     Raises:
         flatbuffer.InvalidModel: if `model` is damaged.
@@ -83,7 +81,7 @@ def attach(
     subgraph.outputTensorMetadata = [described(i) for i in graph.outputs]
     root = schema.ModelMetadataT()
     root.name, root.description = name, description
-    root.version, root.author = version, author
+    root.version, root.author = version, ""
     root.subgraphMetadata = [subgraph]
     files = {}
     if logits_name is not None:

@@ -21,10 +21,24 @@ from absl import logging
 from pipeline.config import load
 from pipeline.results import layout
 from pipeline.training import train
+from pipeline.training.callbacks import Callback
+
+class Seen(Callback):
+    losses = []
+    def epoch_ended(self, epoch, scalars):
+        assert scalars["train/loss"] == epoch.loss
+        self.losses.append(round(epoch.loss, 6))
+
 logging.set_verbosity(logging.INFO)
 settings = load(sys.argv[1])
 settings.update_from_flattened_dict(ast.literal_eval(sys.argv[3]))
-train.train(settings, layout.Layout(pathlib.Path(sys.argv[2])))
+where = layout.Layout(pathlib.Path(sys.argv[2]))
+made = train.train(settings, where, [Seen()])
+assert made.model == where.float_model
+# Of the epochs before a kill, too, which nobody saw here.
+assert len(made.history) == settings.train.epochs
+losses = [each["train/loss"] for each in made.history]
+assert losses[len(losses) - len(Seen.losses):] == Seen.losses
 """
 
 

@@ -29,7 +29,6 @@ def attach(segment, **changes) -> bytes:
         "logits_name": segment.output,
         "image_name": "image",
         "version": "1",
-        "author": "us",
     }
     return metadata.attach(segment.model, **(facts | changes))
 
@@ -52,7 +51,7 @@ def test_first_segment_describes_image_and_labels(segments, displayer):
     facts, shown = displayer(attach(segments[0]))
     assert facts["name"] == "three exits"
     assert facts["description"] == "Exit of a test."
-    assert (facts["version"], facts["author"]) == ("1", "us")
+    assert facts["version"] == "1"
     assert facts["min_parser_version"]
     (graph,) = facts["subgraph_metadata"]
     (image,) = graph["input_tensor_metadata"]
