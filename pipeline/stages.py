@@ -1,4 +1,4 @@
-"""The stages of an experiment, in order, each run when its inputs changed."""
+"""Runs the stages of an experiment in order, each if its inputs changed."""
 
 import dataclasses
 import importlib
@@ -21,7 +21,7 @@ from pipeline.storage import fingerprint, publishing
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One stage, and what decides whether it has to run.
+    """Describes a stage, and what decides whether it has to run.
 
     Attributes:
         entry: The function that carries it out, "module:function".

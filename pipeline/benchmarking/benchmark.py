@@ -1,4 +1,4 @@
-"""Times and memory of the chain, its segments, and what it is compared with."""
+"""Measures times and memory of the chain, and of what it is compared with."""
 
 import dataclasses
 import importlib.metadata
@@ -167,9 +167,9 @@ def _noted(times: Mapping[str, Times], up_to: np.ndarray) -> dict[str, Any]:
 
 
 def _mean_time(policy, logits, rounds, up_to) -> float:
-    """Milliseconds that images took up to the exits of a policy.
+    """Returns the mean milliseconds of images up to the exits of a policy.
 
-    They are those of the full-depth runs, [runs, K].
+    They are those of the full-depth runs, `up_to` each exit, [runs, K].
     """
     taken = exits.Policy.from_dict(policy).route(logits)[rounds.images]
     return float(up_to[np.arange(len(taken)), taken].mean())

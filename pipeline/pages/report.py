@@ -236,7 +236,7 @@ def _about(path: pathlib.Path, now: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def _gate(metrics, layout, now) -> dict[str, Any] | None:
-    """What `check` found; None if it did not run, or failed without words.
+    """Returns what `check` found; None if it did not run, or told nothing.
 
     In full if its verdict was kept, of this very model, in the working
     directory: `check --output=WORKDIR/gate`.

@@ -1,4 +1,4 @@
-"""From the quantized graph to a bundle with an exit policy."""
+"""Makes a bundle with an exit policy of the quantized graph."""
 
 import dataclasses
 import functools
@@ -46,7 +46,7 @@ _VERSIONS = (
 
 @dataclasses.dataclass(frozen=True)
 class _Facts:
-    """What a bundle says of itself, whatever its policy.
+    """Holds what a bundle says of itself, whatever its policy.
 
     Attributes:
         name: Of the configuration.
@@ -158,13 +158,16 @@ def _measured(
     recorded: dict[str, Recorded],
     found: dict[str, Predictions],
 ) -> tuple[exits.Policy, dict]:
-    """The policy that ships, and what the int8 model reaches with all of them.
+    """Fits the policies, and measures what the int8 model reaches.
 
     Args:
         settings: `config.policy`.
         costs: Multiply-adds up to each exit with all gates open, [K].
         recorded: By split.
         found: The same answers, dequantized.
+
+    Returns:
+        The policy that ships, and the part of metrics.json.
     """
     ran = recorded["test"].madds
     noted, fitting, testing = {}, costs, costs

@@ -1,4 +1,4 @@
-"""What a model's answers are worth: every exit, and accuracy against cost.
+"""Assesses a model's answers: every exit, and accuracy against cost.
 
 The same for the float and for the int8 model. Confidences are the largest
 probability at temperature 1, as in the papers; the policies that ship have
@@ -56,7 +56,7 @@ def assess(
 
 
 def _calibrated(calibration: Predictions) -> dict[str, list]:
-    """What is known of every exit by the calibration images."""
+    """Returns what the calibration images tell of every exit."""
     fits = [
         exits.fit_temperature(logits, calibration.labels)
         for logits in calibration.logits

@@ -28,7 +28,7 @@ _AFTER = {
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """What a stage has measured.
+    """Holds what a stage has measured.
 
     Attributes:
         stage: Its name.
@@ -114,7 +114,7 @@ def publish(layout: Layout) -> Sequence[str]:
 
 
 def _sorted(layout: Layout) -> tuple[dict[str, Any], list[str]]:
-    """The metrics of the stages that fit, in order, and the other stages."""
+    """Returns the metrics of the stages that fit, and the other stages."""
     now = identity.facts(layout)
     fitting, stale = {}, []
     for stage in identity.ABOUT:

@@ -1,4 +1,4 @@
-"""The float model: every exit's accuracy and cost, and its curves."""
+"""Measures the float model: every exit's accuracy and cost, and its curves."""
 
 import functools
 
@@ -77,7 +77,7 @@ def evaluate(config: ml_collections.ConfigDict, layout: Layout) -> Results:
 
 
 def _open_shares(model: keras.Model, gates: gating.Gating) -> keras.Model:
-    """What gives, of each gate, the share that is open, [batch, gates]."""
+    """Builds what gives the share of each gate that is open, [batch, gates]."""
     shares = [
         keras.ops.mean(
             keras.ops.cast(keras.layers.Flatten()(score) > 0, "float32"),

@@ -83,7 +83,7 @@ def train(
 
 
 def _joined(config) -> Member:
-    """This process, as one of those that train together."""
+    """Joins the processes that train together, if there are others."""
     member = data_parallel.join(config.train.batch_size)
     if member.count > 1 and config.train.average_decay:
         raise ValueError(

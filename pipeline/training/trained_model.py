@@ -1,4 +1,4 @@
-"""The trained float model, what it says of images, and how good that is."""
+"""Loads the trained float model, and runs models over a split."""
 
 import pathlib
 from collections.abc import Sequence

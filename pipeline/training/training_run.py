@@ -1,4 +1,4 @@
-"""A training under way: what it is made of, and what is done in an epoch."""
+"""Carries out a training, epoch by epoch, from where it was killed."""
 
 import dataclasses
 import functools
@@ -33,7 +33,7 @@ _DIGITS = 6  # Decimals of a history.
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """What a training has made.
+    """Holds what a training has made.
 
     Attributes:
         model: The file of the trained model.
@@ -46,7 +46,7 @@ class Trained:
 
 
 class TrainingRun:
-    """A training under way.
+    """Holds a training under way.
 
     Attributes:
         progress: How far it has come.
@@ -211,7 +211,7 @@ class TrainingRun:
 
 
 def _complete(data: dict) -> dict:
-    """The manifest of a data set in which every split has images."""
+    """Returns a manifest; raises ValueError if a split has no images."""
     if empty := [split for split, n in data["counts"].items() if not n]:
         raise ValueError(
             "Every split must have images before training starts; set "
@@ -222,7 +222,7 @@ def _complete(data: dict) -> dict:
 
 
 def _made_from(config, data: dict) -> str:
-    """A hash of all that the weights depend on."""
+    """Hashes all that the weights depend on."""
     settings = config.train.to_dict()
     del settings["checkpoint_steps"]  # Changes no weight.
     return fingerprint.of(
@@ -241,7 +241,7 @@ def _made_from(config, data: dict) -> str:
 
 
 def _shipped(trainer: MultiExitTrainer) -> keras.Model:
-    """The model without what only its loss looks at."""
+    """Builds the model without what only its loss looks at."""
     model = trainer.model
     shipped = keras.Model(
         model.inputs, data_parallel.gathered(model.outputs[: trainer.exits])
@@ -251,7 +251,7 @@ def _shipped(trainer: MultiExitTrainer) -> keras.Model:
 
 
 def _trainer(config, objective, labels, steps):
-    """The compiled model, of the precision that it is trained in."""
+    """Compiles the model, of the precision that it is trained in."""
     keras.config.set_dtype_policy(config.train.precision)
     try:
         model = network.build(config, labels)
@@ -277,7 +277,7 @@ def _trainer(config, objective, labels, steps):
 
 
 def learning_rate(config: ml_collections.ConfigDict, steps: int):
-    """The learning rate of every step, `steps` of them in an epoch.
+    """Returns the learning rate of every step, `steps` of them in an epoch.
 
     "step" multiplies by 0.1 at each milestone, as the papers do; "cosine"
     falls to zero along half a cosine (Loshchilov and Hutter, arXiv 1608.03983,
@@ -296,7 +296,7 @@ def learning_rate(config: ml_collections.ConfigDict, steps: int):
 
 
 def _advanced(progress, step, means):
-    """The progress after a portion of an epoch, up to `step`."""
+    """Returns the progress after a portion of an epoch, up to `step`."""
     loss = means["loss"]
     if not np.isfinite(loss):
         raise ValueError(
