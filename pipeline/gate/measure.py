@@ -46,8 +46,8 @@ def measure(
     trained = logits_of(layout.qat_predictions, "quantize", truth)
     answers = {
         "float": before.argmax(-1),
-        "qat": trained.argmax(-1),
         "int8": logits.argmax(-1),
+        "qat": trained.argmax(-1),
     }
     policies = {"default": shipped.policy, **shipped.operating_points}
     return Measured(

@@ -24,7 +24,7 @@ class Measured:
             another one.
         metrics: By name.
         truth: int [N], the classes of the test images.
-        answers: {"float", "qat", "int8"}: int [K, N], what each exit said.
+        answers: {"float", "int8", "qat"}: int [K, N], what each exit said.
     """
 
     config: str

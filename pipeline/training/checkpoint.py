@@ -38,7 +38,9 @@ class Progress:
     fingerprint: str = ""
     step: int = 0
     sums: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    history: Sequence[Mapping[str, float]] = ()
+    history: Sequence[Mapping[str, float]] = dataclasses.field(
+        default_factory=list
+    )
 
 
 def save_weights(path: pathlib.Path, model: keras.Model) -> None:

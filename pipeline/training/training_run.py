@@ -28,8 +28,6 @@ from pipeline.training import (
     passes,
 )
 
-_DIGITS = 6  # Decimals of a history.
-
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
@@ -38,7 +36,8 @@ class Trained:
     Attributes:
         model: The file of the trained model.
         history: Loss and accuracies after each epoch, in order, by the names
-            that TensorBoard shows; epochs of killed runs are among them.
+            that TensorBoard shows; epochs of killed runs are among them. Means
+            over an epoch in which a run was killed differ in their last digits.
     """
 
     model: pathlib.Path
@@ -171,9 +170,7 @@ class TrainingRun:
 
     def note(self, scalars: Mapping[str, float]) -> None:
         """Adds what was measured of an epoch to the history."""
-        # Means over portions of an epoch differ in their last digits.
-        kept = {name: round(value, _DIGITS) for name, value in scalars.items()}
-        history = [*self.progress.history, kept]
+        history = [*self.progress.history, scalars]
         self.progress = dataclasses.replace(self.progress, history=history)
 
     def save(self) -> None:
