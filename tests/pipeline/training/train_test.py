@@ -205,7 +205,7 @@ def test_a_training_starts_from_another_one(through, tmp_path):
     path = through / "model" / "float.keras"
     settings = {
         "train.initial_weights": str(path),
-        "training_run.learning_rate": 1e-9,
+        "train.learning_rate": 1e-9,
         "train.epochs": 1,
         "seed": 7,
     }
