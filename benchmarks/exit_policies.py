@@ -150,14 +150,13 @@ def _sweep(directory: pathlib.Path, _: argparse.Namespace) -> dict:
 
     def protocol() -> None:
         for p in range(1, 40):
-            shares = exits.exit_shares(p / 20, _EXITS)
-            images.policy(*exits.thresholds(images.scores, shares))
+            exits.budgeted_batch(images, q=p / 20)
 
     timed("39 sets of shares", protocol)
     timed("frontier", lambda: images.frontier)
     budget = float(costs.mean())
-    timed("budget", lambda: exits.most_accurate(images, budget))
-    timed("drop", lambda: exits.lowest_cost(images, 0.005))
+    timed("budget", lambda: exits.cost_budget(images, budget))
+    timed("drop", lambda: exits.accuracy_drop(images, 0.005))
     return clock.sums()
 
 

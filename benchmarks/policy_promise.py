@@ -21,8 +21,8 @@ from pipeline.results.layout import Layout
 from pipeline.storage import publishing
 
 _RULES = {
-    "accuracy_drop": exits.lowest_cost,
-    "budgeted_drop": exits.shares_within_drop,
+    "accuracy_drop": exits.accuracy_drop,
+    "budgeted_drop": exits.budgeted_drop,
 }
 _DROPS = (0.005, 0.01, 0.02)
 _IMAGES = (1000, 2500, 5000)
@@ -57,7 +57,7 @@ def main() -> None:
             tried = logits[:, others], labels[others]
             last = np.mean(tried[0][-1].argmax(-1) == tried[1])
             for rule, drop in beyond:
-                policy = _RULES[rule](known, drop)
+                policy = _RULES[rule](known, drop).policy
                 got = exits.outcome(policy.route(tried[0]), *tried, costs)
                 beyond[rule, drop].append(
                     (last - got.accuracy, got.mean_cost / costs[-1])

@@ -25,44 +25,37 @@ _PLACES = {
         "last_exit",
     ),
     "decision.scheduler": ("Scheduler",),
-    "fitting.accuracy_drop": (
-        "lowest_cost",
-        "lowest_cost_policy",
-    ),
-    "fitting.budgeted_batch": (
-        "budgeted_policy",
-        "exit_shares",
-        "shares_within_budget",
-        "thresholds",
-    ),
-    "fitting.budgeted_drop": ("shares_within_drop",),
+    "fitting.accuracy_drop": ("accuracy_drop",),
+    "fitting.budgeted_batch": ("budgeted_batch",),
+    "fitting.budgeted_drop": ("budgeted_drop",),
     "fitting.calibration": (
         "Calibration",
-        "Scored",
         "calibrate",
-        "score",
     ),
-    "fitting.cost_budget": (
-        "BudgetPolicy",
-        "budget_policy",
-        "most_accurate",
+    "fitting.conformal": ("conformal",),
+    "fitting.cost_budget": ("cost_budget",),
+    "fitting.exit_shares": (
+        "exit_shares",
+        "thresholds",
     ),
-    "fitting.risk_control": (
-        "ControlledPolicy",
-        "RISKS",
-        "conformal_policy",
-        "upper_bound_policy",
+    "fitting.fitted": (
+        "STATUSES",
+        "Fitted",
     ),
+    "fitting.risk_control": ("RISKS",),
+    "fitting.rule": ("Rule",),
+    "fitting.rules": ("RULES",),
+    "fitting.scheduler": ("scheduler",),
     "fitting.scheduler_fit": (
         "SchedulerFit",
         "Training",
         "fit_scheduler",
-        "scheduler_policy",
     ),
     "fitting.temperature": (
         "TemperatureFit",
         "fit_temperature",
     ),
+    "fitting.upper_bound": ("upper_bound",),
 }
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 

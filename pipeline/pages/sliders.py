@@ -47,26 +47,26 @@ def within_budget(
     """Returns policies for budgets from the first exit's cost to the last's.
 
     Each is the papers' rule on the calibration images, see
-    `exits.exit_shares`, with the largest of some q that costs no more than the
-    budget there; its `fitted` has both.
+    `exits.budgeted_batch`, with the largest of some q that costs no more than
+    the budget there; its `fitted` has both.
 
     Args:
         policy: What they have in common besides.
         calibration: Images that neither training nor testing saw.
         costs: Increasing, cumulative per exit, [K].
     """
-    scored = exits.score(
+    images = exits.calibrate(
         calibration.logits,
+        calibration.labels,
+        costs,
         policy.temperatures,
         kind=policy.kind,
         scheduler=policy.scheduler,
     )
     tried = []
     for q in _Q:
-        shares = exits.exit_shares(q, policy.exits)
-        bars, enabled = exits.thresholds(scored.scores, shares)
-        each = scored.policy(bars, enabled, rule="budgeted_batch", q=q)
-        taken = each.stops(scored.scores)
+        each = exits.budgeted_batch(images, q=q).policy
+        taken = each.stops(images.scores)
         tried.append((float(np.take(costs, taken).mean()), each))
     found = []
     for budget in np.linspace(costs[0], costs[-1], _BUDGETS).tolist():

@@ -1,6 +1,8 @@
 """Fits exit policies on the calibration split, and tries them on the test."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import ml_collections
 import numpy as np
@@ -9,24 +11,57 @@ from absl import logging
 from keras_dynamic import exits
 from pipeline.results.predictions import Predictions
 
-RULES = (
-    "accuracy_drop",
-    "budgeted_drop",
-    "cost_budget",
-    "budgeted_batch",
-    "scheduler",
-    "conformal",
-    "upper_bound",
-)
-
-# What these promise holds if nothing else was fitted to the same images.
-_BOUNDED = ("conformal", "upper_bound")
-
-# One in so many calibration images is set aside for what they need fitted.
+# One in so many calibration images is set aside for what a rule with images of
+# its own needs fitted.
 _SET_ASIDE = 5
 
 # The papers draw the budgeted-batch curve over q = p / 20, p = 1 .. 39.
 _Q = [p / 20 for p in range(1, 40)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """Where a rule's argument comes from.
+
+    Attributes:
+        key: Of `config.policy`.
+        value: Makes the argument from `config.policy` and the costs up to each
+            exit, [K].
+    """
+
+    key: str
+    value: Callable[[ml_collections.ConfigDict, Sequence[float]], Any]
+
+
+def _budget(policy, costs):
+    """Returns the budget in the unit of the costs."""
+    least = costs[0] / costs[-1]
+    if not least <= policy.budget < np.inf:
+        raise ValueError(
+            "`policy.budget` must be a finite share of the last exit's cost, "
+            f"at least the first exit's, {least:.4g}. "
+            f"Received: {policy.budget}"
+        )
+    # The product may fall below it by a rounding.
+    return max(policy.budget * costs[-1], costs[0])
+
+
+# By the names in `exits.Rule.settings`.
+SETTINGS = {
+    "budget": Setting("budget", _budget),
+    "delta": Setting("delta", lambda policy, _: policy.delta),
+    "epsilon": Setting(
+        "epsilon_points", lambda policy, _: policy.epsilon_points / 100
+    ),
+    "max_drop": Setting(
+        "max_drop_points", lambda policy, _: policy.max_drop_points / 100
+    ),
+    "q": Setting("q", lambda policy, _: policy.q),
+    "risk": Setting("risk", lambda policy, _: policy.risk),
+    "training": Setting(
+        "scheduler", lambda policy, _: exits.Training(**policy.scheduler)
+    ),
+}
 
 
 def fit(
@@ -55,10 +90,10 @@ def fit(
         ValueError: If a setting is not one of those that `pipeline.config`
             names, or the budget is below the cost of the first exit.
     """
-    _check_choice("rule", config.rule, RULES)
+    _check_choice("rule", config.rule, exits.RULES)
     _check_choice("confidence", config.confidence, exits.KINDS)
-    fitting = calibration
-    if config.rule in _BOUNDED:
+    rule, fitting = exits.RULES[config.rule], calibration
+    if rule.own_images:
         fitting, calibration = _set_aside(calibration)
     temperatures = tuple(
         exits.fit_temperature(logits, fitting.labels).temperature
@@ -66,15 +101,16 @@ def fit(
     )
     right = exits.correct(test.logits, test.labels, len(madds))
     if len(madds) == 1:
-        policy, target, curve = exits.last_exit(temperatures), 0.0, []
+        fitted = exits.Fitted(exits.last_exit(temperatures))
+        target, curve = 0.0, []
     else:
-        policy, target = _shipped(
-            config, fitting, calibration, madds, temperatures
+        fitted, target = _shipped(
+            rule, config, fitting, calibration, madds, temperatures
         )
         curve = _curve(calibration, test, right, madds, temperatures)
-    taken = policy.route(test.logits)
-    row = _row(policy, config.rule, target, taken, right, madds, bundle=True)
-    return policy, [row, *curve]
+    taken = fitted.policy.route(test.logits)
+    row = _row(fitted, rule.name, target, taken, right, madds, bundle=True)
+    return fitted.policy, [row, *curve]
 
 
 def _check_choice(name, value, choices):
@@ -95,10 +131,11 @@ def _set_aside(calibration):
     ]
 
 
-def _shipped(config, fitting, calibration, madds, temperatures):
-    """Returns the policy of `config.rule`, and its target for the table.
+def _shipped(rule, config, fitting, calibration, madds, temperatures):
+    """Returns what the rule fitted, and its target for the table.
 
     Args:
+        rule: An `exits.Rule`.
         config: `config.policy`.
         fitting: Images that a scheduler may be learned from.
         calibration: Images for the thresholds.
@@ -106,62 +143,36 @@ def _shipped(config, fitting, calibration, madds, temperatures):
         temperatures: One per exit.
     """
     costs, unit = _costs(config, madds)
-    training = exits.Training(**config.scheduler)
-    data = (calibration.logits, calibration.labels, costs, temperatures)
-    if config.rule == "scheduler":
-        budget = _budget(config, costs)
-        found = exits.scheduler_policy(*data, budget, training)
-        policy, target = found.policy, config.budget
-    else:
-        measure = {"kind": config.confidence}
-        if config.confidence == "scheduler":
-            learned = exits.fit_scheduler(
-                fitting.logits,
-                fitting.labels,
-                costs,
-                temperatures,
-                _budget(config, costs),
-                training,
-            )
-            measure["scheduler"] = learned.scheduler
-        if config.rule in _BOUNDED:
-            policy, target = _bounded(config, data, measure)
-        else:
-            images = exits.calibrate(*data, **measure)
-            policy, target = _unbounded(config, images)
-    _warn(policy.fitted)
-    if "mean_cost" in policy.fitted:
-        facts = {**policy.fitted, "unit": unit}
-        policy = dataclasses.replace(policy, fitted=facts)
-    return policy, target
-
-
-def _unbounded(config, images):
-    if config.rule == "accuracy_drop":
-        drop = config.max_drop_points / 100
-        return exits.lowest_cost(images, drop), drop
-    if config.rule == "budgeted_drop":
-        drop = config.max_drop_points / 100
-        return exits.shares_within_drop(images, drop), drop
-    if config.rule == "budgeted_batch" and config.q:
-        return _shares(images, config.q), config.q
-    budget = _budget(config, images.costs)
-    if config.rule == "budgeted_batch":
-        found = exits.shares_within_budget(images, images.costs, budget)
-        return found.policy, found.policy.fitted["q"]
-    return exits.most_accurate(images, budget).policy, config.budget
-
-
-def _bounded(config, data, measure):
-    epsilon = config.epsilon_points / 100
-    settings = {"risk": config.risk, **measure}
-    if config.rule == "conformal":
-        found = exits.conformal_policy(*data, epsilon, **settings)
-    else:
-        found = exits.upper_bound_policy(
-            *data, epsilon, config.delta, **settings
+    measure = {} if rule.own_scores else {"kind": config.confidence}
+    if measure.get("kind") == "scheduler":
+        learned = exits.fit_scheduler(
+            fitting.logits,
+            fitting.labels,
+            costs,
+            temperatures,
+            _budget(config, costs),
+            exits.Training(**config.scheduler),
         )
-    return found.policy, epsilon
+        measure["scheduler"] = learned.scheduler
+    images = exits.calibrate(
+        calibration.logits, calibration.labels, costs, temperatures, **measure
+    )
+    fitted = rule.fit(images, **_arguments(rule, config, images.costs))
+    _warn(fitted)
+    if "mean_cost" in fitted.facts:
+        fitted = fitted.with_facts(unit=unit)
+    target = rule.settings[0]
+    if target == "budget":  # Told as the share that was asked for.
+        return fitted, config.budget
+    return fitted, fitted.facts[target]
+
+
+def _arguments(rule, config, costs):
+    """Returns the settings of a rule; of q and budget the first that is set."""
+    names = set(rule.settings)
+    if "q" in names:
+        names.remove("budget" if config.q else "q")
+    return {name: SETTINGS[name].value(config, costs) for name in names}
 
 
 def _costs(config, madds):
@@ -176,64 +187,45 @@ def _costs(config, madds):
     return list(config.exit_ms), "ms"
 
 
-def _budget(config, costs):
-    """Returns the budget in the unit of the costs."""
-    least = costs[0] / costs[-1]
-    if not least <= config.budget < np.inf:
-        raise ValueError(
-            "`policy.budget` must be a finite share of the last exit's cost, "
-            f"at least the first exit's, {least:.4g}. "
-            f"Received: {config.budget}"
-        )
-    # The product may fall below it by a rounding.
-    return max(config.budget * costs[-1], costs[0])
-
-
 def _warn(fitted):
-    if fitted.get("status") == "last_exit_only":
+    if fitted.status == "last_exit_only":
         logging.warning(
             "policy %s: these calibration images allow no early exit at "
             "epsilon %g; every image goes to the last exit",
-            fitted["rule"],
-            fitted["epsilon"],
+            fitted.facts["rule"],
+            fitted.facts["epsilon"],
         )
-    elif fitted.get("status") == "last_exit_affordable":
+    elif fitted.status == "last_exit_affordable":
         logging.warning(
             "policy %s: the budget pays for the last exit for every image",
-            fitted["rule"],
+            fitted.facts["rule"],
         )
-
-
-def _shares(scored, q):
-    """Returns the policy of the papers for one q."""
-    shares = exits.exit_shares(q, len(scored.scores))
-    return scored.policy(
-        *exits.thresholds(scored.scores, shares), rule="budgeted_batch", q=q
-    )
 
 
 def _curve(calibration, test, right, madds, temperatures):
     """Returns the rows of the papers' curve."""
-    scored = exits.score(calibration.logits, temperatures)
-    policies = [_shares(scored, q) for q in _Q]
+    images = exits.calibrate(
+        calibration.logits, calibration.labels, madds, temperatures
+    )
+    every = [exits.budgeted_batch(images, q=q) for q in _Q]
     # They differ in their thresholds alone.
-    tested = policies[0].scores(test.logits)
+    scores = every[0].policy.scores(test.logits)
     return [
-        _row(policy, "budgeted_batch", q, policy.stops(tested), right, madds)
-        for policy, q in zip(policies, _Q, strict=True)
+        _row(each, "budgeted_batch", q, each.policy.stops(scores), right, madds)
+        for each, q in zip(every, _Q, strict=True)
     ]
 
 
-def _row(policy, rule, target, taken, right, madds, bundle=False):
+def _row(fitted, rule, target, taken, right, madds, bundle=False):
     result = exits.tally(taken, right, madds)
     return {
         "policy": rule,
         "target": target,
         "bundle": bundle,
-        "status": (policy.fitted or {}).get("status", "fitted"),
+        "status": fitted.status,
         "accuracy": result.accuracy,
         "mean_madds": result.mean_cost,
         "mean_latency_ms": None,
         "exit_shares": list(result.exit_shares),
-        "parameters": policy.to_dict(),
+        "parameters": fitted.policy.to_dict(),
     }

@@ -58,8 +58,8 @@ def refit(
     Args:
         opened: The bundle.
         max_drop: What may be lost against the last exit, a share of the
-            images, as for `exits.shares_within_drop`.
-        budget: The highest mean cost, as for `exits.most_accurate`; one of
+            images, as for `exits.budgeted_drop`.
+        budget: The highest mean cost, as for `exits.cost_budget`; one of
             the two must be given.
         exit_ms: Milliseconds up to each exit, [K].
 
@@ -102,12 +102,11 @@ def refit(
     )
     unit = "multiply-adds" if exit_ms is None else "ms"
     if budget is None:
-        policy = exits.shares_within_drop(images, max_drop)
+        found = exits.budgeted_drop(images, max_drop)
     else:
         _check_budget(budget, costs[0], unit)
-        policy = exits.most_accurate(images, budget).policy
-    facts = {**policy.fitted, "unit": unit}
-    policy = dataclasses.replace(policy, fitted=facts)
+        found = exits.cost_budget(images, budget)
+    policy = found.with_facts(unit=unit).policy
 
     def given(policy: exits.Policy, last: Refit | None = None) -> Refit:
         taken = policy.route(logits)

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_dynamic.exits.decision import checks, confidence
 from keras_dynamic.exits.decision.outcome import correct
-from keras_dynamic.exits.fitting import budgeted_batch
+from keras_dynamic.exits.fitting.exit_shares import exit_shares, thresholds
 
 # The released code sweeps q = p / 20 over p = 1 .. 39.
 Q = tuple(p / 20 for p in range(1, 40))
@@ -118,7 +118,7 @@ def budgeted(
 ) -> tuple[Curve, Curve]:
     """Returns the budgeted-batch curve on both splits, a point per q.
 
-    Thresholds come from the calibration split alone (see `budgeted_batch`), so
+    Thresholds come from the calibration split alone (see `exit_shares`), so
     only the curve on the test split is a measurement. The other one is what a
     choice among points may look at: `envelope`.
 
@@ -126,7 +126,7 @@ def budgeted(
         calibration: What the exits said of the images to fit thresholds on.
         test: What they said of the others.
         costs: Increasing numbers of at least 0, cumulative per exit, [K].
-        qs: As for `budgeted_batch.exit_shares`.
+        qs: As for `exit_shares`.
 
     Returns:
         The curves on the calibration and on the test split.
@@ -137,10 +137,8 @@ def budgeted(
     costs = _exit_costs(costs, test)
     points = []
     for q in qs:
-        shares = budgeted_batch.exit_shares(q, len(costs))
-        bars, enabled = budgeted_batch.thresholds(
-            calibration.confidences, shares
-        )
+        shares = exit_shares(q, len(costs))
+        bars, enabled = thresholds(calibration.confidences, shares)
         bars = np.where(enabled, bars, np.inf)
         points.append(
             [_stopped(each, bars, costs) for each in (calibration, test)]

@@ -1,46 +1,11 @@
 """Thresholds for an accuracy: the lowest cost that keeps what is asked for."""
 
-from collections.abc import Sequence
-
-import numpy as np
-
-from keras_dynamic.exits.decision import kinds
-from keras_dynamic.exits.decision.policy import Policy
-from keras_dynamic.exits.decision.scheduler import Scheduler
-from keras_dynamic.exits.fitting.calibration import Calibration, calibrate
+from keras_dynamic.exits.fitting.calibration import Calibration
+from keras_dynamic.exits.fitting.fitted import Fitted
+from keras_dynamic.exits.fitting.rule import Rule
 
 
-def lowest_cost_policy(
-    logits: Sequence[np.ndarray],
-    labels: np.ndarray,
-    costs: Sequence[float],
-    temperatures: Sequence[float],
-    max_drop: float,
-    *,
-    kind: str = kinds.KINDS[0],
-    scheduler: Scheduler | None = None,
-) -> Policy:
-    """Finds the cheapest policy that loses at most `max_drop` of accuracy.
-
-    See `lowest_cost` for the promise, `calibration.calibrate` for all other
-    arguments and their errors.
-
-    Args:
-        logits: One [N, C] array per exit, shallow to deep.
-        labels: Classes, integers [N] in [0, C).
-        costs: Increasing, cumulative per exit, [K].
-        temperatures: One per exit, [K].
-        max_drop: A fraction in [0, 1]; 0.005 is half a percentage point.
-        kind: One of `kind.KINDS`.
-        scheduler: For the kind "scheduler".
-    """
-    calibration = calibrate(
-        logits, labels, costs, temperatures, kind=kind, scheduler=scheduler
-    )
-    return lowest_cost(calibration, max_drop)
-
-
-def lowest_cost(calibration: Calibration, max_drop: float) -> Policy:
+def accuracy_drop(images: Calibration, max_drop: float) -> Fitted:
     """Finds the cheapest policy that loses at most `max_drop` of accuracy.
 
     On these images, and only there (accuracy on others is not promised):
@@ -49,7 +14,7 @@ def lowest_cost(calibration: Calibration, max_drop: float) -> Policy:
     - a larger `max_drop` never costs more;
     - with up to three exits no thresholds are cheaper, with more no change of
       a single threshold, as far as the work allowed: see `frontier.frontier`,
-      and `slack` and `closed` of `calibration.frontier`.
+      and `slack` and `closed` of `Calibration.frontier`.
 
     An image that stops at exit k costs `costs[k]`, also behind disabled exits:
     their segments run all the same. Only exits at which no image stops are
@@ -57,19 +22,15 @@ def lowest_cost(calibration: Calibration, max_drop: float) -> Policy:
     dearer one.
 
     Args:
-        calibration: The images.
+        images: The images, from `calibrate`.
         max_drop: A fraction in [0, 1]; 0.005 is half a percentage point.
 
     Raises:
         ValueError: If `max_drop` is no such number.
     """
     check_drop(max_drop)
-    index = calibration.frontier.cheapest(
-        calibration.right[-1].mean() - max_drop
-    )
-    return calibration.from_frontier(
-        index, rule="accuracy_drop", max_drop=max_drop
-    )
+    index = images.frontier.cheapest(images.right[-1].mean() - max_drop)
+    return images.from_frontier(index, rule=RULE.name, max_drop=max_drop)
 
 
 def check_drop(max_drop: float) -> None:
@@ -78,3 +39,10 @@ def check_drop(max_drop: float) -> None:
         raise ValueError(
             f"`max_drop` must be a fraction in [0, 1]. Received: {max_drop}"
         )
+
+
+RULE = Rule(
+    fit=accuracy_drop,
+    settings=("max_drop",),
+    here="the cheapest policy that loses no more",
+)

@@ -9,52 +9,60 @@ The papers tune nothing for an accuracy; this use of their family is ours.
 import numpy as np
 
 from keras_dynamic.exits.decision.outcome import tally
-from keras_dynamic.exits.decision.policy import Policy, first_exits
-from keras_dynamic.exits.fitting import budgeted_batch
+from keras_dynamic.exits.decision.policy import first_exits
 from keras_dynamic.exits.fitting.accuracy_drop import check_drop
 from keras_dynamic.exits.fitting.calibration import Calibration
+from keras_dynamic.exits.fitting.exit_shares import exit_shares, thresholds
+from keras_dynamic.exits.fitting.fitted import Fitted
+from keras_dynamic.exits.fitting.rule import Rule
 
 # q is tried from 1/16 to 16, 16 numbers to a factor of 2. With the last one no
 # image leaves early.
 _POWERS = (*np.arange(-64, 65) / 16, 64.0)
 
 
-def shares_within_drop(calibration: Calibration, max_drop: float) -> Policy:
+def budgeted_drop(images: Calibration, max_drop: float) -> Fitted:
     """Finds the cheapest shares that lose at most `max_drop` of accuracy.
 
-    Of the thresholds that `budgeted_batch.exit_shares` and `thresholds` give
-    for some 130 numbers q, those with the lowest mean cost on these images,
-    of those whose accuracy there is at least the last exit's less `max_drop`.
-    A larger `max_drop` never costs more. `fitted` has the q.
+    Of the thresholds that `exit_shares` and `thresholds` give for some 130
+    numbers q, those with the lowest mean cost on these images, of those whose
+    accuracy there is at least the last exit's less `max_drop`. A larger
+    `max_drop` never costs more. The facts have the q.
 
     Args:
-        calibration: The images.
+        images: The images, from `calibrate`.
         max_drop: A fraction in [0, 1]; 0.005 is half a percentage point.
 
     Raises:
         ValueError: If `max_drop` is no such number.
     """
     check_drop(max_drop)
-    exits = len(calibration.costs)
-    least = calibration.right[-1].mean() - max_drop
+    exits = len(images.costs)
+    least = images.right[-1].mean() - max_drop
     found = []
     for power in _POWERS:
         q = float(2.0**power)
-        bars, enabled = budgeted_batch.thresholds(
-            calibration.scores, budgeted_batch.exit_shares(q, exits)
-        )
+        bars, enabled = thresholds(images.scores, exit_shares(q, exits))
         reached = np.where(enabled, bars, np.inf)
-        taken = first_exits(calibration.scores, reached)
-        got = tally(taken, calibration.right, calibration.costs)
+        taken = first_exits(images.scores, reached)
+        got = tally(taken, images.right, images.costs)
         if got.accuracy >= least:
             found.append((got.mean_cost, q, got.accuracy, bars, enabled))
     cost, q, accuracy, bars, enabled = min(found, key=lambda each: each[:2])
-    return calibration.policy(
+    return images.fitted(
         bars,
         enabled,
-        rule="budgeted_drop",
+        rule=RULE.name,
         max_drop=max_drop,
         q=q,
         accuracy=accuracy,
         mean_cost=cost,
     )
+
+
+RULE = Rule(
+    fit=budgeted_drop,
+    settings=("max_drop",),
+    here="the cheapest shares that lose no more",
+    elsewhere="loses no more in the mean, as measured",
+)

@@ -11,7 +11,7 @@ say, a score and a share per exit are learned:
   r_k on the same features (one hidden layer, sigmoids): softmax over k of r.
 
 Scores and shares take turns; each loss is stated at its function. Thresholds
-then follow from the mean shares as in `budgeted_batch`.
+then follow from the mean shares: see `scheduler`.
 
 Where the paper leaves a choice, or its code does what it cannot mean, this is
 ours: scores start as the largest probability (the code: at random, and the best
@@ -33,8 +33,7 @@ import numpy as np
 from keras_dynamic.exits.decision import checks, confidence
 from keras_dynamic.exits.decision.outcome import correct
 from keras_dynamic.exits.decision.scheduler import Scheduler, features
-from keras_dynamic.exits.fitting import budgeted_batch, calibration
-from keras_dynamic.exits.fitting.cost_budget import BudgetPolicy, check_budget
+from keras_dynamic.exits.fitting.cost_budget import check_budget
 from keras_dynamic.exits.fitting.scheduler_loss import (
     score_loss,
     share_loss,
@@ -114,43 +113,6 @@ class SchedulerFit:
     scheduler: Scheduler
     shares: tuple[float, ...]
     losses: tuple[float, ...]
-
-
-def scheduler_policy(
-    logits: Sequence[np.ndarray],
-    labels: np.ndarray,
-    costs: Sequence[float],
-    temperatures: Sequence[float],
-    budget: float,
-    training: Training = FASTER,
-) -> BudgetPolicy:
-    """Learns a scheduler and the thresholds that keep its mean cost in budget.
-
-    Nothing is promised of accuracy. `cost_budget` finds better thresholds for
-    the same scores, and promises as much: give it the `scheduler`.
-
-    Args:
-        logits: As for `fit_scheduler`, like all that follows.
-        labels: As there.
-        costs: As there.
-        temperatures: As there.
-        budget: As there.
-        training: As there.
-
-    Raises:
-        ValueError: If an argument is not as said.
-    """
-    fit = fit_scheduler(logits, labels, costs, temperatures, budget, training)
-    scored = calibration.score(
-        logits, temperatures, kind="scheduler", scheduler=fit.scheduler
-    )
-    found = budgeted_batch.shares_within_budget(
-        scored, costs, budget, fit.shares
-    )
-    facts = {**found.policy.fitted, "rule": "scheduler"}
-    return dataclasses.replace(
-        found, policy=dataclasses.replace(found.policy, fitted=facts)
-    )
 
 
 def fit_scheduler(

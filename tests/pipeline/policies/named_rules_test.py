@@ -175,7 +175,7 @@ def test_temperatures_are_those_of_the_calibration_split():
     assert list(policy.temperatures) == expected
 
 
-@pytest.mark.parametrize("rule", named_rules.RULES)
+@pytest.mark.parametrize("rule", exits.RULES)
 def test_with_one_exit_every_image_stops_there(rule):
     settings = config.default().policy
     settings.rule = rule

@@ -35,7 +35,7 @@ def outcome(policy, costs=MADDS) -> exits.Outcome:
 @pytest.mark.parametrize("drop", [0.0, 0.02, 0.1])
 def test_a_drop_is_what_the_solver_finds(opened, drop):
     found = refit.refit(opened, max_drop=drop)
-    expected = exits.shares_within_drop(calibrated(), drop)
+    expected = exits.budgeted_drop(calibrated(), drop).policy
     assert found.policy.thresholds == expected.thresholds
     assert found.policy.fitted == expected.fitted | {"unit": "multiply-adds"}
     got = outcome(found.policy)
@@ -56,7 +56,7 @@ def test_the_last_exit_is_what_it_is_compared_with(opened):
 @pytest.mark.parametrize("budget", [100, 180.5, 400])
 def test_a_budget_is_kept(opened, budget):
     found = refit.refit(opened, budget=budget)
-    expected = exits.most_accurate(calibrated(), budget).policy
+    expected = exits.cost_budget(calibrated(), budget).policy
     assert found.policy.thresholds == expected.thresholds
     assert found.mean_madds == pytest.approx(outcome(expected).mean_cost)
     assert found.mean_madds <= budget
@@ -76,7 +76,7 @@ def test_a_budget_of_milliseconds(opened):
 def test_a_drop_can_save_milliseconds_rather_than_madds(opened):
     times = [1.0, 9.9, 10.0]
     found = refit.refit(opened, max_drop=0.05, exit_ms=times)
-    expected = exits.shares_within_drop(calibrated(times), 0.05)
+    expected = exits.budgeted_drop(calibrated(times), 0.05).policy
     assert found.policy.thresholds == expected.thresholds
     assert found.mean_ms == pytest.approx(outcome(expected, times).mean_cost)
 
@@ -88,7 +88,7 @@ def test_the_measure_is_the_bundle_s_own(tmp_path, kind):
     found = refit.refit(opened, budget=400).policy
     assert found.kind == kind
     assert found.temperatures == TEMPERATURES
-    expected = exits.most_accurate(calibrated(kind=kind), 400).policy
+    expected = exits.cost_budget(calibrated(kind=kind), 400).policy
     assert found.thresholds == expected.thresholds
 
 
@@ -201,7 +201,7 @@ def test_with_gates_costs_are_of_what_ran(tmp_path):
     opened = gated(tmp_path / "bundle")
     costs = [100, 250, 450]
     found = refit.refit(opened, budget=300)
-    expected = exits.most_accurate(calibrated(costs), 300).policy
+    expected = exits.cost_budget(calibrated(costs), 300).policy
     assert found.policy.thresholds == expected.thresholds
     taken = expected.route(LOGITS)
     ran = np.where(

@@ -73,8 +73,10 @@ def test_the_budgeted_curve_is_that_of_the_papers(found):
     for i in (0, 10, 38):
         point = curve["points"][i]
         assert point["target"] == pytest.approx((i + 1) / 20)
-        shares = exits.exit_shares(point["target"], 3)
-        policy = exits.budgeted_policy(CALIBRATION.logits, (1.0,) * 3, shares)
+        images = exits.calibrate(
+            CALIBRATION.logits, CALIBRATION.labels, MADDS, (1.0,) * 3
+        )
+        policy = exits.budgeted_batch(images, q=point["target"]).policy
         for prefix, said in (("", TEST), ("calibration_", CALIBRATION)):
             expected = exits.outcome(
                 policy.route(said.logits), said.logits, said.labels, MADDS

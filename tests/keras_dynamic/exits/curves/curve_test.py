@@ -15,7 +15,8 @@ from keras_dynamic.exits.curves.curve import (
     envelope,
 )
 from keras_dynamic.exits.decision.outcome import outcome
-from keras_dynamic.exits.fitting import budgeted_batch
+from keras_dynamic.exits.fitting.budgeted_batch import budgeted_batch
+from keras_dynamic.exits.fitting.calibration import calibrate
 
 
 def fabricated(seed, exits=3, images=300, classes=4):
@@ -51,11 +52,8 @@ def test_budgeted_is_what_the_policies_give(seed, exits, images):
     for curve, (logits, labels) in zip(found, (calibration, test), strict=True):
         assert curve.targets == tuple(p / 20 for p in range(1, 40))
         for i in range(0, 39, 6):
-            policy = budgeted_batch.budgeted_policy(
-                calibration[0],
-                (1.0,) * exits,
-                budgeted_batch.exit_shares(curve.targets[i], exits),
-            )
+            images = calibrate(*calibration, costs, (1.0,) * exits)
+            policy = budgeted_batch(images, q=curve.targets[i]).policy
             expected = outcome(policy.route(logits), logits, labels, costs)
             assert curve.accuracies[i] == expected.accuracy
             assert curve.costs[i] == pytest.approx(expected.mean_cost)

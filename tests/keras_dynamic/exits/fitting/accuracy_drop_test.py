@@ -10,10 +10,16 @@ from hypothesis import strategies as st
 from keras_dynamic.exits.decision import confidence
 from keras_dynamic.exits.decision.outcome import correct, outcome
 from keras_dynamic.exits.decision.policy import DISABLED_THRESHOLD
-from keras_dynamic.exits.fitting.accuracy_drop import lowest_cost_policy
+from keras_dynamic.exits.fitting.accuracy_drop import accuracy_drop
+from keras_dynamic.exits.fitting.calibration import calibrate
 from tests.support.random_exits import achieved, problem
 
 DROPS = [0.0, 0.05, 0.1, 0.3, 1.0]
+
+
+def policy_for(logits, labels, costs, temperatures, max_drop, **measure):
+    images = calibrate(logits, labels, costs, temperatures, **measure)
+    return accuracy_drop(images, max_drop).policy
 
 
 def last_accuracy(logits, labels):
@@ -40,9 +46,7 @@ def found(logits, labels, costs, drops):
     """The mean costs of the policies, whose accuracies are checked."""
     prices = []
     for drop in drops:
-        policy = lowest_cost_policy(
-            logits, labels, costs, [1.0] * len(costs), drop
-        )
+        policy = policy_for(logits, labels, costs, [1.0] * len(costs), drop)
         got = achieved(policy, logits, labels, costs)
         assert got.accuracy >= last_accuracy(logits, labels) - drop
         prices.append(got.mean_cost)
@@ -86,7 +90,7 @@ def test_no_change_of_a_single_threshold_is_cheaper(
     seed, exits, images, grid, drop
 ):
     logits, labels, costs = problem(seed, exits, images, grid)
-    policy = lowest_cost_policy(logits, labels, costs, [1.0] * exits, drop)
+    policy = policy_for(logits, labels, costs, [1.0] * exits, drop)
     price = achieved(policy, logits, labels, costs).mean_cost
     sure = confidence.confidences(logits, policy.temperatures)
     bars = np.where(policy.enabled, policy.thresholds, np.inf)
@@ -121,7 +125,7 @@ def test_no_drop_keeps_the_last_exit_s_accuracy_and_saves_work():
 
 def test_any_drop_lets_every_image_leave_at_the_first_exit():
     logits, labels, costs = problem(1, 5, 200)
-    policy = lowest_cost_policy(logits, labels, costs, [1.0] * 5, 1.0)
+    policy = policy_for(logits, labels, costs, [1.0] * 5, 1.0)
     assert policy.enabled == (True, False, False, False, True)
     assert policy.thresholds[1:4] == (DISABLED_THRESHOLD,) * 3
     assert not policy.route(logits).any()
@@ -132,7 +136,7 @@ def test_a_threshold_lies_midway_between_the_images_it_tells_apart():
     first = np.log(np.stack([confidences, 1 - confidences], axis=1))
     labels = np.array([0, 0, 1, 1])
     last = 5.0 * np.eye(2)[labels]
-    policy = lowest_cost_policy([first, last], labels, [1, 2], [1.0, 1.0], 0.0)
+    policy = policy_for([first, last], labels, [1, 2], [1.0, 1.0], 0.0)
     assert policy.thresholds[0] == pytest.approx(0.7)
     assert policy.route([first, last]).tolist() == [0, 0, 1, 1]
 
@@ -147,7 +151,7 @@ def test_neighbouring_floats_are_told_apart():
     for lower, upper in itertools.pairwise(rows):
         first = logits[[upper, lower]]
         last = 5.0 * np.eye(2)
-        policy = lowest_cost_policy(
+        policy = policy_for(
             [first, last], np.array([0, 1]), [1, 2], [1.0, 1.0], 0.0
         )
         assert policy.route([first, last]).tolist() == [0, 1]
@@ -156,7 +160,7 @@ def test_neighbouring_floats_are_told_apart():
 @pytest.mark.parametrize("exits", [3, 5])
 def test_noise_in_the_last_bits_moves_no_image(exits):
     logits, labels, costs = problem(2, exits, 300)
-    policy = lowest_cost_policy(logits, labels, costs, [1.3] * exits, 0.02)
+    policy = policy_for(logits, labels, costs, [1.3] * exits, 0.02)
     noise = np.random.default_rng(0).uniform(-1e-9, 1e-9, logits.shape)
     np.testing.assert_array_equal(
         policy.route(logits), policy.route(logits + noise)
@@ -166,7 +170,7 @@ def test_noise_in_the_last_bits_moves_no_image(exits):
 def test_an_exit_that_is_never_right_is_disabled():
     logits, labels, costs = problem(3, 4, 200)
     logits[1] = -50.0 * np.eye(3)[labels]
-    policy = lowest_cost_policy(logits, labels, costs, [1.0] * 4, 0.0)
+    policy = policy_for(logits, labels, costs, [1.0] * 4, 0.0)
     assert not policy.enabled[1]
     assert policy.thresholds[1] == DISABLED_THRESHOLD
     assert 1 not in policy.route(logits)
@@ -174,7 +178,7 @@ def test_an_exit_that_is_never_right_is_disabled():
 
 def test_the_policy_says_where_it_comes_from():
     logits, labels, costs = problem(0, 4, 100)
-    policy = lowest_cost_policy(logits, labels, costs, [1.0] * 4, 0.05)
+    policy = policy_for(logits, labels, costs, [1.0] * 4, 0.05)
     score = achieved(policy, logits, labels, costs)
     assert policy.fitted == {
         "rule": "accuracy_drop",
@@ -188,9 +192,7 @@ def test_the_policy_says_where_it_comes_from():
 @pytest.mark.parametrize("kind", ["margin", "entropy", "patience"])
 def test_the_accuracy_is_kept_by_every_kind(kind):
     logits, labels, costs = problem(1, 5, 200)
-    policy = lowest_cost_policy(
-        logits, labels, costs, [1.0] * 5, 0.03, kind=kind
-    )
+    policy = policy_for(logits, labels, costs, [1.0] * 5, 0.03, kind=kind)
     assert policy.kind == kind
     got = achieved(policy, logits, labels, costs)
     assert got.accuracy >= last_accuracy(logits, labels) - 0.03
@@ -200,10 +202,10 @@ def test_the_accuracy_is_kept_by_every_kind(kind):
 def test_temperatures_are_used_and_kept():
     logits, labels, costs = problem(4, 3, 100)
     temperatures = (0.5, 2.0, 1.5)
-    policy = lowest_cost_policy(logits, labels, costs, temperatures, 0.05)
+    policy = policy_for(logits, labels, costs, temperatures, 0.05)
     assert policy.temperatures == temperatures
     scaled = logits / np.reshape(temperatures, (3, 1, 1))
-    same = lowest_cost_policy(scaled, labels, costs, [1.0] * 3, 0.05)
+    same = policy_for(scaled, labels, costs, [1.0] * 3, 0.05)
     np.testing.assert_allclose(policy.thresholds, same.thresholds, rtol=1e-12)
 
 
@@ -239,4 +241,4 @@ def test_bad_arguments_are_named(change, message):
         "max_drop": 0.1,
     }
     with pytest.raises(ValueError, match=message):
-        lowest_cost_policy(**arguments | change)
+        policy_for(**arguments | change)

@@ -5,7 +5,9 @@ import pytest
 
 from keras_dynamic.exits.decision.outcome import correct
 from keras_dynamic.exits.decision.policy import Policy
-from keras_dynamic.exits.fitting import accuracy_drop, calibration, cost_budget
+from keras_dynamic.exits.fitting import calibration
+from keras_dynamic.exits.fitting.accuracy_drop import accuracy_drop
+from keras_dynamic.exits.fitting.cost_budget import cost_budget
 from tests.support.random_exits import problem
 
 
@@ -15,7 +17,9 @@ def test_what_rules_see_is_what_policies_do():
     found = calibration.calibrate(
         logits, labels, costs, temperatures, kind="margin"
     )
-    policy = found.policy([0.3, 0.4, 0.0], [True, True, True], rule="a guess")
+    policy = found.fitted(
+        [0.3, 0.4, 0.0], [True, True, True], rule="a guess"
+    ).policy
     assert policy == Policy(
         kind="margin",
         temperatures=temperatures,
@@ -25,22 +29,15 @@ def test_what_rules_see_is_what_policies_do():
     )
     np.testing.assert_array_equal(found.scores, policy.scores(logits))
     np.testing.assert_array_equal(found.right, correct(logits, labels, 3))
-    scored = calibration.score(logits, temperatures, kind="margin")
-    np.testing.assert_array_equal(scored.scores, found.scores)
 
 
 def test_rules_share_one_frontier():
     logits, labels, costs = problem(1, 5, 80)
     found = calibration.calibrate(logits, labels, costs, np.ones(5))
     assert found.frontier is found.frontier
-    assert accuracy_drop.lowest_cost(
-        found, 0.1
-    ) == accuracy_drop.lowest_cost_policy(
-        logits, labels, costs, np.ones(5), 0.1
-    )
-    assert cost_budget.most_accurate(found, 30.0) == cost_budget.budget_policy(
-        logits, labels, costs, np.ones(5), 30.0
-    )
+    for rule, target in ((accuracy_drop, 0.1), (cost_budget, 30.0)):
+        alone = calibration.calibrate(logits, labels, costs, np.ones(5))
+        assert rule(found, target) == rule(alone, target)
 
 
 @pytest.mark.parametrize(

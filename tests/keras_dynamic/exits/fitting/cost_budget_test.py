@@ -9,9 +9,14 @@ from hypothesis import strategies as st
 
 from keras_dynamic.exits.decision import confidence
 from keras_dynamic.exits.decision.outcome import correct
-from keras_dynamic.exits.fitting import calibration
-from keras_dynamic.exits.fitting.cost_budget import budget_policy, most_accurate
+from keras_dynamic.exits.fitting.calibration import calibrate
+from keras_dynamic.exits.fitting.cost_budget import cost_budget
 from tests.support.random_exits import achieved, problem
+
+
+def within(logits, labels, costs, temperatures, budget, **measure):
+    images = calibrate(logits, labels, costs, temperatures, **measure)
+    return cost_budget(images, budget)
 
 
 def budgets(costs):
@@ -40,9 +45,9 @@ def test_nothing_is_more_accurate_with_up_to_three_exits(
         )
     for budget in budgets(costs):
         best = max(accuracy for cost, accuracy in found if cost <= budget)
-        got = budget_policy(logits, labels, costs, [1.0] * exits, budget)
+        got = within(logits, labels, costs, [1.0] * exits, budget)
         score = achieved(got.policy, logits, labels, costs)
-        assert score.mean_cost == got.mean_cost <= budget
+        assert score.mean_cost == got.facts["mean_cost"] <= budget
         assert score.accuracy == best
 
 
@@ -60,14 +65,12 @@ def test_the_budget_is_kept_and_a_larger_one_is_no_less_accurate(
     logits, labels, costs = problem(seed, exits, images)
     if milliseconds:
         costs = costs * np.random.default_rng(seed).uniform(0.01, 0.02)
-    found = calibration.calibrate(
-        logits, labels, costs, np.ones(exits), kind=kind
-    )
+    found = calibrate(logits, labels, costs, np.ones(exits), kind=kind)
     before = 0.0
     for budget in budgets(costs):
-        got = most_accurate(found, budget)
+        got = cost_budget(found, budget)
         score = achieved(got.policy, logits, labels, costs)
-        assert score.mean_cost == got.mean_cost
+        assert score.mean_cost == got.facts["mean_cost"]
         assert score.mean_cost <= budget * (1 + 1e-15 * milliseconds)
         assert score.accuracy >= before
         before = score.accuracy
@@ -79,7 +82,7 @@ def test_the_budget_is_kept_and_a_larger_one_is_no_less_accurate(
 
 def test_the_policy_says_where_it_comes_from():
     logits, labels, costs = problem(0, 4, 100)
-    got = budget_policy(logits, labels, costs, [1.0] * 4, float(costs[2]))
+    got = within(logits, labels, costs, [1.0] * 4, float(costs[2]))
     score = achieved(got.policy, logits, labels, costs)
     assert got.policy.fitted == {
         "rule": "cost_budget",
@@ -94,9 +97,7 @@ def test_the_policy_says_where_it_comes_from():
 def test_the_lowest_budget_sends_every_image_to_the_first_exit():
     logits, labels, costs = problem(1, 5, 100)
     for unit in (1, 0.1, 1 / 3):
-        got = budget_policy(
-            logits, labels, costs * unit, [1.0] * 5, costs[0] * unit
-        )
+        got = within(logits, labels, costs * unit, [1.0] * 5, costs[0] * unit)
         assert got.policy.enabled == (True, False, False, False, True)
         assert not got.policy.route(logits).any()
 
@@ -104,7 +105,7 @@ def test_the_lowest_budget_sends_every_image_to_the_first_exit():
 def test_a_budget_for_everything_is_no_less_accurate_than_the_last_exit():
     logits, labels, costs = problem(2, 5, 300)
     for budget in (costs[-1], 1e6 * costs[-1]):
-        got = budget_policy(logits, labels, costs, [1.0] * 5, budget)
+        got = within(logits, labels, costs, [1.0] * 5, budget)
         assert got.status == "last_exit_affordable"
         score = achieved(got.policy, logits, labels, costs)
         assert score.accuracy >= correct(logits, labels, 5)[-1].mean()
@@ -143,4 +144,4 @@ def test_bad_arguments_are_named(change, message):
         "budget": float(costs[-1]),
     }
     with pytest.raises(ValueError, match=message):
-        budget_policy(**arguments | change)
+        within(**arguments | change)

@@ -1,6 +1,4 @@
-"""Tests of keras_dynamic.exits.fitting.risk_control."""
-
-import functools
+"""Tests of the rules that bound a risk: conformal and upper_bound."""
 
 import numpy as np
 import pytest
@@ -8,21 +6,32 @@ import pytest
 from keras_dynamic.exits.decision import confidence
 from keras_dynamic.exits.decision.outcome import correct, outcome
 from keras_dynamic.exits.decision.policy import Policy
-from keras_dynamic.exits.fitting.risk_control import (
-    LEVELS,
-    RISKS,
-    conformal_policy,
-    upper_bound_policy,
-)
+from keras_dynamic.exits.fitting.calibration import calibrate
+from keras_dynamic.exits.fitting.conformal import conformal
+from keras_dynamic.exits.fitting.risk_control import LEVELS, RISKS
+from keras_dynamic.exits.fitting.upper_bound import upper_bound
 
 COSTS = [10, 30, 100]
 TEMPERATURES = [1.0, 0.8, 0.6]
 MANY_LEVELS = LEVELS[::10]
 FEW_LEVELS = [0.99, 0.96, 0.93, 0.9, 0.87, 0.8]
-RULES = {
-    "conformal": conformal_policy,
-    "upper bound": functools.partial(upper_bound_policy, delta=0.1),
-}
+
+
+def conformal_of(logits, labels, costs, temperatures, epsilon, **rest):
+    measure = {"kind": rest.pop("kind", "max_probability")}
+    images = calibrate(logits, labels, costs, temperatures, **measure)
+    return conformal(images, epsilon, **rest)
+
+
+def upper_bound_of(
+    logits, labels, costs, temperatures, epsilon, delta=0.1, **rest
+):
+    measure = {"kind": rest.pop("kind", "max_probability")}
+    images = calibrate(logits, labels, costs, temperatures, **measure)
+    return upper_bound(images, epsilon, delta, **rest)
+
+
+RULES = {"conformal": conformal_of, "upper_bound": upper_bound_of}
 EPSILONS = [0.0, 0.005, 0.02, 0.05, 0.1, 0.3, 1.0]
 
 
@@ -84,7 +93,11 @@ def simulated(rule, risk, splits=1000, calibration=250):
             risk=risk,
             levels=FEW_LEVELS,
         )
-        index = FEW_LEVELS.index(got.level) if got.level is not None else -1
+        index = (
+            FEW_LEVELS.index(got.facts.get("level"))
+            if got.facts.get("level") is not None
+            else -1
+        )
         risks.append(true[index])
         below = np.flatnonzero(table[:, drawn].mean(axis=1) <= epsilon)
         naive.append(true[below[-1]] if below.size else 0.0)
@@ -93,7 +106,7 @@ def simulated(rule, risk, splits=1000, calibration=250):
 
 @pytest.mark.parametrize("risk", RISKS)
 def test_the_upper_bound_fails_no_more_often_than_delta(risk):
-    risks, naive, epsilon = simulated("upper bound", risk)
+    risks, naive, epsilon = simulated("upper_bound", risk)
     allowed = 0.1 + 3.0 * np.sqrt(0.1 * 0.9 / len(risks))
     assert np.mean(risks > epsilon) <= allowed
     assert np.mean(naive > epsilon) > 2 * allowed
@@ -119,7 +132,7 @@ def test_the_conformal_level_equals_the_definition(risk, seed):
         largest = np.maximum(largest, each)
         reference[level] = 300 / 301 * largest.mean() + 1 / 301
     for epsilon in EPSILONS[:-1]:
-        got = conformal_policy(
+        got = conformal_of(
             logits,
             labels,
             COSTS,
@@ -129,9 +142,11 @@ def test_the_conformal_level_equals_the_definition(risk, seed):
             levels=MANY_LEVELS,
         )
         allowed = [each for each in MANY_LEVELS if reference[each] <= epsilon]
-        assert got.level == min(allowed, default=None)
+        assert got.facts.get("level") == min(allowed, default=None)
         if allowed:
-            np.testing.assert_allclose(got.bound, reference[got.level])
+            np.testing.assert_allclose(
+                got.facts["bound"], reference[got.facts.get("level")]
+            )
 
 
 def wealth(losses, risk, delta):
@@ -153,7 +168,7 @@ def wealth(losses, risk, delta):
 def test_the_upper_bound_equals_the_definition(risk, seed, delta):
     logits, labels = images(seed, 400)
     order = np.random.default_rng(0).permutation(400)
-    got = upper_bound_policy(
+    got = upper_bound_of(
         logits,
         labels,
         COSTS,
@@ -163,13 +178,20 @@ def test_the_upper_bound_equals_the_definition(risk, seed, delta):
         risk=risk,
         levels=MANY_LEVELS,
     )
-    found = MANY_LEVELS.index(got.level)
+    found = MANY_LEVELS.index(got.facts.get("level"))
     for level in MANY_LEVELS[: found + 2]:
         each = losses(logits, labels, risk, at_level(level))[order]
-        assert (wealth(each, 0.1, delta) > 1 / delta) == (level >= got.level)
-        if level == got.level:
-            assert wealth(each, got.bound * (1 - 1e-6), delta) <= 1 / delta
-            assert wealth(each, got.bound * (1 + 1e-6), delta) > 1 / delta
+        assert (wealth(each, 0.1, delta) > 1 / delta) == (
+            level >= got.facts.get("level")
+        )
+        if level == got.facts.get("level"):
+            assert (
+                wealth(each, got.facts["bound"] * (1 - 1e-6), delta)
+                <= 1 / delta
+            )
+            assert (
+                wealth(each, got.facts["bound"] * (1 + 1e-6), delta) > 1 / delta
+            )
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
@@ -182,12 +204,12 @@ def test_a_larger_epsilon_never_costs_more_and_the_facts_hold(rule, risk):
             logits, labels, COSTS, TEMPERATURES, epsilon=epsilon, risk=risk
         )
         scored = outcome(got.policy.route(logits), logits, labels, COSTS)
-        assert got.mean_cost == pytest.approx(scored.mean_cost)
-        assert got.calibration_risk == pytest.approx(
+        assert got.facts["mean_cost"] == pytest.approx(scored.mean_cost)
+        assert got.facts["calibration_risk"] == pytest.approx(
             losses(logits, labels, risk, got.policy).mean()
         )
-        assert got.bound <= epsilon
-        costs.append(got.mean_cost)
+        assert got.facts["bound"] <= epsilon
+        costs.append(got.facts["mean_cost"])
     assert costs == sorted(costs, reverse=True)
     assert costs[0] == 100.0
     assert costs[-1] == 10.0
@@ -201,22 +223,24 @@ def test_every_kind_keeps_the_bound_and_says_so(rule, kind):
         logits, labels, COSTS, TEMPERATURES, epsilon=0.08, kind=kind
     )
     scored = outcome(got.policy.route(logits), logits, labels, COSTS)
-    assert scored.mean_cost == pytest.approx(got.mean_cost)
-    assert got.mean_cost < 100
+    assert scored.mean_cost == pytest.approx(got.facts["mean_cost"])
+    assert got.facts["mean_cost"] < 100
     last = correct(logits, labels, 3)[-1].mean()
-    assert last - scored.accuracy == pytest.approx(got.calibration_risk)
+    assert last - scored.accuracy == pytest.approx(
+        got.facts["calibration_risk"]
+    )
     assert got.policy.kind == kind
     assert got.policy.fitted == {
-        "rule": rule.replace(" ", "_"),
+        "rule": rule,
         "epsilon": 0.08,
         "risk": "accuracy_gap",
-        "level": got.level,
+        "level": got.facts.get("level"),
         "status": "controlled",
-        "bound": got.bound,
-        "calibration_risk": got.calibration_risk,
-        "mean_cost": got.mean_cost,
+        "bound": got.facts["bound"],
+        "calibration_risk": got.facts["calibration_risk"],
+        "mean_cost": got.facts["mean_cost"],
         "images": 1000,
-        **({"delta": 0.1} if rule == "upper bound" else {}),
+        **({"delta": 0.1} if rule == "upper_bound" else {}),
     }
 
 
@@ -225,11 +249,11 @@ def test_a_smaller_delta_or_fewer_images_allow_less(rule):
     logits, labels = images(6, 1000)
     few = rule(logits[:, :100], labels[:100], COSTS, TEMPERATURES, epsilon=0.05)
     many = rule(logits, labels, COSTS, TEMPERATURES, epsilon=0.05)
-    assert few.mean_cost > many.mean_cost
+    assert few.facts["mean_cost"] > many.facts["mean_cost"]
     levels = [
-        upper_bound_policy(
-            logits, labels, COSTS, TEMPERATURES, 0.05, delta
-        ).level
+        upper_bound_of(logits, labels, COSTS, TEMPERATURES, 0.05, delta).facts[
+            "level"
+        ]
         for delta in (0.001, 0.1, 0.5)
     ]
     assert levels == sorted(levels, reverse=True)
@@ -242,8 +266,12 @@ def test_without_a_safe_level_every_image_goes_to_the_last_exit(
 ):
     logits, labels = images(7, number)
     got = rule(logits, labels, COSTS, TEMPERATURES, epsilon=epsilon)
-    assert (got.status, got.level) == ("last_exit_only", None)
-    assert (got.bound, got.calibration_risk, got.mean_cost) == (0, 0, 100)
+    assert (got.status, got.facts.get("level")) == ("last_exit_only", None)
+    assert (
+        got.facts["bound"],
+        got.facts["calibration_risk"],
+        got.facts["mean_cost"],
+    ) == (0, 0, 100)
     assert got.policy.enabled == (False, False, True)
     assert (got.policy.route(logits) == 2).all()
 
@@ -252,7 +280,7 @@ def test_without_a_safe_level_every_image_goes_to_the_last_exit(
 def test_a_single_exit_is_the_last_one(rule):
     logits, labels = images(8, 600)
     got = rule(logits[:1], labels, [10], [1.0], epsilon=1.0)
-    assert (got.status, got.mean_cost) == ("last_exit_only", 10.0)
+    assert (got.status, got.facts["mean_cost"]) == ("last_exit_only", 10.0)
     assert got.policy.enabled == (True,)
 
 
@@ -261,11 +289,11 @@ def test_early_exits_that_are_better_are_allowed_at_an_epsilon_of_zero():
     logits = np.zeros((2, 200, 2))
     logits[0, :, 0] = 5.0
     logits[1, :, 0] = np.where(np.arange(200) < 150, 5.0, -5.0)
-    got = upper_bound_policy(
+    got = upper_bound_of(
         logits, labels, [1, 2], [1.0, 1.0], 0.0, 0.1, levels=[0.9]
     )
-    assert (got.status, got.mean_cost) == ("controlled", 1.0)
-    assert (got.calibration_risk, got.bound) == (-0.25, 0.0)
+    assert (got.status, got.facts["mean_cost"]) == ("controlled", 1.0)
+    assert (got.facts["calibration_risk"], got.facts["bound"]) == (-0.25, 0.0)
 
 
 def test_an_image_that_was_lost_stays_lost_for_the_conformal_rule():
@@ -277,10 +305,11 @@ def test_an_image_that_was_lost_stays_lost_for_the_conformal_rule():
     logits[2, :, 0] = 5.0
     strict, loose = 0.9, confidence.max_probability(logits[0, 0])
     for levels in ([strict], [loose], [strict, loose]):
-        got = conformal_policy(
-            logits, labels, COSTS, [1.0] * 3, 0.6, levels=levels
+        got = conformal_of(logits, labels, COSTS, [1.0] * 3, 0.6, levels=levels)
+        assert (got.facts.get("level"), got.facts["calibration_risk"]) == (
+            levels[0],
+            0.5,
         )
-        assert (got.level, got.calibration_risk) == (levels[0], 0.5)
 
 
 BAD = {
@@ -335,4 +364,4 @@ def test_logits_that_are_not_finite_are_counted(rule):
 def test_delta_must_be_a_probability_between_zero_and_one(delta):
     logits, labels = images(9, 20)
     with pytest.raises(ValueError, match=r"`delta` must lie in \(0, 1\)"):
-        upper_bound_policy(logits, labels, COSTS, TEMPERATURES, 0.1, delta)
+        upper_bound_of(logits, labels, COSTS, TEMPERATURES, 0.1, delta)

@@ -1,0 +1,45 @@
+"""A fitted policy: what every rule returns."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from keras_dynamic.exits.decision.policy import Policy
+
+STATUSES = {
+    "fitted": "thresholds as asked for",
+    "within_budget": "the budget binds",
+    "last_exit_affordable": "the budget pays for the last exit for every image",
+    "controlled": "the loss is bounded",
+    "last_exit_only": "no early exit is safe; every image goes to the last",
+}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A policy that a rule fitted to images.
+
+    Attributes:
+        policy: The thresholds; its `fitted` says where they come from.
+    """
+
+    policy: Policy
+
+    @property
+    def facts(self) -> Mapping[str, str | bool | float]:
+        """The rule, what was asked of it, and what it gives on its images."""
+        return self.policy.fitted or {}
+
+    @property
+    def status(self) -> str:
+        """One of `STATUSES`: how far the policy is what was asked for."""
+        return self.facts.get("status", "fitted")
+
+    def with_facts(self, **facts: str | bool | float) -> "Fitted":
+        """Returns the same thresholds with further facts, or other ones.
+
+        Args:
+            **facts: Names to strings, booleans and finite numbers.
+        """
+        fitted = {**self.facts, **facts}
+        return Fitted(dataclasses.replace(self.policy, fitted=fitted))
