@@ -1,19 +1,41 @@
-"""docs/quantization.md lists what the bridge supports, and no more."""
+"""docs/quantization.md lists the layers that can be quantized."""
 
-import re
+import pathlib
 
-from tests.support import markdown_blocks
-from tflite.quantization import bridge
+import pytest
+
+from tests.support import markdown_tables
+from tflite.quantization import layers
+
+_PAGE = "docs/quantization.md"
 
 
-def test_its_tables_are_the_code():
-    text = (markdown_blocks.ROOT / "docs" / "quantization.md").read_text()
-    rows = re.findall(r"^\| `(\w+)` \| ([^|]*)\|", text, re.MULTILINE)
-    listed = {
-        layer: tuple(re.findall(r"`(\w+)`", names)) for layer, names in rows
-    }
-    assert len(listed) == len(rows)
-    # What is left out of the translated graph, or becomes several layers.
-    others = {"GradientScale"}
-    others |= {layer.__name__ for layer in bridge.IN_PARTS}
-    assert listed == {**bridge.SUPPORTED, **dict.fromkeys(others, ())}
+def _rows(package):
+    found = sorted(
+        layers.registry().values(), key=lambda each: each.keras.__name__
+    )
+    for each in found:
+        if each.keras.__module__.split(".")[0] == package:
+            arguments = ", ".join(f"`{name}`" for name in each.arguments)
+            yield f"`{each.keras.__name__}`", arguments, each.note
+
+
+@pytest.mark.parametrize(
+    ("package", "title"),
+    [
+        ("keras", "Layer of Keras"),
+        ("keras_dynamic", "Layer of `keras_dynamic.layers`"),
+    ],
+)
+def test_its_tables_are_the_registry(package, title):
+    markdown_tables.check(
+        _PAGE,
+        markdown_tables.table((title, "Arguments", ""), _rows(package)),
+    )
+
+
+def test_every_file_of_a_layer_is_in_the_registry():
+    directory = pathlib.Path(layers.__file__).parent
+    files = {path.stem for path in directory.glob("*.py")} - {"__init__"}
+    assert files == set(layers.MODULES)
+    assert len(layers.registry()) == len(layers.MODULES)

@@ -9,93 +9,35 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tf_keras
 
-from keras_dynamic import layers
 from keras_dynamic.graph import functional
-from tflite.quantization.layers import basis, counterparts, hard_sigmoid
-
-# Per layer class: the arguments that mean the same in both. What a class here
-# leaves out (initialisers, regularisers, dtype policies, arguments that only
-# Keras 3 has) plays no part once the weights are there.
-SUPPORTED = {
-    "Activation": ("activation",),
-    "Add": (),
-    "AveragePooling2D": ("pool_size", "strides", "padding"),
-    "BatchNormalization": (
-        "axis",
-        "momentum",
-        "epsilon",
-        "center",
-        "scale",
-    ),
-    "Bias": (),
-    "BilinearResize": ("height", "width"),
-    "Concatenate": ("axis",),
-    "Conv2D": (
-        "filters",
-        "kernel_size",
-        "strides",
-        "padding",
-        "dilation_rate",
-        "groups",
-        "activation",
-        "use_bias",
-    ),
-    "Dense": ("units", "activation", "use_bias"),
-    "DepthwiseConv2D": (
-        "kernel_size",
-        "strides",
-        "padding",
-        "depth_multiplier",
-        "dilation_rate",
-        "activation",
-        "use_bias",
-    ),
-    "Dropout": ("rate",),
-    "Flatten": (),
-    "Gate": (),
-    "GlobalAveragePooling2D": ("keepdims",),
-    "MaxPooling2D": ("pool_size", "strides", "padding"),
-    "Multiple": ("factor", "learned"),
-    "Multiply": (),
-    "ReLU": ("max_value", "negative_slope", "threshold"),
-    "Reshape": ("target_shape",),
-    "UpSampling2D": ("size", "interpolation"),
-    "ZeroPadding2D": ("padding",),
-}
-# Those that become several layers, and how.
-IN_PARTS = {
-    layers.BasisCoefficients: basis.coefficients,
-    layers.BasisConv2D: basis.convolution,
-    layers.Score: basis.score,
-}
-
-
-class UnsupportedLayerError(ValueError):
-    """A layer of the model has no counterpart that tfmot can quantize."""
+from keras_dynamic.layers import BasisDepthwiseConv2D, GradientScale
+from tflite.quantization import layers
+from tflite.quantization.quantizable import (
+    Find,
+    Part,
+    Quantizable,
+    UnsupportedLayerError,
+)
 
 
 def to_tf_keras(model: keras.Model) -> tf_keras.Model:
     """Translates a Keras 3 functional model into a tf_keras one.
 
-    `GradientScale` is left out: it changes nothing outside of training. Some
-    layers become several (see `tflite.quantization.layers.basis`).
-
     Args:
-        model: A functional model whose layers are all in `SUPPORTED` or
-            `IN_PARTS`.
+        model: A functional model whose layers are all in `layers.registry`.
 
     Returns:
         A `tf_keras.Model` with the same layer names, weights, inputs and
-        outputs, float32 throughout; a frozen layer is frozen there too.
+        outputs, float32 throughout; a frozen layer is frozen there too. Some
+        layers become several, and `GradientScale` none.
 
     Raises:
         UnsupportedLayerError: If the graph has another kind of layer, or one
             with an argument that the legacy layer cannot express.
     """
-    made: dict[str, basis.Part] = {}
+    made: dict[str, Part] = {}
 
     def find(part):
         return made.setdefault(part.layer.name, part).layer
@@ -111,8 +53,8 @@ def to_tf_keras(model: keras.Model) -> tf_keras.Model:
 def follow(
     model: keras.Model,
     inputs: Sequence[Any],
-    find: basis.Find,
-    scale: Callable[[layers.GradientScale, Any], Any] | None = None,
+    find: Find,
+    scale: Callable[[GradientScale, Any], Any] | None = None,
 ) -> list:
     """Calls what stands for the layers of a Keras 3 model.
 
@@ -130,15 +72,9 @@ def follow(
     """
 
     def call(layer, given):
-        if isinstance(layer, layers.GradientScale):
-            return scale(layer, given) if scale else given
-        if type(layer) in IN_PARTS:
-            return IN_PARTS[type(layer)](layer, given, find)
-        weights = [np.asarray(each, np.float32) for each in layer.weights]
-        if isinstance(layer, layers.Gate):
-            weights = []  # It counts the steps of training.
-        made = _legacy_layer(layer)
-        return find(basis.Part(made, weights, layer.trainable))(given)
+        if scale and isinstance(layer, GradientScale):
+            return scale(layer, given)
+        return _quantizable(layer).call(layer, given, find)
 
     return functional.follow(model, inputs, call)
 
@@ -155,27 +91,22 @@ def legacy_inputs(model: keras.Model) -> list:
     ]
 
 
-def _names(kinds):
-    return [kind.__name__ for kind in kinds]
-
-
-def _legacy_layer(layer):
+def _quantizable(layer: keras.layers.Layer) -> Quantizable:
+    """Returns what is known of a layer's class, if the layer is allowed."""
     kind = type(layer).__name__
-    if isinstance(layer, layers.BasisDepthwiseConv2D):
+    if isinstance(layer, BasisDepthwiseConv2D):
         raise UnsupportedLayerError(
             "`model` must not combine the kernels of depthwise convolutions, "
             "for which no form runs in XNNPACK; in `basisnet`, `static` must "
             f"name a part of theirs. Received: layer {layer.name!r} of class "
             f"{kind}"
         )
-    ours = kind in SUPPORTED and type(layer) in (
-        getattr(keras.layers, kind, None),
-        getattr(layers, kind, None),
-    )
-    if not ours:
+    known = layers.registry()
+    if type(layer) not in known:
+        names = sorted(each.__name__ for each in known)
         raise UnsupportedLayerError(
             "`model` may hold only layers that can be quantized: "
-            f"{', '.join(sorted({*SUPPORTED, *_names(IN_PARTS)}))}. "
+            f"{', '.join(names)}. "
             f"Received: layer {layer.name!r} of class {kind}"
         )
     config = layer.get_config()
@@ -184,15 +115,10 @@ def _legacy_layer(layer):
             "`model` must be in the data format 'channels_last'. "
             f"Received: layer {layer.name!r} with {config['data_format']!r}"
         )
-    if config.get("activation") == "hard_sigmoid":
-        if kind != "Activation":
-            raise UnsupportedLayerError(
-                "`model` must have the hard sigmoid as an Activation layer. "
-                f"Received: layer {layer.name!r} of class {kind}"
-            )
-        return hard_sigmoid.HardSigmoid(name=layer.name)
-    arguments = {name: config[name] for name in SUPPORTED[kind]}
-    # Half-pixel bilinear resizing is what the legacy Resizing does by default.
-    legacy = "Resizing" if kind == "BilinearResize" else kind
-    home = counterparts if hasattr(counterparts, legacy) else tf_keras.layers
-    return getattr(home, legacy)(name=layer.name, **arguments)
+    # The legacy one has another slope.
+    if kind != "Activation" and config.get("activation") == "hard_sigmoid":
+        raise UnsupportedLayerError(
+            "`model` must have the hard sigmoid as an Activation layer. "
+            f"Received: layer {layer.name!r} of class {kind}"
+        )
+    return known[type(layer)]

@@ -8,7 +8,7 @@ import functools
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import keras
 import numpy as np
@@ -18,45 +18,16 @@ import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras import (
     quantize_layer,
 )
-from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (  # noqa: E501
-    default_8bit_quantize_configs as configs,
-)
-from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (  # noqa: E501
-    default_8bit_quantize_registry as registry,
-)
 
 from keras_dynamic.layers import GradientScale
-from tflite.quantization import bridge, ranges, scheme
-from tflite.quantization.layers import (
-    counterparts,
-    fixed_range,
-    hard_sigmoid,
-    symmetric_range,
-)
-
-# Layers unknown to tfmot of which the output is quantized, and nothing else.
-_BY_OUTPUT = (
-    tf_keras.layers.Multiply,
-    counterparts.Bias,
-    counterparts.Multiple,
-    counterparts.Product,
-)
-# The one range that TFLite's softmax and sigmoid have in int8.
-_COEFFICIENT = 255 / 256
-# What may give a gate's score.
-_SCORING = (
-    tf_keras.layers.Add,
-    tf_keras.layers.Conv2D,
-    tf_keras.layers.Dense,
-)
+from tflite.quantization import bridge, layers, ranges, scheme
 
 
 def quantize(model: tf_keras.Model) -> tf_keras.Model:
     """Puts tfmot's 8-bit fake quantization into a tf_keras model.
 
-    Weights become int8 per channel, activations int8 per tensor. Resizing is
-    not quantized on its own: it keeps its input's scale, as TFLite's does. A
-    gate is the range of the int8 output of the layer before it.
+    Weights become int8 per channel, activations int8 per tensor; what differs
+    from that stands with the layers, in `tflite.quantization.layers`.
 
     Args:
         model: From `tflite.quantization.bridge.to_tf_keras`.
@@ -65,86 +36,33 @@ def quantize(model: tf_keras.Model) -> tf_keras.Model:
         bridge.UnsupportedLayerError: If a gate follows a layer that cannot
             have its range.
     """
+    known = layers.registry().values()
+    configs = _merged(each.configs for each in known)
+    others = _merged(each.quantized for each in known)
+    # What tfmot makes again from a name.
+    classes = {}
 
     def annotate(layer):
         if isinstance(layer, tf_keras.layers.InputLayer):
             return layer
-        config = _config(layer)
-        if isinstance(layer, counterparts.Gate):
-            layer = counterparts.Gate(quantized=True, name=layer.name)
+        kind = type(layer)
+        config = configs[kind](layer) if kind in configs else None
+        layer = others[kind](layer) if kind in others else layer
+        found = {type(each) for each in (layer, config) if each is not None}
+        classes.update({each.__name__: each for each in found})
         return tfmot.quantization.keras.quantize_annotate_layer(layer, config)
 
-    ours = (
-        counterparts.Bias,
-        counterparts.Coefficients,
-        counterparts.CombinedKernel,
-        counterparts.Gate,
-        counterparts.Multiple,
-        counterparts.Product,
-        counterparts.Slice,
-        counterparts.Taps,
-        fixed_range.FixedRangeQuantizeConfig,
-        hard_sigmoid.HardSigmoid,
-        hard_sigmoid.HardSigmoidQuantizeConfig,
-        symmetric_range.SymmetricRangeQuantizeConfig,
-    )
-    with tfmot.quantization.keras.quantize_scope(
-        {each.__name__: each for each in ours}
-    ):
-        annotated = tf_keras.models.clone_model(model, clone_function=annotate)
-        # Cloning draws new weights.
-        annotated.set_weights(model.get_weights())
+    annotated = tf_keras.models.clone_model(model, clone_function=annotate)
+    # Cloning draws new weights.
+    annotated.set_weights(model.get_weights())
+    with tfmot.quantization.keras.quantize_scope(classes):
         return tfmot.quantization.keras.quantize_apply(
             annotated, scheme.OrderedScheme()
         )
 
 
-def _config(layer):
-    """How tfmot is to quantize a layer, if not as it would by itself."""
-    match layer:
-        case (
-            tf_keras.layers.Resizing()
-            | counterparts.Slice()
-            | counterparts.Taps()
-        ):
-            return configs.NoOpQuantizeConfig()
-        case counterparts.Coefficients():
-            return fixed_range.FixedRangeQuantizeConfig(_COEFFICIENT)
-        case counterparts.CombinedKernel():
-            return symmetric_range.SymmetricRangeQuantizeConfig()
-        case hard_sigmoid.HardSigmoid():
-            return hard_sigmoid.HardSigmoidQuantizeConfig()
-        case counterparts.Gate():
-            _require_score(layer)
-            return fixed_range.FixedRangeQuantizeConfig(1.0)
-        case tf_keras.layers.Conv2D() if _gives_scores(layer):
-            return registry.Default8BitConvQuantizeConfig(["kernel"], [], False)
-        case tf_keras.layers.Dense() if _gives_scores(layer):
-            return registry.Default8BitQuantizeConfig(["kernel"], [], False)
-        case tf_keras.layers.Add() if _gives_scores(layer):
-            return configs.NoOpQuantizeConfig()
-    if isinstance(layer, _BY_OUTPUT):
-        return configs.Default8BitOutputQuantizeConfig()
-    return None
-
-
-def _gives_scores(layer):
-    """Whether what a layer gives has no reader but gates."""
-    readers = [node.outbound_layer for node in layer._outbound_nodes]
-    return bool(readers) and all(
-        isinstance(each, counterparts.Gate) for each in readers
-    )
-
-
-def _require_score(gate):
-    """Refuses a gate that cannot be the range of what comes before it."""
-    before = gate.inbound_nodes[0].inbound_layers
-    if not isinstance(before, _SCORING) or not _gives_scores(before):
-        raise bridge.UnsupportedLayerError(
-            "`model` must have a Conv2D, Dense or Add before each Gate, which "
-            f"nothing else reads. Received: layer {before.name!r} of class "
-            f"{type(before).__name__} before {gate.name!r}"
-        )
+def _merged(parts: Iterable[Mapping]) -> dict:
+    return {key: value for part in parts for key, value in part.items()}
 
 
 def initialise_ranges(

@@ -5,7 +5,7 @@ import dataclasses
 import tensorflow as tf
 import tf_keras
 
-from tflite.quantization.layers import symmetric_range
+from tflite.quantization import symmetric_range
 
 WRAPPER = "quant_"  # What tfmot puts before a layer's name.
 

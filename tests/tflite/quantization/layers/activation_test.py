@@ -2,26 +2,26 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tflite.quantization.layers import hard_sigmoid
+from tflite.quantization.layers import activation
 
 VALUES = np.linspace(-8, 8, 321, dtype=np.float32)
 
 
 def test_it_is_the_one_of_keras_3():
     np.testing.assert_allclose(
-        hard_sigmoid.HardSigmoid()(VALUES),
+        activation.HardSigmoid()(VALUES),
         keras.activations.hard_sigmoid(VALUES),
         atol=1e-6,
     )
 
 
 def test_its_gradient_survives_quantization():
-    layer = hard_sigmoid.HardSigmoid()
-    config = hard_sigmoid.HardSigmoidQuantizeConfig()
-    [(activation, quantizer)] = config.get_activations_and_quantizers(layer)
+    layer = activation.HardSigmoid()
+    config = activation.HardSigmoidQuantizeConfig()
+    [(clip, quantizer)] = config.get_activations_and_quantizers(layer)
     config.set_quantize_activations(
         layer,
-        [lambda x, **named: quantizer(activation(x, **named), True, {})],
+        [lambda x, **named: quantizer(clip(x, **named), True, {})],
     )
     [output] = config.get_output_quantizers(layer)
     x = tf.constant([-4.0, -1.0, 2.0, 4.0])

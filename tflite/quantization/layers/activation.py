@@ -1,18 +1,20 @@
-"""The hard sigmoid in the legacy Keras, and how tfmot is to quantize it.
+"""`Activation` of Keras: ReLU, and the hard sigmoid.
 
-relu6(x + 3) / 6, as in MobileNetV3 (Howard et al. 2019, section 5.2) and in
-Keras 3. The legacy Keras's own has another slope.
+The hard sigmoid is relu6(x + 3) / 6, as in MobileNetV3 (Howard et al. 2019,
+section 5.2) and in Keras 3. The legacy Keras's own has another slope.
 
 TFLite's operator for x times the hard sigmoid stays outside of XNNPACK in
 int8, and one for the hard sigmoid alone there is none. With ranges for its
 inner values it becomes a sum with ReLU6 and a product, which XNNPACK takes.
 """
 
+import keras
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
-from tflite.quantization.layers.fixed_range import FixedRange
+from tflite.quantization.fixed_range import FixedRange
+from tflite.quantization.quantizable import Part, Quantizable
 
 _CLIP, _SHIFT = 6.0, 3.0
 
@@ -57,3 +59,22 @@ class HardSigmoidQuantizeConfig(tfmot.quantization.keras.QuantizeConfig):
     def get_config(self) -> dict:
         """No arguments."""
         return {}
+
+
+def _parts(layer, inputs, find):
+    """Calls the activation, of the same name in both but for one."""
+    activation = layer.get_config()["activation"]
+    if activation == "hard_sigmoid":
+        made = HardSigmoid(name=layer.name)
+    else:
+        made = tf_keras.layers.Activation(activation, name=layer.name)
+    return find(Part(made, trainable=layer.trainable))(inputs)
+
+
+LAYER = Quantizable(
+    keras=keras.layers.Activation,
+    arguments=("activation",),
+    parts=_parts,
+    configs={HardSigmoid: lambda _: HardSigmoidQuantizeConfig()},
+    note='"relu", "hard_sigmoid"',
+)

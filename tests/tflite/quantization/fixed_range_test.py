@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tflite.quantization.layers import fixed_range
+from tflite.quantization import fixed_range
 
 VALUES = np.linspace(-8, 8, 321, dtype=np.float32)
 

@@ -11,7 +11,7 @@ from keras_dynamic.layers import (
     BasisDepthwiseConv2D,
 )
 from tflite.quantization import bridge
-from tflite.quantization.layers import counterparts
+from tflite.quantization.layers import basis_coefficients, basis_conv2d
 
 BASES = 3
 # Height and width of the map, kernel, strides.
@@ -124,10 +124,10 @@ def test_a_depthwise_convolution_with_combined_kernels_is_refused():
 
 def test_counterparts_are_made_again_from_their_arguments():
     for layer in (
-        counterparts.Coefficients(2, "softmax", name="a"),
-        counterparts.Slice(1, 3, name="b"),
-        counterparts.Taps(3, 2, name="c"),
-        counterparts.CombinedKernel(4, 2, name="d"),
+        basis_coefficients.Coefficients(2, "softmax", name="a"),
+        basis_coefficients.Slice(1, 3, name="b"),
+        basis_conv2d.Taps(3, 2, name="c"),
+        basis_conv2d.CombinedKernel(4, 2, name="d"),
     ):
         again = type(layer).from_config(layer.get_config())
         assert again.get_config() == layer.get_config()

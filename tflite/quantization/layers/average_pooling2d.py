@@ -1,0 +1,13 @@
+"""`AveragePooling2D` of Keras, which tfmot quantizes by itself."""
+
+import keras
+import tf_keras
+
+from tflite.quantization.quantizable import Quantizable
+
+LAYER = Quantizable(
+    keras=keras.layers.AveragePooling2D,
+    legacy=tf_keras.layers.AveragePooling2D,
+    arguments=("pool_size", "strides", "padding"),
+    note="runs in int8, but outside of XNNPACK",
+)

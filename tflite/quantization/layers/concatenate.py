@@ -1,0 +1,12 @@
+"""`Concatenate` of Keras, which tfmot quantizes by itself."""
+
+import keras
+import tf_keras
+
+from tflite.quantization.quantizable import Quantizable
+
+LAYER = Quantizable(
+    keras=keras.layers.Concatenate,
+    legacy=tf_keras.layers.Concatenate,
+    arguments=("axis",),
+)

@@ -1,0 +1,13 @@
+"""`Dropout` of Keras, which tfmot quantizes by itself."""
+
+import keras
+import tf_keras
+
+from tflite.quantization.quantizable import Quantizable
+
+LAYER = Quantizable(
+    keras=keras.layers.Dropout,
+    legacy=tf_keras.layers.Dropout,
+    arguments=("rate",),
+    note="training only",
+)

@@ -1,0 +1,11 @@
+"""`Flatten` of Keras, which tfmot quantizes by itself."""
+
+import keras
+import tf_keras
+
+from tflite.quantization.quantizable import Quantizable
+
+LAYER = Quantizable(
+    keras=keras.layers.Flatten,
+    legacy=tf_keras.layers.Flatten,
+)

@@ -1,0 +1,12 @@
+"""`ReLU` of Keras, which tfmot quantizes by itself."""
+
+import keras
+import tf_keras
+
+from tflite.quantization.quantizable import Quantizable
+
+LAYER = Quantizable(
+    keras=keras.layers.ReLU,
+    legacy=tf_keras.layers.ReLU,
+    arguments=("max_value", "negative_slope", "threshold"),
+)

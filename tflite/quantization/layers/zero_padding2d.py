@@ -1,0 +1,12 @@
+"""`ZeroPadding2D` of Keras, which tfmot quantizes by itself."""
+
+import keras
+import tf_keras
+
+from tflite.quantization.quantizable import Quantizable
+
+LAYER = Quantizable(
+    keras=keras.layers.ZeroPadding2D,
+    legacy=tf_keras.layers.ZeroPadding2D,
+    arguments=("padding",),
+)
