@@ -120,23 +120,28 @@ def _gated(widths, share):
 
 def _write(path, cut, closed):
     """Writes the bundle; returns the multiply-adds of what runs."""
-    parts = []
+    facts = []
     runs = gates = 0
     skipped = False
-    for segment in cut:
+    for place, segment in enumerate(cut):
         madds = counting.count(segment.model).madds
-        if segment.bypass:
+        if segment.wiring.bypass:
             skipped = not skipped
         else:
-            skipped = segment.gate is not None and gates in closed
-        gates += segment.gate is not None
+            skipped = segment.wiring.gate is not None and gates in closed
+        gates += segment.wiring.gate is not None
         runs += 0 if skipped else madds
-        parts.append(bundle.Part.of(segment, madds=madds, params=0))
+        facts.append(
+            bundle.segment_facts(
+                place, segment.model, segment.wiring, madds=madds, params=0
+            )
+        )
     path.mkdir()
     bundle.write(
         str(path),
         name="gated",
-        segments=parts,
+        segments=facts,
+        models=[segment.model for segment in cut],
         labels=[str(label) for label in range(_IMAGE["classes"])],
         input=bundle.InputFacts(shape=_IMAGE["input_shape"]),
         policy=exits.last_exit([1.0]),

@@ -33,13 +33,14 @@ def run(flags, positional: Sequence[str]) -> None:
 
 def facts(place: int, segment: Segment) -> dict[str, Any]:
     """Returns what there is to say of a segment, as JSON values."""
+    wiring = segment.wiring
     return {
         "file": split.file_name(place),
-        "exit": segment.exit,
-        "gate": segment.gate,
-        "bypass": segment.bypass,
-        "inputs": list(segment.inputs),
-        "outputs": list(segment.outputs),
+        "exit": wiring.exit,
+        "gate": wiring.gate,
+        "bypass": wiring.bypass,
+        "inputs": list(wiring.inputs),
+        "outputs": list(wiring.outputs),
         "operators": segment.operators,
         **dataclasses.asdict(counting.count(segment.model)),
         "bytes": len(segment.model),

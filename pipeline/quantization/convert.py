@@ -130,8 +130,9 @@ def _record(
     pixels = augmentation.center_crop(images.images, size)
     logits = np.stack([whole.logits(image) for image in pixels], axis=1)
     madds = None
-    if any(segment.gate is not None for segment in cut):
-        ends = [each.exit for each in cut if each.exit is not None]
+    if any(segment.wiring.gate is not None for segment in cut):
+        exiting = [each.wiring.exit for each in cut]
+        ends = [exit for exit in exiting if exit is not None]
         with tempfile.TemporaryDirectory() as directory:
             write(directory, policy=exits.last_exit([1.0] * len(ends)))
             madds = _count_what_runs(directory, pixels)
@@ -205,14 +206,15 @@ def _note_costs(
 
 
 def _write_bundle(directory, *, facts, cut, policy, recorded=None):
-    segments = []
+    segments, models = [], []
     for place, segment in enumerate(cut):
+        exit = segment.wiring.exit
         described = metadata.attach(
             segment.model,
             name=(
                 f"{facts.name} segment {place}"
-                if segment.exit is None
-                else f"{facts.name} exit {segment.exit}"
+                if exit is None
+                else f"{facts.name} exit {exit}"
             ),
             description=_description(segment, len(cut), policy.exits),
             labels=facts.labels,
@@ -221,18 +223,21 @@ def _write_bundle(directory, *, facts, cut, policy, recorded=None):
             version=importlib.metadata.version("keras-dynamic"),
         )
         counted = counting.count(segment.model)
+        models.append(described)
         segments.append(
-            bundle.Part.of(
-                segment,
+            bundle.segment_facts(
+                place,
+                described,
+                segment.wiring,
                 madds=counted.madds,
                 params=counted.params,
-                model=described,
             )
         )
     bundle.write(
         directory,
         name=facts.name,
         segments=segments,
+        models=models,
         labels=facts.labels,
         input=bundle.InputFacts(
             shape=(facts.size, facts.size, facts.channels),
@@ -268,10 +273,11 @@ def _encoded(recorded: Recorded) -> bytes:
 def _description(segment: split.Segment, segments: int, exits: int) -> str:
     if segments == 1:
         return "An image classifier."
-    what = "Part" if segment.exit is None else f"Exit {segment.exit} of {exits}"
-    if segment.bypass:
+    wiring = segment.wiring
+    what = "Part" if wiring.exit is None else f"Exit {wiring.exit} of {exits}"
+    if wiring.bypass:
         when = "instead of the segment before it, where that one's gate is 0"
-    elif segment.gate is not None:
+    elif wiring.gate is not None:
         when = "after the segments before it, unless its gate is 0"
     else:
         when = "after the segments before it"

@@ -84,7 +84,7 @@ def results(files: cases.Files, directory: str) -> object:
 
 def _model_results(model: bytes) -> object:
     try:
-        parts = [each.outputs for each in split.split(model)]
+        parts = [each.wiring.outputs for each in split.split(model)]
     except (split.CannotSplit, model_file.InvalidModel):
         parts = None  # It may run all the same.
     whole = whole_model.Unsplit(model)

@@ -59,8 +59,8 @@ def plain() -> bytes:
 def _recorded(segments) -> bytes:
     """Made up: what the exits said of some images."""
     rng = np.random.default_rng(0)
-    exits = sum(each.exit is not None for each in segments)
-    gated = any(each.gate is not None for each in segments)
+    exits = sum(each.wiring.exit is not None for each in segments)
+    gated = any(each.wiring.gate is not None for each in segments)
     labels = rng.integers(0, CLASSES, 40).astype(np.int32)
     logits = rng.integers(-128, 128, (exits, 40, CLASSES)).astype(np.int8)
     madds = np.tile(1000 * np.arange(1, exits + 1), (40, 1))
@@ -79,15 +79,18 @@ def _bundle(
     fit: bool = False,
 ) -> cases.Subject:
     segments = split.split(whole)
-    exits = sum(each.exit is not None for each in segments)
+    exits = sum(each.wiring.exit is not None for each in segments)
     with tempfile.TemporaryDirectory() as directory:
         bundle.write(
             directory,
             name=name,
             segments=[
-                bundle.Part.of(each, madds=1000, params=100)
-                for each in segments
+                bundle.segment_facts(
+                    place, each.model, each.wiring, madds=1000, params=100
+                )
+                for place, each in enumerate(segments)
             ],
+            models=[each.model for each in segments],
             labels=["zero", "one", "two", "three"],
             input=bundle.InputFacts((SIDE, SIDE, 3), dtype, scale, zero_point),
             policy=Policy(

@@ -73,7 +73,13 @@ def _converted(layout: Layout):
         "operators": equivalence.operators(model),
         "float_operators": len(equivalence.float_operators(model)),
         "segments": [
-            [each.file, *each.inputs, *each.outputs, each.madds, each.params]
+            [
+                each.file,
+                *each.wiring.inputs,
+                *each.wiring.outputs,
+                each.madds,
+                each.params,
+            ]
             for each in shipped.segments
         ],
         "labels": list(shipped.labels),

@@ -129,20 +129,25 @@ def answers(rng, labels, exits, classes) -> predictions.Predictions:
 def write_bundle(layout, policy, classes=CLASSES, **options) -> None:
     """Writes a bundle whose models are no models."""
     names = [f"logits_{k}" for k in range(policy.exits)]
+    models = [str(k).encode() for k in range(policy.exits)]
     bundle.write(
         str(layout.bundle),
         name="digits",
         segments=[
-            bundle.Part(
-                str(k).encode(),
-                ["cut" if k else "image"],
-                [name] if k else [name, "cut"],
-                exit=k,
+            bundle.segment_facts(
+                k,
+                models[k],
+                bundle.Wiring(
+                    ("cut" if k else "image",),
+                    (name,) if k else (name, "cut"),
+                    exit=k,
+                ),
                 madds=k + 1,
                 params=k + 1,
             )
             for k, name in enumerate(names)
         ],
+        models=models,
         labels=classes,
         input=bundle.InputFacts((16, 16, 1)),
         policy=policy,

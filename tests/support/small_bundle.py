@@ -55,16 +55,12 @@ def write(directory, **changes) -> bundle.Bundle:
     facts = {
         "name": "tiny",
         "segments": [
-            bundle.Part(
-                each.model,
-                each.inputs,
-                each.outputs,
-                each.exit,
-                madds=madds,
-                params=10,
+            bundle.segment_facts(
+                place, each.model, each.wiring, madds=MADDS[place], params=10
             )
-            for each, madds in zip(segments(), MADDS, strict=True)
+            for place, each in enumerate(segments())
         ],
+        "models": [each.model for each in segments()],
         "labels": LABELS,
         "input": bundle.InputFacts(SHAPE),
         "policy": POLICY,

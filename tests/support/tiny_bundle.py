@@ -25,9 +25,12 @@ def write(directory, *, thresholds=(0.46, 0.34, 0.0), stored=SIZE):
         str(directory),
         name="tiny",
         segments=[
-            bundle.Part.of(each, madds=madds, params=1)
-            for each, madds in zip(segments, MADDS, strict=True)
+            bundle.segment_facts(
+                place, each.model, each.wiring, madds=MADDS[place], params=1
+            )
+            for place, each in enumerate(segments)
         ],
+        models=[each.model for each in segments],
         labels=["a", "b", "c", "d"],
         input=bundle.InputFacts((SIZE, SIZE, 3), fit=bundle.FitFacts(stored)),
         policy=Policy(

@@ -87,17 +87,18 @@ def run_chain(run_whole):
     def run(segments, values: dict) -> dict:
         values, zeros, skipped = dict(values), {}, False
         for segment in segments:
-            if segment.bypass and not skipped:
+            if segment.wiring.bypass and not skipped:
                 continue
-            if segment.bypass:
-                for name in segment.outputs:
+            if segment.wiring.bypass:
+                for name in segment.wiring.outputs:
                     del values[name]
             runner = interpreter.load(segment.model).get_signature_runner()
             details = runner.get_output_details()
             zeros |= {name: d["quantization"][1] for name, d in details.items()}
             skipped = (
-                segment.gate is not None
-                and values[segment.gate].item() == zeros[segment.gate]
+                segment.wiring.gate is not None
+                and values[segment.wiring.gate].item()
+                == zeros[segment.wiring.gate]
             )
             if skipped:
                 outputs = {
@@ -105,9 +106,9 @@ def run_chain(run_whole):
                     for name, d in details.items()
                 }
             else:
-                inputs = {name: values[name] for name in segment.inputs}
+                inputs = {name: values[name] for name in segment.wiring.inputs}
                 outputs = runner(**inputs)
-            assert set(outputs) == set(segment.outputs)
+            assert set(outputs) == set(segment.wiring.outputs)
             assert not outputs.keys() & values.keys()
             values |= outputs
         return values
@@ -120,15 +121,18 @@ def write_bundle():
     """Writes a bundle of (directory, segments), with changed arguments."""
 
     def write(directory, segments, madds=None, **changes) -> bundle.Bundle:
-        count = sum(each.exit is not None for each in segments)
+        count = sum(each.wiring.exit is not None for each in segments)
         facts = {
             "name": "three exits",
             "segments": [
-                bundle.Part.of(each, madds=cost, params=100)
-                for each, cost in zip(
-                    segments, madds or [1000] * len(segments), strict=True
+                bundle.segment_facts(
+                    place, each.model, each.wiring, madds=cost, params=100
+                )
+                for place, (each, cost) in enumerate(
+                    zip(segments, madds or [1000] * len(segments), strict=True)
                 )
             ],
+            "models": [each.model for each in segments],
             "labels": ["zero", "one", "two", "three", "four"],
             "input": bundle.InputFacts((SIZE, SIZE, 3)),
             "policy": Policy(

@@ -6,13 +6,13 @@ from tflite.bundle.directory import (
     LABELS,
     MANIFEST,
     Bundle,
-    Part,
     read,
     rewrite,
     write,
 )
 from tflite.bundle.input_facts import FitFacts, InputFacts
-from tflite.bundle.manifest import InvalidBundle, SegmentFacts
+from tflite.bundle.manifest import InvalidBundle, SegmentFacts, segment_facts
+from tflite.bundle.wiring import Wiring
 
 __all__ = [
     "ARCHIVE",
@@ -23,9 +23,10 @@ __all__ = [
     "FitFacts",
     "InputFacts",
     "InvalidBundle",
-    "Part",
     "SegmentFacts",
+    "Wiring",
     "read",
     "rewrite",
+    "segment_facts",
     "write",
 ]

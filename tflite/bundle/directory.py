@@ -4,7 +4,6 @@
 """
 
 import dataclasses
-import hashlib
 import itertools
 import os
 from collections.abc import Mapping, Sequence
@@ -26,59 +25,6 @@ ARCHIVE = manifest.ARCHIVE
 
 # What stays where the bundle was made.
 CALIBRATION = "calibration.npy"
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """A segment as `write` takes it.
-
-    Attributes:
-        model: The .tflite file.
-        inputs: As in `SegmentFacts`, like all that follow.
-        outputs: See there.
-        exit: See there.
-        madds: See there.
-        params: See there.
-        gate: See there.
-        bypass: See there.
-    """
-
-    model: bytes
-    inputs: Sequence[str]
-    outputs: Sequence[str]
-    exit: int | None
-    madds: int
-    params: int
-    gate: str | None = None
-    bypass: bool = False
-
-    @classmethod
-    def of(
-        cls,
-        segment: Any,
-        *,
-        madds: int,
-        params: int,
-        model: bytes | None = None,
-    ) -> "Part":
-        """Returns a segment of `split.split`, or of a manifest, as a part.
-
-        Args:
-            segment: What says its tensors, exit and gate.
-            madds: See above.
-            params: See above.
-            model: The .tflite file, if it is not `segment.model`.
-        """
-        return cls(
-            segment.model if model is None else model,
-            segment.inputs,
-            segment.outputs,
-            segment.exit,
-            madds=madds,
-            params=params,
-            gate=segment.gate,
-            bypass=segment.bypass,
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,25 +71,25 @@ class Bundle:
         return tuple(
             place
             for place, facts in enumerate(self.segments)
-            if facts.exit is not None
+            if facts.wiring.exit is not None
         )
 
     @property
     def madds(self) -> tuple[int, ...]:
         """Multiply-adds up to each exit with all gates open, [K]."""
         counted = itertools.accumulate(
-            0 if facts.bypass else facts.madds for facts in self.segments
+            0 if facts.wiring.bypass else facts.madds for facts in self.segments
         )
         return tuple(
             up_to
             for up_to, facts in zip(counted, self.segments, strict=True)
-            if facts.exit is not None
+            if facts.wiring.exit is not None
         )
 
     @property
     def gated(self) -> bool:
         """Whether there are segments that an image may skip."""
-        return any(facts.gate is not None for facts in self.segments)
+        return any(facts.wiring.gate is not None for facts in self.segments)
 
     def model(self, place: int) -> bytes:
         """Reads the file of a segment; see `content`."""
@@ -172,7 +118,8 @@ def write(
     directory: str,
     *,
     name: str,
-    segments: Sequence[Part],
+    segments: Sequence[manifest.SegmentFacts],
+    models: Sequence[bytes],
     labels: Sequence[str],
     input: input_facts.InputFacts,
     policy: Policy,
@@ -182,14 +129,13 @@ def write(
 ) -> Bundle:
     """Writes a bundle; the same arguments always give the same bytes.
 
-    A segment that ends exit k is `exit_{k}.tflite`, any other one
-    `segment_{i}.tflite`, with its place i in the chain.
-
     Args:
         directory: New or empty. Not written atomically: publishing the
             finished directory is the caller's business.
         name: The model's name.
-        segments: In the order in which they run, shallow to deep.
+        segments: From `segment_facts`, in the order in which they run, shallow
+            to deep.
+        models: The .tflite file of each segment.
         labels: One per class; a line of text each.
         input: How an image enters.
         policy: When to stop, unless another operating point is asked for.
@@ -210,40 +156,23 @@ def write(
             f"`directory` must be new or empty. Received: {directory}"
         )
     class_names.check(labels)
-    facts = []
     listed = "".join(f"{label}\n" for label in labels).encode()
     written = {LABELS: listed}
-    for place, part in enumerate(segments):
-        file = (
-            f"segment_{place}.tflite"
-            if part.exit is None
-            else f"exit_{part.exit}.tflite"
-        )
-        written[file] = part.model
-        facts.append(
-            manifest.SegmentFacts(
-                **_facts(file, part.model),
-                inputs=tuple(part.inputs),
-                outputs=tuple(part.outputs),
-                exit=part.exit,
-                madds=int(part.madds),
-                params=int(part.params),
-                gate=part.gate,
-                bypass=part.bypass,
-            )
-        )
+    for facts, model in zip(segments, models, strict=True):
+        _check_model(facts, model)
+        written[facts.file] = model
     description = manifest.Manifest(
         name=name,
-        labels=manifest.FileFacts(**_facts(LABELS, listed)),
+        labels=manifest.file_facts(LABELS, listed),
         input=input,
-        segments=tuple(facts),
+        segments=tuple(segments),
         policy=policy,
         provenance=provenance,
         operating_points=operating_points or {},
         calibration=(
             None
             if calibration is None
-            else manifest.FileFacts(**_facts(CALIBRATION, calibration))
+            else manifest.file_facts(CALIBRATION, calibration)
         ),
     )
     written = {MANIFEST: manifest.encode(description)} | written
@@ -281,15 +210,8 @@ def rewrite(
     return write(
         directory,
         name=opened.name,
-        segments=[
-            Part.of(
-                facts,
-                madds=facts.madds,
-                params=facts.params,
-                model=opened.model(place),
-            )
-            for place, facts in enumerate(opened.segments)
-        ],
+        segments=opened.segments,
+        models=[opened.model(place) for place in range(len(opened.segments))],
         labels=opened.labels,
         input=opened.input,
         policy=policy,
@@ -303,10 +225,14 @@ def rewrite(
     )
 
 
-def _facts(file: str, data: bytes) -> dict[str, Any]:
-    """The fields of `manifest.FileFacts`."""
-    sha256 = hashlib.sha256(data).hexdigest()
-    return {"file": file, "sha256": sha256, "bytes": len(data)}
+def _check_model(facts: manifest.SegmentFacts, model: bytes) -> None:
+    """Raises a ValueError if a model is not the one that facts are of."""
+    found = manifest.file_facts(facts.file, model)
+    if (found.sha256, found.bytes) != (facts.sha256, facts.bytes):
+        raise ValueError(
+            "`models` must be the files that `segments` are the facts of. "
+            f"Received: {found.bytes} other bytes for {facts.file}"
+        )
 
 
 def read(directory: str) -> Bundle:

@@ -1,6 +1,7 @@
 """What a bundle's manifest says, and what must be true of it."""
 
 import dataclasses
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from keras_dynamic.exits.decision.policy import Policy
 from tflite.bundle import input_facts, manifest_rules, wiring
 from tflite.bundle.input_facts import FitFacts, InputFacts
 from tflite.bundle.invalid_bundle import InvalidBundle
+from tflite.bundle.wiring import Wiring
 from tflite.format import strict_json
 
 FORMAT_VERSION = 2
@@ -42,26 +44,48 @@ class SegmentFacts(FileFacts):
     """One model of the chain.
 
     Attributes:
-        inputs: Tensor names: the image, or outputs of earlier segments.
-        outputs: Tensor names, the exit's logits first.
-        exit: The exit that it ends, from 0; None if it ends none.
+        wiring: Its tensors, its exit and its gate.
         madds: Multiply-adds of this segment alone.
         params: Parameters of this segment alone.
-        gate: Name of an earlier segment's output, one number per image. Where
-            that is 0 the segment is not run: its bypass is or, if the next one
-            is none, its outputs are all 0. None, and no key in the manifest,
-            if it always runs.
-        bypass: Whether it runs where the segment before it, which has a gate,
-            does not, and gives the same outputs. No key if it does not.
     """
 
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    exit: int | None
+    wiring: Wiring
     madds: int
     params: int
-    gate: str | None = None
-    bypass: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the facts as one flat object of JSON values."""
+        row = dataclasses.asdict(self)
+        row |= row.pop("wiring")
+        keys = (*manifest_rules.SEGMENT, *manifest_rules.SEGMENT_OPTIONS)
+        return {key: row[key] for key in keys}
+
+
+def file_facts(file: str, data: bytes) -> FileFacts:
+    """Returns the facts of a file that has a name and a content."""
+    return FileFacts(file, hashlib.sha256(data).hexdigest(), len(data))
+
+
+def segment_facts(
+    place: int, model: bytes, wiring: Wiring, *, madds: int, params: int
+) -> SegmentFacts:
+    """Returns the facts of a segment.
+
+    Its file is `exit_{k}.tflite` if it ends exit k, else `segment_{i}.tflite`.
+
+    Args:
+        place: Its place i in the chain.
+        model: The .tflite file.
+        wiring: Its tensors, its exit and its gate.
+        madds: Multiply-adds of this segment alone.
+        params: Parameters of this segment alone.
+    """
+    exit = wiring.exit
+    name = f"segment_{place}" if exit is None else f"exit_{exit}"
+    facts = file_facts(f"{name}.tflite", model)
+    return SegmentFacts(
+        **vars(facts), wiring=wiring, madds=int(madds), params=int(params)
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,17 +128,12 @@ def encode(manifest: Manifest) -> bytes:
     operating points and calibration. One with them has the same
     `format_version`: a reader that does not know a key refuses it.
     """
-    segments = [dataclasses.asdict(each) for each in manifest.segments]
-    for each in segments:
-        for option in manifest_rules.SEGMENT_OPTIONS:
-            if each[option] is None or each[option] is False:
-                del each[option]
     values = {
         "format_version": FORMAT_VERSION,
         "name": manifest.name,
         "labels": dataclasses.asdict(manifest.labels),
         "input": dataclasses.asdict(manifest.input),
-        "segments": segments,
+        "segments": [_encoded(each) for each in manifest.segments],
         "policy": manifest.policy.to_dict(),
         "provenance": dict(manifest.provenance),
     }
@@ -214,9 +233,7 @@ def _manifest(
         name=values["name"],
         labels=labels,
         input=entering,
-        segments=tuple(
-            SegmentFacts(**_frozen(each)) for each in values["segments"]
-        ),
+        segments=tuple(_decoded(_frozen(each)) for each in values["segments"]),
         policy=_policy("policy", values["policy"]),
         provenance=provenance,
         operating_points=_points(values.get("operating_points", {})),
@@ -235,6 +252,22 @@ def check_point_name(name: str) -> None:
             "An operating point's `name` must be of a-z, 0-9, _ and -. "
             f"Received: {name!r}"
         )
+
+
+def _encoded(facts: SegmentFacts) -> dict[str, Any]:
+    """Returns a segment's object; it lacks a gate or a bypass that is none."""
+    row = facts.to_dict()
+    for option in manifest_rules.SEGMENT_OPTIONS:
+        if row[option] is None or row[option] is False:
+            del row[option]
+    return row
+
+
+def _decoded(row: Mapping[str, Any]) -> SegmentFacts:
+    names = {each.name for each in dataclasses.fields(Wiring)}
+    parts = {key: row[key] for key in row if key in names}
+    others = {key: row[key] for key in row if key not in names}
+    return SegmentFacts(**others, wiring=Wiring(**parts))
 
 
 def _points(values: Mapping[str, Any]) -> dict[str, Policy]:
@@ -282,7 +315,7 @@ def _check_files(manifest: Manifest) -> None:
 
 
 def _check_exits(manifest: Manifest) -> None:
-    ends = [each.exit for each in manifest.segments]
+    ends = [each.wiring.exit for each in manifest.segments]
     exits = [exit for exit in ends if exit is not None]
     if exits != list(range(manifest.policy.exits)) or ends[-1] is None:
         raise InvalidBundle(

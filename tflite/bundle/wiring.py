@@ -1,17 +1,39 @@
 """The tensors that segments hand on: who needs whose results."""
 
+import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 from tflite.bundle.invalid_bundle import InvalidBundle
 
 
-def check(segments: Sequence[Any]) -> None:
+@dataclasses.dataclass(frozen=True)
+class Wiring:
+    """How a segment takes part in its chain.
+
+    Attributes:
+        inputs: Tensor names: the image, or outputs of earlier segments (of
+            any, not only of the one before).
+        outputs: Tensor names, the exit's logits first.
+        exit: The exit that it ends, from 0 (shallowest); None if it ends none.
+        gate: Name of an earlier segment's output, one number per image. Where
+            that is 0 the segment need not run: its bypass does or, if the next
+            one is none, its outputs are all 0. None if it always runs.
+        bypass: Whether it runs where the segment before it, which has a gate,
+            does not, and gives outputs of the same names.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    exit: int | None
+    gate: str | None = None
+    bypass: bool = False
+
+
+def check(segments: Sequence[Wiring]) -> None:
     """Checks that every segment can be fed by what comes before it.
 
     Args:
-        segments: `manifest.SegmentFacts`, in the order in which they run; at
-            least one.
+        segments: The chain, in the order in which they run; at least one.
 
     Raises:
         InvalidBundle: if an input, a gate or a bypass does not fit what comes
@@ -60,7 +82,7 @@ def check(segments: Sequence[Any]) -> None:
         computed |= new
 
 
-def _check_bypass(where: str, before: Any, segment: Any) -> None:
+def _check_bypass(where: str, before: Wiring | None, segment: Wiring) -> None:
     if before is None or before.gate is None:
         raise InvalidBundle(
             f"`{where}.bypass` must be of a segment behind one with a gate. "

@@ -16,7 +16,9 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
+from tflite.bundle.wiring import Wiring
 from tflite.cutting import (
     assembly,
     branches,
@@ -35,28 +37,17 @@ class Segment:
     """One model of the chain.
 
     Attributes:
-        exit: The exit that it ends, from 0 (shallowest); None if it ends none.
-        output: Name of the exit's output, as in the original signature.
         model: The .tflite file, with one signature, "serving_default".
-        inputs: Names of its inputs: graph inputs, then outputs of earlier
-            segments (of any, not only of the one before).
-        outputs: Names of its outputs: `output`, then what later ones read.
+        wiring: Its tensors, its exit and its gate.
+        output: Name of the exit's output, as in the original signature, which
+            is the first of its outputs; None if it ends none.
         operators: How many operators it runs.
-        gate: Name of an earlier segment's output of one element. Where that
-            is 0 the segment need not run: the next one is its bypass, or all
-            its outputs are 0. None if it is always needed.
-        bypass: Whether it runs only where the one before it does not, and
-            then gives what that one would: outputs of the same names.
     """
 
-    exit: int | None
-    output: str | None
     model: bytes
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+    wiring: Wiring
+    output: str | None
     operators: int
-    gate: str | None = None
-    bypass: bool = False
 
 
 def split(
@@ -129,16 +120,18 @@ def split(
         part = sorted({*piece.operators, *constants})
         segments.append(
             Segment(
-                exit=piece.exit if ends else None,
-                output=names[result] if ends else None,
                 model=assembly.assemble(
                     whole, part, inputs, outputs, names, piece.zeros
                 ),
-                inputs=tuple(names[t] for t in inputs),
-                outputs=tuple(names[t] for t in outputs),
+                wiring=Wiring(
+                    inputs=tuple(names[t] for t in inputs),
+                    outputs=tuple(names[t] for t in outputs),
+                    exit=piece.exit if ends else None,
+                    gate=None if piece.gate is None else names[piece.gate],
+                    bypass=piece.bypass,
+                ),
+                output=names[result] if ends else None,
                 operators=len(part),
-                gate=None if piece.gate is None else names[piece.gate],
-                bypass=piece.bypass,
             )
         )
     return tuple(segments)
@@ -181,13 +174,9 @@ def write(
     try:
         facts = []
         for place, segment in enumerate(segments):
-            row = dataclasses.asdict(segment)
-            for option in ("gate", "bypass"):
-                if not row[option]:
-                    del row[option]
-            row |= {"file": file_name(place)}
+            row = _row(segment) | {"file": file_name(place)}
             with open(os.path.join(unfinished, row["file"]), "wb") as file:
-                row["bytes"] = file.write(row.pop("model"))
+                row["bytes"] = file.write(segment.model)
             facts.append(row)
         with open(os.path.join(unfinished, "segments.json"), "w") as file:
             json.dump({"segments": facts}, file, indent=2)
@@ -195,6 +184,22 @@ def write(
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return segments
+
+
+def _row(segment: Segment) -> dict[str, Any]:
+    wiring = segment.wiring
+    row = {
+        "exit": wiring.exit,
+        "output": segment.output,
+        "inputs": wiring.inputs,
+        "outputs": wiring.outputs,
+        "operators": segment.operators,
+    }
+    if wiring.gate:
+        row["gate"] = wiring.gate
+    if wiring.bypass:
+        row["bypass"] = wiring.bypass
+    return row
 
 
 def _tensor_names(model) -> list[str]:

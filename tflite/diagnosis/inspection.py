@@ -77,8 +77,8 @@ def contents(opened: bundle.Bundle, place: int) -> Contents:
         codes[each.opcodeIndex] for each in graph.operators
     )
     return Contents(
-        inputs=_chosen(facts.file, facts.inputs, named["inputs"]),
-        outputs=_chosen(facts.file, facts.outputs, named["outputs"]),
+        inputs=_chosen(facts.file, facts.wiring.inputs, named["inputs"]),
+        outputs=_chosen(facts.file, facts.wiring.outputs, named["outputs"]),
         operators=dict(sorted(kinds.items(), key=lambda kind: -kind[1])),
         delegation=delegation.delegation(model),
     )
@@ -93,7 +93,7 @@ def report(opened: bundle.Bundle) -> dict[str, Any]:
     segments = []
     for place, facts in enumerate(opened.segments):
         found = contents(opened, place)
-        segments.append(dataclasses.asdict(facts) | dataclasses.asdict(found))
+        segments.append(facts.to_dict() | dataclasses.asdict(found))
     points = opened.operating_points
     return {
         "name": opened.name,

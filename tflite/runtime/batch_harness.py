@@ -146,7 +146,7 @@ class BatchHarness:
         stream = self._batches(images)
         for place, facts in enumerate(self.bundle.segments):
             stream = map(functools.partial(self._advance, place, found), stream)
-            if facts.exit is not None:
+            if facts.wiring.exit is not None:
                 stream = regrouped(stream, self.batch_size)
         # The last segment asks those before it for images; none survives it.
         for _ in stream:
@@ -176,7 +176,7 @@ class BatchHarness:
     def _batches(self, images: np.ndarray) -> Iterator[Batch]:
         """Yields the images as the first segment takes them."""
         facts = self.bundle.input
-        (name,) = self.bundle.segments[0].inputs
+        (name,) = self.bundle.segments[0].wiring.inputs
         for start in range(0, len(images), self.batch_size):
             pixels = images[start : start + self.batch_size]
             rows = np.arange(start, start + len(pixels))
@@ -190,12 +190,14 @@ class BatchHarness:
         tensors = {**batch.tensors, **segment.run(batch.tensors, runs)}
         found.madds[rows[runs]] += facts.madds
         leaves = np.zeros(len(rows), bool)
-        if facts.exit is not None and found.policy.looks_at(facts.exit):
+        if facts.wiring.exit is not None and found.policy.looks_at(
+            facts.wiring.exit
+        ):
             values = confidence.softmax(
-                segment.dequantize(tensors[facts.outputs[0]]),
-                found.policy.temperatures[facts.exit],
+                segment.dequantize(tensors[facts.wiring.outputs[0]]),
+                found.policy.temperatures[facts.wiring.exit],
             )
-            leaves = found.take(facts.exit, rows, values)
+            leaves = found.take(facts.wiring.exit, rows, values)
         wanted = {name: tensors[name] for name in self._wanted[place]}
         after = Batch(rows, wanted)
         return after.take(~leaves) if leaves.any() else after
@@ -203,12 +205,12 @@ class BatchHarness:
     def _runs(self, place: int, batch: Batch) -> np.ndarray:
         """Says for which images a segment runs, booleans [B]."""
         facts = self.bundle.segments[place]
-        if facts.bypass:
+        if facts.wiring.bypass:
             return ~self._runs(place - 1, batch)
-        if facts.gate is None:
+        if facts.wiring.gate is None:
             return np.ones(len(batch.rows), bool)
-        gates = batch.tensors[facts.gate].reshape(len(batch.rows))
-        return gates != self._zeros[facts.gate]
+        gates = batch.tensors[facts.wiring.gate].reshape(len(batch.rows))
+        return gates != self._zeros[facts.wiring.gate]
 
 
 class _Findings:
@@ -252,20 +254,22 @@ def _wanted(segments: Sequence[bundle.SegmentFacts]) -> list[set[str]]:
     for place in reversed(range(len(segments))):
         facts = segments[place]
         wanted.append(set(names))
-        gate = facts.gate
-        if facts.bypass:
+        gate = facts.wiring.gate
+        if facts.wiring.bypass:
             # Its outputs are there already, for the images that do not run it.
-            gate = segments[place - 1].gate
+            gate = segments[place - 1].wiring.gate
         else:
-            names.difference_update(facts.outputs)
-        names.update(facts.inputs, {gate} - {None})
+            names.difference_update(facts.wiring.outputs)
+        names.update(facts.wiring.inputs, {gate} - {None})
     return wanted[::-1]
 
 
 class _Segment:
     """A segment in its interpreter, resized to what it is given."""
 
-    def __init__(self, facts: bundle.SegmentFacts, stage: loaded_segment.Stage):
+    def __init__(
+        self, facts: bundle.SegmentFacts, stage: loaded_segment.LoadedSegment
+    ):
         self.facts = facts
         if stage.logits is not None:
             # Of the arrays it is given: the interpreter's memory will move.
@@ -273,9 +277,9 @@ class _Segment:
         self._interpreter = stage.interpreter
         runner = self._interpreter.get_signature_runner()
         outputs = runner.get_output_details()
-        self._inputs = _indices(runner.get_input_details(), facts.inputs)
-        self._outputs = _indices(outputs, facts.outputs)
-        self._details = {name: outputs[name] for name in facts.outputs}
+        self._inputs = _indices(runner.get_input_details(), facts.wiring.inputs)
+        self._outputs = _indices(outputs, facts.wiring.outputs)
+        self._details = {name: outputs[name] for name in facts.wiring.outputs}
         self.zeros = {
             name: loaded_segment.zero(each)
             for name, each in self._details.items()
@@ -295,7 +299,7 @@ class _Segment:
         """
         if runs.all():
             return self._run(tensors)
-        if self.facts.bypass:
+        if self.facts.wiring.bypass:
             found = {name: tensors[name] for name in self._outputs}
         else:
             found = self._all_zeros(len(runs))

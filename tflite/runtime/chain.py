@@ -129,7 +129,7 @@ class Chain:
                     exit, start = exit + 1, now
         self.warm = True
 
-    def stage(self, place: int) -> loaded_segment.Stage:
+    def stage(self, place: int) -> loaded_segment.LoadedSegment:
         """Loads the segments up to a place, if they are not; returns the last.
 
         Raises:
@@ -137,7 +137,7 @@ class Chain:
             flatbuffer.InvalidModel: if it is not a sound model.
         """
         while len(self._stages) <= place:
-            [name] = self._opened.bundle.segments[0].inputs
+            [name] = self._opened.bundle.segments[0].wiring.inputs
             sources = {name: (self._source,)}
             for stage in self._stages:
                 for name, source in stage.outputs.items():
@@ -149,14 +149,16 @@ class Chain:
 
     def _first(
         self,
-    ) -> tuple[np.ndarray, loaded_segment.Stage, loaded_segment.Source]:
+    ) -> tuple[np.ndarray, loaded_segment.LoadedSegment, loaded_segment.Source]:
         """Loads the first segment; returns the image's place, too."""
         opened, facts = self._opened, self._facts
-        [name] = opened.bundle.segments[0].inputs
+        [name] = opened.bundle.segments[0].wiring.inputs
         image = np.zeros((1, *facts.shape), facts.dtype)
         source = loaded_segment.image_source(image, facts)
         stage = loaded_segment.load(opened, 0, {name: (source,)})
-        readers = [name in each.inputs for each in opened.bundle.segments]
+        readers = [
+            name in each.wiring.inputs for each in opened.bundle.segments
+        ]
         if sum(readers) == 1:
             image = stage.feeds[0].memory
             stage = stage._replace(feeds=())

@@ -48,7 +48,7 @@ class Feed(NamedTuple):
     zero: int
 
 
-class Stage(NamedTuple):
+class LoadedSegment(NamedTuple):
     """A loaded segment.
 
     A tuple, and so is `Feed`: after the kernels of a segment all of Python is
@@ -91,7 +91,7 @@ def image_source(image: np.ndarray, facts: bundle.InputFacts) -> Source:
 
 def load(
     opened: OpenBundle, place: int, sources: Mapping[str, tuple[Source, ...]]
-) -> Stage:
+) -> LoadedSegment:
     """Reads, checks and loads a segment.
 
     Args:
@@ -106,6 +106,7 @@ def load(
         flatbuffer.InvalidModel: if it is not a sound model.
     """
     facts = opened.bundle.segments[place]
+    wiring = facts.wiring
     loaded = opened.load(place)
     if len(loaded.get_signature_list()) != 1:
         raise bundle.InvalidBundle(
@@ -117,10 +118,10 @@ def load(
     runner = loaded.get_signature_runner()
     inputs = runner.get_input_details()
     outputs = runner.get_output_details()
-    _check_names(facts.file, "inputs", facts.inputs, inputs)
-    _check_names(facts.file, "outputs", facts.outputs, outputs)
+    _check_names(facts.file, "inputs", wiring.inputs, inputs)
+    _check_names(facts.file, "outputs", wiring.outputs, outputs)
     feeds = []
-    for name in facts.inputs:
+    for name in wiring.inputs:
         for source in sources[name]:
             _check_match(facts.file, name, inputs[name], source.details)
         memory = _memory(loaded, inputs[name])
@@ -128,26 +129,26 @@ def load(
         feeds.append(Feed(_bytes(memory), views, memory, zero(inputs[name])))
     found = {}
     for name, details in outputs.items():
-        if facts.bypass:
+        if wiring.bypass:
             _check_match(facts.file, name, details, sources[name][-1].details)
         memory = _memory(loaded, details)
         found[name] = Source(
             place + 1, memory, _bytes(memory), zero(details), details
         )
     gates, logits = (), None
-    if facts.gate is not None:
-        gates = sources[facts.gate]
+    if wiring.gate is not None:
+        gates = sources[wiring.gate]
         for gate in gates:
             _check_gate(facts, gate.details)
-    if facts.exit is not None:
-        output = found[facts.outputs[0]]
+    if wiring.exit is not None:
+        output = found[wiring.outputs[0]]
         _check_logits(facts.file, output.details, len(opened.bundle.labels))
         logits = Logits(output.memory, output.details)
-    return Stage(
+    return LoadedSegment(
         interpreter=loaded,
         run=loaded.invoke,
         gates=gates,
-        bypass=facts.bypass,
+        bypass=wiring.bypass,
         feeds=tuple(feeds),
         outputs=found,
         logits=logits,
@@ -208,7 +209,7 @@ def _check_gate(facts: bundle.SegmentFacts, details: Mapping) -> None:
     if set(shape) != {1}:
         raise bundle.InvalidBundle(
             f"`{facts.file}` must have a gate of one number per image. "
-            f"Received: {facts.gate!r} of shape {shape}"
+            f"Received: {facts.wiring.gate!r} of shape {shape}"
         )
 
 

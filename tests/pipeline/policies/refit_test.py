@@ -122,12 +122,13 @@ def test_what_cannot_be_asked_for(opened, target, message):
 
 def test_one_exit_has_nothing_to_fit(tmp_path):
     [first, *_] = small_bundle.segments()
-    part = bundle.Part(
-        first.model, first.inputs, first.outputs, 0, madds=1, params=1
+    facts = bundle.segment_facts(
+        0, first.model, first.wiring, madds=1, params=1
     )
     opened = small_bundle.write(
         tmp_path / "bundle",
-        segments=[part],
+        segments=[facts],
+        models=[first.model],
         policy=exits.last_exit([1.0]),
         calibration=None,
     )
@@ -152,22 +153,17 @@ def gated(directory) -> bundle.Bundle:
 
     For every second image it was off, as recorded.
     """
-    [first, second, third] = [
-        bundle.Part(each.model, each.inputs, each.outputs, each.exit, madds, 1)
-        for each, madds in zip(
-            small_bundle.segments(), (100, 150, 50), strict=True
-        )
-    ]
-    [x] = second.outputs[1:]
+    first, second, third = small_bundle.segments()
+    [x] = second.wiring.outputs[1:]
 
-    def part(name, madds, gate, build):
+    def part(name, gate, build):
         graph = TinyGraph()
         tensor = graph.tensor(
             (1, *small_bundle.SHAPE), np.int8, scale=1 / 255, zero_point=-128
         )
         output = build(graph, tensor)
         model = graph.write([tensor], [output], {x: tensor, name: output})
-        return bundle.Part(model, [x], [name], None, madds, 1, gate)
+        return model, bundle.Wiring((x,), (name,), None, gate)
 
     def mean(graph, tensor):
         axes = graph.constant(np.array([1, 2, 3], np.int32))
@@ -182,15 +178,23 @@ def gated(directory) -> bundle.Bundle:
 
     madds = np.tile(MADDS, (len(RECORDED.labels), 1))
     madds[::2, 2] -= 300
+    chain = [
+        (first.model, first.wiring),
+        (second.model, second.wiring),
+        part("gate", None, mean),
+        part("switched", "gate", double),
+        (third.model, third.wiring),
+    ]
+    counted = (100, 150, 0, 300, 50)
     return small_bundle.write(
         directory,
         segments=[
-            first,
-            second,
-            part("gate", 0, None, mean),
-            part("switched", 300, "gate", double),
-            third,
+            bundle.segment_facts(
+                place, model, wiring, madds=counted[place], params=1
+            )
+            for place, (model, wiring) in enumerate(chain)
         ],
+        models=[model for model, _ in chain],
         calibration=recorded_logits.encode(
             dataclasses.replace(RECORDED, madds=madds)
         ),

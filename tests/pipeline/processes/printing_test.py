@@ -68,15 +68,12 @@ def hostile(tmp_path, monkeypatch):
     # Versions before this one wrote any label.
     monkeypatch.setattr(class_names, "check", lambda _: None)
     opened = tiny_bundle.write(tmp_path / "plain")
-    parts = [
-        bundle.Part.of(each, madds=1, params=1, model=opened.model(place))
-        for place, each in enumerate(opened.segments)
-    ]
     escape = HOSTILE.replace("\n", "").replace("\r", "").replace("\ud800", "")
     bundle.write(
         str(tmp_path / "bundle"),
         name=HOSTILE,
-        segments=parts,
+        segments=opened.segments,
+        models=[opened.model(place) for place in range(3)],
         labels=[f"{each}{escape}" for each in opened.labels],
         input=opened.input,
         policy=opened.policy,
@@ -107,10 +104,8 @@ def test_what_is_free_form_is_cut_short(tmp_path, capsys):
     bundle.write(
         str(tmp_path / "bundle"),
         name="x " * 2000,
-        segments=[
-            bundle.Part.of(each, madds=1, params=1, model=opened.model(place))
-            for place, each in enumerate(opened.segments)
-        ],
+        segments=opened.segments,
+        models=[opened.model(place) for place in range(3)],
         labels=opened.labels,
         input=opened.input,
         policy=opened.policy,

@@ -52,10 +52,10 @@ def test_work_is_skipped(finished):
     assert shipped["mean_madds"] < last["madds"]
     found = bundle.read(str(workdir / "bundle"))
     if config == "basisnet_digits":
-        assert [each.exit for each in found.segments] == [0, 1]
+        assert [each.wiring.exit for each in found.segments] == [0, 1]
         assert shipped["exit_shares"][0] > 0.5
     else:
-        assert any(each.gate is not None for each in found.segments)
+        assert any(each.wiring.gate is not None for each in found.segments)
         dynamic = last["dynamic_madds"]
         assert dynamic["float"]["mean"] < last["madds"]
         assert dynamic["int8"]["mean"] < last["madds"]

@@ -135,9 +135,9 @@ def test_the_bundle_has_a_gated_segment_and_the_keras_model_s_costs(finished):
     layout, made = finished
     found = bundle.read(str(layout.bundle))
     # The first exit, the gate, what it switches, the second exit.
-    assert [each.exit for each in found.segments] == [0, None, None, 1]
-    gates = [each.gate for each in found.segments]
-    assert gates == [None, None, found.segments[1].outputs[0], None]
+    assert [each.wiring.exit for each in found.segments] == [0, None, None, 1]
+    gates = [each.wiring.gate for each in found.segments]
+    assert gates == [None, None, found.segments[1].wiring.outputs[0], None]
     madds = np.cumsum([each.madds for each in found.segments])[list(found.ends)]
     assert madds.tolist() == [each.madds for each in cost.exit_costs(made)]
 
@@ -248,7 +248,7 @@ def test_all_is_measured_but_what_is_not_there(finished):
 
 def test_split_prints_gates_and_can_leave_them(finished, tmp_path, capsys):
     layout, _ = finished
-    [gate] = bundle.read(str(layout.bundle)).segments[1].outputs
+    [gate] = bundle.read(str(layout.bundle)).segments[1].wiring.outputs
     for exits_only, gates in (
         (False, [None, None, gate, None]),
         (True, [None] * 2),

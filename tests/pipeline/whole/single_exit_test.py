@@ -62,8 +62,8 @@ def test_the_bundle_has_one_segment_with_all_of_the_cost(finished):
     metrics = json.loads((finished[0] / "metrics.json").read_text())
     found = bundle.read(str(finished[0] / "bundle"))
     [segment] = found.segments
-    assert segment.outputs == ("exit_0",)
-    assert segment.inputs == ("image",)
+    assert segment.wiring.outputs == ("exit_0",)
+    assert segment.wiring.inputs == ("image",)
     assert segment.madds == metrics["exits"][0]["madds"]
     # Normalisations were folded into the convolutions before them.
     assert 0 < segment.params < metrics["exits"][0]["params"]

@@ -23,11 +23,11 @@ def parts(count: int = 2) -> list[split.Segment]:
     names = [("image",), *((f"cut_{k}",) for k in range(count))]
     return [
         split.Segment(
-            exit=k,
-            output=f"logits_{k}",
             model=bytes([k]) * (100 + k),
-            inputs=names[k],
-            outputs=(f"logits_{k}", *names[k + 1]),
+            wiring=bundle.Wiring(
+                names[k], (f"logits_{k}", *names[k + 1]), exit=k
+            ),
+            output=f"logits_{k}",
             operators=1,
         )
         for k in range(count)
@@ -69,8 +69,8 @@ def test_read_gives_what_was_written(tmp_path, write_bundle):
     assert again.provenance == {"config": "test", "versions": {"keras": "3"}}
     for k, segment in enumerate(parts(3)):
         assert again.model(k) == segment.model
-        assert again.segments[k].inputs == segment.inputs
-        assert again.segments[k].outputs == segment.outputs
+        assert again.segments[k].wiring.inputs == segment.wiring.inputs
+        assert again.segments[k].wiring.outputs == segment.wiring.outputs
         assert again.segments[k].madds == 1000
 
 
@@ -205,8 +205,10 @@ def test_a_mapped_archive_runs_from_slices(tmp_path):
             runner = interpreter.load(
                 mapped[place.start : place.stop]
             ).get_signature_runner()
-            known |= runner(**{name: known[name] for name in facts.inputs})
-            logits.append(known[facts.outputs[0]][0])
+            known |= runner(
+                **{name: known[name] for name in facts.wiring.inputs}
+            )
+            logits.append(known[facts.wiring.outputs[0]][0])
         del base
     with harness.Harness(str(tmp_path)) as runs:
         expected = runs.logits(image)
@@ -618,3 +620,10 @@ def test_damaged_models_are_found(directory):
 def test_a_missing_directory_is_named(tmp_path):
     with pytest.raises(bundle.InvalidBundle, match=r"manifest\.json"):
         bundle.read(str(tmp_path / "nowhere"))
+
+
+def test_models_must_be_those_of_the_facts(tmp_path, write_bundle):
+    cut = parts()
+    models = [each.model for each in cut]
+    with pytest.raises(ValueError, match="`models`"):
+        write_bundle(tmp_path / "bundle", cut, models=models[::-1])

@@ -67,7 +67,9 @@ def test_first_segment_describes_image_and_labels(segments, displayer):
     assert logits["name"] == "output_0"
     (file,) = logits["associated_files"]
     assert file["type"] == "TENSOR_AXIS_LABELS"
-    assert [each["name"] for each in boundary] == list(segments[0].outputs[1:])
+    assert [each["name"] for each in boundary] == list(
+        segments[0].wiring.outputs[1:]
+    )
     assert shown.get_packed_associated_file_list() == ["labels.txt"]
     text = shown.get_associated_file_buffer("labels.txt").decode()
     assert text == "zero\none\nzwei\ndrei\nvier\n"
@@ -83,19 +85,19 @@ def test_every_segment_is_described_and_computes_the_same(
         model_file.verify(model)
         (graph,) = displayer(model)[0]["subgraph_metadata"]
         for side, names in (
-            ("input", segment.inputs),
-            ("output", segment.outputs),
+            ("input", segment.wiring.inputs),
+            ("output", segment.wiring.outputs),
         ):
             rows = graph[f"{side}_tensor_metadata"]
             assert [row["name"] for row in rows] == list(names)
             assert all(row["description"] for row in rows)
-        inputs = {name: known[name] for name in segment.inputs}
+        inputs = {name: known[name] for name in segment.wiring.inputs}
         before, after = (
             run_whole(segment.model, inputs),
             run_whole(model, inputs),
         )
-        assert set(after) == set(segment.outputs)
-        for name in segment.outputs:
+        assert set(after) == set(segment.wiring.outputs)
+        for name in segment.wiring.outputs:
             np.testing.assert_array_equal(before[name], after[name])
         known |= before
 

@@ -151,8 +151,10 @@ def test_only_what_belongs_together_is_encoded(changes):
 def written(tmp_path, write_bundle):
     """A bundle whose models are just bytes, and its directory."""
     chain = [
-        split.Segment(0, "a", b"0", ("image",), ("a", "x"), 1),
-        split.Segment(1, "b", b"1", ("x",), ("b",), 1),
+        split.Segment(
+            b"0", bundle.Wiring(("image",), ("a", "x"), exit=0), "a", 1
+        ),
+        split.Segment(b"1", bundle.Wiring(("x",), ("b",), exit=1), "b", 1),
     ]
     directory = tmp_path / "bundle"
     return write_bundle(directory, chain, calibration=DATA), directory
@@ -186,7 +188,8 @@ def test_a_changed_file_is_refused(written):
 
 
 def test_one_that_never_had_it_says_what_makes_it(tmp_path, write_bundle):
-    chain = [split.Segment(0, "a", b"0", ("image",), ("a",), 1)]
+    wiring = bundle.Wiring(("image",), ("a",), exit=0)
+    chain = [split.Segment(b"0", wiring, "a", 1)]
     opened = write_bundle(tmp_path / "bundle", chain)
     assert opened.calibration is None
     assert (

@@ -84,8 +84,8 @@ def test_a_join_without_weights_has_a_bypass(
     # The first join computes the second gate; the second one is the exit.
     out = graph.run("ADD", [x, graph.branch(x)])
     model, segments = graph.segments(out)
-    assert sum(each.bypass for each in segments) == bypasses
-    assert not segments[-1].bypass
+    assert sum(each.wiring.bypass for each in segments) == bypasses
+    assert not segments[-1].wiring.bypass
     expected = run_whole(model, {"x": X})
     found = run_chain(segments, {"x": X})
     np.testing.assert_array_equal(found[f"out_{out}"], expected[f"out_{out}"])
@@ -95,10 +95,10 @@ def test_a_bypass_has_a_number_for_what_it_does_without():
     graph = Row()
     x = graph.run("ADD", [graph.x, graph.branch(graph.x)])
     _, segments = graph.segments(graph.run("ADD", [x, graph.branch(x)]))
-    [place] = [i for i, each in enumerate(segments) if each.bypass]
+    [place] = [i for i, each in enumerate(segments) if each.wiring.bypass]
     full, bypass = segments[place - 1], segments[place]
-    assert full.outputs == bypass.outputs
-    assert bypass.inputs == ("x",)
+    assert full.wiring.outputs == bypass.wiring.outputs
+    assert bypass.wiring.inputs == ("x",)
     assert bypass.operators == full.operators - 2  # Dense layer and product.
     sizes = [
         tensor.shape.tolist()
@@ -117,7 +117,7 @@ def test_what_two_segments_read_has_no_bypass(run_whole, run_chain):
     y = graph.run("ADD", [x, graph.branch(x)])
     out = graph.run("ADD", [y, product])
     model, segments = graph.segments(out)
-    assert not any(each.bypass for each in segments)
+    assert not any(each.wiring.bypass for each in segments)
     np.testing.assert_array_equal(
         run_chain(segments, {"x": X})[f"out_{out}"],
         run_whole(model, {"x": X})[f"out_{out}"],
@@ -132,9 +132,9 @@ def test_of_two_branches_one_is_joined(run_whole, run_chain):
             x = graph.run("ADD", [x, graph.branch(graph.x, is_open)])
         out = graph.run("ADD", [x, graph.branch(x)])
         model, segments = graph.segments(out)
-        gates = [each.gate is not None for each in segments]
+        gates = [each.wiring.gate is not None for each in segments]
         assert gates == [False, True, True, False, True, False]
-        assert segments[3].bypass
+        assert segments[3].wiring.bypass
         np.testing.assert_array_equal(
             run_chain(segments, {"x": X})[f"out_{out}"],
             run_whole(model, {"x": X})[f"out_{out}"],

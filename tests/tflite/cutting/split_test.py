@@ -50,7 +50,7 @@ def test_chain_equals_whole_float(float_model, run_whole, run_chain):
 
 def test_each_operator_runs_once_and_all_stay_delegated(int8_model, segments):
     whole = model_file.read(int8_model).subgraphs[0]
-    assert [s.exit for s in segments] == [0, 1, 2]
+    assert [s.wiring.exit for s in segments] == [0, 1, 2]
     assert sum(s.operators for s in segments) == len(whole.operators)
     for segment in segments:
         assert delegation.delegation(segment.model).complete
@@ -58,11 +58,11 @@ def test_each_operator_runs_once_and_all_stay_delegated(int8_model, segments):
 
 def test_third_exit_skips_the_second(segments):
     first, second, third = segments
-    assert first.inputs == ("image",)
+    assert first.wiring.inputs == ("image",)
     assert [s.output for s in segments] == ["output_0", "output_1", "output_2"]
-    assert second.outputs == ("output_1",)
-    assert third.outputs == ("output_2",)
-    assert set(third.inputs) == set(first.outputs[1:])
+    assert second.wiring.outputs == ("output_1",)
+    assert third.wiring.outputs == ("output_2",)
+    assert set(third.wiring.inputs) == set(first.wiring.outputs[1:])
 
 
 def test_both_sides_of_a_cut_agree_with_the_whole(int8_model, segments):
@@ -74,7 +74,7 @@ def test_both_sides_of_a_cut_agree_with_the_whole(int8_model, segments):
         loaded = interpreter.load(segment.model)
         runner = loaded.get_signature_runner()
         sides = runner.get_input_details() | runner.get_output_details()
-        assert set(sides) == {*segment.inputs, *segment.outputs}
+        assert set(sides) == {*segment.wiring.inputs, *segment.wiring.outputs}
         for name, details in sides.items():
             assert details["name"] == name
             original = whole.get(name)
@@ -112,8 +112,8 @@ def test_exits_are_ordered_by_depth_not_by_the_converter():
     assert [s.operators for s in segments] == [1, 2, 2]
     assert [s.output for s in segments] == ["t1", "t3", "t5"]
     # An exit's logits may be what the next segment starts from.
-    assert segments[1].inputs == ("t0", "t1")
-    assert segments[0].outputs == ("t1",)
+    assert segments[1].wiring.inputs == ("t0", "t1")
+    assert segments[0].wiring.outputs == ("t1",)
 
 
 def test_an_order_that_is_given_holds(run_chain):
@@ -153,10 +153,13 @@ def test_names_come_from_the_signature_and_are_unique(run_chain):
     b = graph.run("MUL", [same[1], a], name="StatefulPartitionedCall:0")
     signature = {"x": x, "same": a, "deep": b}
     first, second = split.split(graph.write([x], [b, a], signature))
-    assert first.inputs == ("x",)
+    assert first.wiring.inputs == ("x",)
     # The signature's own name is never the one that changes.
-    assert first.outputs == ("same", "same_2")
-    assert (second.inputs, second.outputs) == (("same_2", "same"), ("deep",))
+    assert first.wiring.outputs == ("same", "same_2")
+    assert (second.wiring.inputs, second.wiring.outputs) == (
+        ("same_2", "same"),
+        ("deep",),
+    )
     value = RNG.random((1, 4), np.float32)
     twice = np.tanh(np.tanh(value))
     chain = run_chain((first, second), {"x": value})
@@ -187,7 +190,7 @@ def test_computed_constants_do_not_cross_a_cut(run_whole, run_chain):
     model = graph.write([x], [a, b], signature)
     segments = split.split(model)
     assert [s.operators for s in segments] == [2, 2]
-    assert segments[1].inputs == ("a",)
+    assert segments[1].wiring.inputs == ("a",)
     value = {"x": RNG.random((1, 4), np.float32)}
     whole, chain = run_whole(model, value), run_chain(segments, value)
     np.testing.assert_array_equal(chain["b"], whole["b"])
@@ -291,9 +294,9 @@ def test_models_without_a_cut_are_refused(model, message):
 
 def test_a_model_with_one_output_is_one_segment(run_whole):
     [segment] = split.split(chain_of_adds([3]))
-    assert (segment.exit, segment.operators) == (0, 3)
+    assert (segment.wiring.exit, segment.operators) == (0, 3)
     values = np.float32([[1.0, 2.0, 3.0, 4.0]])
-    outputs = run_whole(segment.model, {segment.inputs[0]: values})
+    outputs = run_whole(segment.model, {segment.wiring.inputs[0]: values})
     assert list(outputs) == [segment.output]
     np.testing.assert_array_equal(outputs[segment.output], 4 * values)
 
@@ -314,8 +317,8 @@ def test_write(tmp_path, int8_model, segments):
         assert data == segment.model
         assert row["bytes"] == len(data)
         assert row["operators"] == segment.operators
-        assert row["inputs"] == list(segment.inputs)
-        assert row["outputs"] == list(segment.outputs)
+        assert row["inputs"] == list(segment.wiring.inputs)
+        assert row["outputs"] == list(segment.wiring.outputs)
     with pytest.raises(ValueError, match="new or empty"):
         split.write(str(source), str(target))
 

@@ -23,7 +23,7 @@ def test_a_segment_s_tensors_and_operators(tmp_path):
     )
     logits, boundary = found.outputs
     assert logits == inspection.Tensor("exit_0", (1, 4), "int8", 0.0625, 0)
-    assert boundary.name == opened.segments[0].outputs[1]
+    assert boundary.name == opened.segments[0].wiring.outputs[1]
     assert boundary.shape == (1, 2, 2, 4)
     assert found.operators == {"ADD": 1, "MEAN": 1}
     assert found.delegation.operators == 2
@@ -38,10 +38,11 @@ def test_the_most_frequent_operator_comes_first(tmp_path):
     for _ in range(3):
         y = graph.run("ADD", [y, y])
     model = graph.write([x], [y], {"image": x, "exit_0": y})
-    part = bundle.Part(model, ["image"], ["exit_0"], 0, madds=0, params=0)
+    wiring = bundle.Wiring(("image",), ("exit_0",), 0)
     opened = small_bundle.write(
         tmp_path,
-        segments=[part],
+        segments=[bundle.segment_facts(0, model, wiring, madds=0, params=0)],
+        models=[model],
         policy=type(small_bundle.POLICY)(
             temperatures=(1.0,), thresholds=(0.0,), enabled=(True,)
         ),
@@ -77,7 +78,7 @@ def test_a_report_is_json_and_complete(tmp_path):
     for each, facts in zip(report["segments"], opened.segments, strict=True):
         assert each["sha256"] == facts.sha256
         assert [tensor["name"] for tensor in each["inputs"]] == list(
-            facts.inputs
+            facts.wiring.inputs
         )
 
 

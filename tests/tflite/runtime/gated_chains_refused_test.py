@@ -20,7 +20,8 @@ def cut() -> tuple[split.Segment, ...]:
 
 def change(segments, place, **values):
     segments = list(segments)
-    segments[place] = dataclasses.replace(segments[place], **values)
+    wiring = dataclasses.replace(segments[place].wiring, **values)
+    segments[place] = dataclasses.replace(segments[place], wiring=wiring)
     return segments
 
 
@@ -53,7 +54,7 @@ def test_bad_chains_are_refused(tmp_path, write_bundle, place, values, message):
 
 def test_a_bypass_does_not_read_what_it_stands_for(tmp_path, write_bundle):
     segments = cut()
-    inputs = (*segments[5].inputs, segments[4].outputs[0])
+    inputs = (*segments[5].wiring.inputs, segments[4].wiring.outputs[0])
     with pytest.raises(bundle.InvalidBundle, match=r"segments\[5\].inputs"):
         write_bundle(tmp_path, change(segments, 5, inputs=inputs))
 
@@ -75,14 +76,14 @@ def test_a_bypass_gives_what_it_stands_for(tmp_path, write_bundle):
 
 def test_an_exit_has_no_gate(tmp_path, write_bundle):
     segments = cut()
-    segments = change(segments, 2, gate=segments[1].gate)
+    segments = change(segments, 2, gate=segments[1].wiring.gate)
     with pytest.raises(bundle.InvalidBundle, match="must not have a gate"):
         write_bundle(tmp_path, segments)
 
 
 def test_a_gate_is_one_number(tmp_path, write_bundle):
     segments = cut()
-    [other] = set(segments[0].outputs) - {segments[1].gate}
+    [other] = set(segments[0].wiring.outputs) - {segments[1].wiring.gate}
     write_bundle(tmp_path, change(segments, 1, gate=other))
     with (
         harness.Harness(str(tmp_path)) as chain,

@@ -80,7 +80,10 @@ def whole():
 def test_a_row_of_blocks_is_cut_in_turn():
     segments = cut("blocks")
     kinds = [
-        (each.exit, "bypass" if each.bypass else each.gate is not None)
+        (
+            each.wiring.exit,
+            "bypass" if each.wiring.bypass else each.wiring.gate is not None,
+        )
         for each in segments
     ]
     base, gated, bypass = (None, False), (None, True), (None, "bypass")
@@ -90,23 +93,23 @@ def test_a_row_of_blocks_is_cut_in_turn():
     ]
     known = {"image"}
     for before, segment in itertools.pairwise((None, *segments)):
-        if segment.bypass:
-            assert segment.outputs == before.outputs
-            known.difference_update(segment.outputs)
-        assert known.issuperset(segment.inputs)
-        assert segment.gate is None or segment.gate in known
-        assert (segment.output is None) == (segment.exit is None)
-        known.update(segment.outputs)
+        if segment.wiring.bypass:
+            assert segment.wiring.outputs == before.wiring.outputs
+            known.difference_update(segment.wiring.outputs)
+        assert known.issuperset(segment.wiring.inputs)
+        assert segment.wiring.gate is None or segment.wiring.gate in known
+        assert (segment.output is None) == (segment.wiring.exit is None)
+        known.update(segment.wiring.outputs)
 
 
 def test_groups_in_a_block_are_segments_of_their_own():
     segments = cut("nested")
-    counts = collections.Counter(each.gate for each in segments)
+    counts = collections.Counter(each.wiring.gate for each in segments)
     # Before, between and after; the block's own twice, each group once.
     assert sorted(counts.values()) == [1, 1, 1, 1, 2, 3]
     [outer] = [gate for gate, count in counts.items() if gate and count == 2]
-    inside = [each for each in segments if each.gate == outer]
-    inner = {each.gate for each in segments} & set(inside[0].outputs)
+    inside = [each for each in segments if each.wiring.gate == outer]
+    inner = {each.wiring.gate for each in segments} & set(inside[0].outputs)
     assert len(inner) == 2
 
 
@@ -115,20 +118,22 @@ def test_each_operator_runs_once_and_branches_stay_delegated(name):
     model = tiny_gated.converted(name)
     segments = cut(name)
     graph = model_file.read(model).subgraphs[0]
-    once = [each.operators for each in segments if not each.bypass]
+    once = [each.operators for each in segments if not each.wiring.bypass]
     assert sum(once) == len(graph.operators)
     for each in segments:
-        if each.gate and len(each.outputs) == 1:  # And no other gate.
+        if (
+            each.wiring.gate and len(each.wiring.outputs) == 1
+        ):  # And no other gate.
             assert delegation.delegation(each.model).complete
 
 
 def test_without_gates_exits_alone_are_cut():
     model = tiny_gated.converted("blocks")
     segments = split.split(model, gates=False)
-    assert [each.exit for each in segments] == [0, 1]
-    assert {each.gate for each in segments} == {None}
+    assert [each.wiring.exit for each in segments] == [0, 1]
+    assert {each.wiring.gate for each in segments} == {None}
     one = split.split(tiny_gated.converted("nested"), gates=False)
-    assert [each.exit for each in one] == [0]
+    assert [each.wiring.exit for each in one] == [0]
 
 
 @settings(max_examples=40, deadline=None)
@@ -148,7 +153,9 @@ def test_every_branch_is_run_for_some_images_and_skipped_for_others(
     ran = np.array([opened[name].run(image).ran for image in POOL])
     for column, facts in zip(ran.T, opened[name].bundle.segments, strict=True):
         assert column.any()
-        assert column.all() == (facts.gate is None and not facts.bypass)
+        assert column.all() == (
+            facts.wiring.gate is None and not facts.wiring.bypass
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -158,7 +165,7 @@ def test_a_float_chain_gives_the_same_numbers(
     model = tiny_gated.converted(name, "float32")
     segments = cut(name, "float32")
     write_bundle(tmp_path, segments, input=FLOAT)
-    outputs = [each.output for each in segments if each.exit is not None]
+    outputs = [each.output for each in segments if each.wiring.exit is not None]
     skipped = 0
     with harness.Harness(str(tmp_path)) as chain:
         for image in POOL[:12]:
@@ -199,11 +206,13 @@ def test_a_skipped_segment_is_not_invoked(directories, monkeypatch):
 
 def test_what_is_inside_of_a_skipped_block_is_skipped(opened):
     segments = cut("nested")
-    counts = collections.Counter(each.gate for each in segments if each.gate)
+    counts = collections.Counter(
+        each.wiring.gate for each in segments if each.wiring.gate
+    )
     [outer] = [gate for gate, count in counts.items() if count == 2]
-    first = [each.gate for each in segments].index(outer)
-    inner = {*segments[first].outputs, outer}
-    within = [each.gate in inner for each in segments]
+    first = [each.wiring.gate for each in segments].index(outer)
+    inner = {*segments[first].wiring.outputs, outer}
+    within = [each.wiring.gate in inner for each in segments]
     ran = np.array([opened["nested"].run(image).ran for image in POOL])
     closed = ran[~ran[:, first]][:, within]
     assert len(closed)
@@ -291,11 +300,11 @@ def test_files_are_named_after_exits_and_places(directories, name):
     found = bundle.read(directories[name])
     assert found.gated
     for place, facts in enumerate(found.segments):
-        if facts.exit is None:
+        if facts.wiring.exit is None:
             assert facts.file == f"segment_{place}.tflite"
         else:
-            assert facts.file == f"exit_{facts.exit}.tflite"
-    ends = [found.segments[place].exit for place in found.ends]
+            assert facts.file == f"exit_{facts.wiring.exit}.tflite"
+    ends = [found.segments[place].wiring.exit for place in found.ends]
     assert ends == list(range(len(found.ends)))
 
 
@@ -308,10 +317,10 @@ def test_write(tmp_path):
         zip(rows["segments"], segments, strict=True)
     ):
         assert row["file"] == f"segment_{place}.tflite"
-        assert row.get("gate") == segment.gate
-        assert ("gate" in row) == (segment.gate is not None)
-        assert row.get("bypass", False) == segment.bypass
-        assert row["exit"] == segment.exit
+        assert row.get("gate") == segment.wiring.gate
+        assert ("gate" in row) == (segment.wiring.gate is not None)
+        assert row.get("bypass", False) == segment.wiring.bypass
+        assert row["exit"] == segment.wiring.exit
     with pytest.raises(split.CannotSplit, match="or a gate"):
         split.write(str(source), str(tmp_path / "one"), gates=False)
 
@@ -322,12 +331,12 @@ def test_segments_cost_what_the_keras_model_does(name):
     expected = cost.exit_costs(network)
     for dtype in ("int8", "float32"):
         # With all gates open.
-        segments = [each for each in cut(name, dtype) if not each.bypass]
+        segments = [each for each in cut(name, dtype) if not each.wiring.bypass]
         counted = [counting.count(each.model) for each in segments]
         ends = [
             place
             for place, each in enumerate(segments)
-            if each.exit is not None
+            if each.wiring.exit is not None
         ]
         for end, exit in zip(ends, expected, strict=True):
             parts = counted[: end + 1]
@@ -381,9 +390,11 @@ def test_any_graph_with_gates_gives_the_same_numbers(
     run_whole, run_chain, model
 ):
     segments = split.split(model)
-    exits = [each.exit for each in segments if each.exit is not None]
+    exits = [
+        each.wiring.exit for each in segments if each.wiring.exit is not None
+    ]
     assert exits == list(range(len(exits)))
-    assert segments[-1].exit is not None
+    assert segments[-1].wiring.exit is not None
     for sign in (1, -1):
         value = {"x": sign * RNG.normal(size=(1, 4)).astype(np.float32)}
         expected, found = run_whole(model, value), run_chain(segments, value)

@@ -76,7 +76,7 @@ def test_the_image_is_written_where_the_first_segment_has_it(counting):
 
 def test_an_image_that_two_segments_read(counting, run_chain):
     segments = tiny_chain.segments(3, rereads=True)
-    assert "image" in segments[2].inputs
+    assert "image" in segments[2].wiring.inputs
     opened, counts = counting(segments)
     for image in tiny_chain.images(5):
         pixels = image[np.newaxis] * np.float32(1 / 255)
