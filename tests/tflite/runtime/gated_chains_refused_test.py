@@ -65,8 +65,8 @@ def test_a_bypass_gives_what_it_stands_for(tmp_path, write_bundle):
     graph = bypass.subgraphs[0]
     for index in graph.outputs:
         graph.tensors[index].quantization.scale = [0.5]
-    changed = model_file.write(bypass)
-    write_bundle(tmp_path, change(segments, 5, model=changed))
+    changed = dataclasses.replace(segments[5], model=model_file.write(bypass))
+    write_bundle(tmp_path, [*segments[:5], changed, *segments[6:]])
     with (
         harness.Harness(str(tmp_path)) as chain,
         pytest.raises(bundle.InvalidBundle, match="has in other segments"),

@@ -109,7 +109,8 @@ def test_groups_in_a_block_are_segments_of_their_own():
     assert sorted(counts.values()) == [1, 1, 1, 1, 2, 3]
     [outer] = [gate for gate, count in counts.items() if gate and count == 2]
     inside = [each for each in segments if each.wiring.gate == outer]
-    inner = {each.wiring.gate for each in segments} & set(inside[0].outputs)
+    inner = {each.wiring.gate for each in segments}
+    inner &= set(inside[0].wiring.outputs)
     assert len(inner) == 2
 
 
@@ -121,9 +122,8 @@ def test_each_operator_runs_once_and_branches_stay_delegated(name):
     once = [each.operators for each in segments if not each.wiring.bypass]
     assert sum(once) == len(graph.operators)
     for each in segments:
-        if (
-            each.wiring.gate and len(each.wiring.outputs) == 1
-        ):  # And no other gate.
+        # And no other gate.
+        if each.wiring.gate and len(each.wiring.outputs) == 1:
             assert delegation.delegation(each.model).complete
 
 
