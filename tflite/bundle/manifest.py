@@ -264,10 +264,10 @@ def _encoded(facts: SegmentFacts) -> dict[str, Any]:
 
 
 def _decoded(row: Mapping[str, Any]) -> SegmentFacts:
-    names = {each.name for each in dataclasses.fields(Wiring)}
-    parts = {key: row[key] for key in row if key in names}
+    names = {each.name for each in dataclasses.fields(Wiring)} & set(row)
+    found = Wiring(**{name: row[name] for name in names})
     others = {key: row[key] for key in row if key not in names}
-    return SegmentFacts(**others, wiring=Wiring(**parts))
+    return SegmentFacts(**others, wiring=found)
 
 
 def _points(values: Mapping[str, Any]) -> dict[str, Policy]:

@@ -185,32 +185,30 @@ class BatchHarness:
     def _advance(self, place: int, found: "_Findings", batch: Batch) -> Batch:
         """Runs one segment; returns the images that go on, perhaps none."""
         segment, rows = self._segments[place], batch.rows
-        facts = segment.facts
+        facts, exit = segment.facts, segment.facts.wiring.exit
         runs = self._runs(place, batch)
         tensors = {**batch.tensors, **segment.run(batch.tensors, runs)}
         found.madds[rows[runs]] += facts.madds
         leaves = np.zeros(len(rows), bool)
-        if facts.wiring.exit is not None and found.policy.looks_at(
-            facts.wiring.exit
-        ):
+        if exit is not None and found.policy.looks_at(exit):
             values = confidence.softmax(
                 segment.dequantize(tensors[facts.wiring.outputs[0]]),
-                found.policy.temperatures[facts.wiring.exit],
+                found.policy.temperatures[exit],
             )
-            leaves = found.take(facts.wiring.exit, rows, values)
+            leaves = found.take(exit, rows, values)
         wanted = {name: tensors[name] for name in self._wanted[place]}
         after = Batch(rows, wanted)
         return after.take(~leaves) if leaves.any() else after
 
     def _runs(self, place: int, batch: Batch) -> np.ndarray:
         """Says for which images a segment runs, booleans [B]."""
-        facts = self.bundle.segments[place]
-        if facts.wiring.bypass:
+        wiring = self.bundle.segments[place].wiring
+        if wiring.bypass:
             return ~self._runs(place - 1, batch)
-        if facts.wiring.gate is None:
+        if wiring.gate is None:
             return np.ones(len(batch.rows), bool)
-        gates = batch.tensors[facts.wiring.gate].reshape(len(batch.rows))
-        return gates != self._zeros[facts.wiring.gate]
+        gates = batch.tensors[wiring.gate].reshape(len(batch.rows))
+        return gates != self._zeros[wiring.gate]
 
 
 class _Findings:
@@ -252,15 +250,15 @@ def _wanted(segments: Sequence[bundle.SegmentFacts]) -> list[set[str]]:
     """Names the tensors so far that later segments need, for each segment."""
     wanted, names = [], set()
     for place in reversed(range(len(segments))):
-        facts = segments[place]
+        wiring = segments[place].wiring
         wanted.append(set(names))
-        gate = facts.wiring.gate
-        if facts.wiring.bypass:
+        gate = wiring.gate
+        if wiring.bypass:
             # Its outputs are there already, for the images that do not run it.
             gate = segments[place - 1].wiring.gate
         else:
-            names.difference_update(facts.wiring.outputs)
-        names.update(facts.wiring.inputs, {gate} - {None})
+            names.difference_update(wiring.outputs)
+        names.update(wiring.inputs, {gate} - {None})
     return wanted[::-1]
 
 
