@@ -8,6 +8,7 @@ import textwrap
 from pipeline.cli import help_text
 from pipeline.cli.verb import EVERYWHERE, Verb
 from pipeline.cli.verbs import STAGES, VERBS
+from pipeline.processes import printing
 
 _HEAD = """# Commands
 
@@ -91,4 +92,4 @@ def _rows(rows: list[tuple[str, ...]]) -> str:
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    printing.show(page().rstrip("\n"))

@@ -170,7 +170,7 @@ def decode(data: bytes) -> Manifest:
     found = _of_version_1(values) if version == 1 else _of_version_2(values)
     _check_exits(found)
     _check_points(found)
-    wiring.check(found.segments)
+    wiring.check([each.wiring for each in found.segments])
     _check_files(found)
     return found
 

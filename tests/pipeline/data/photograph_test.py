@@ -73,13 +73,16 @@ def write_bundle(directory, channels, stored):
     logits = graph.tensor((1, channels), np.int8, scale=0.0625)
     graph.operator("MEAN", [x, axes], [logits], keepDims=False)
     whole = graph.write([x], [logits], {"image": x, "exit_0": logits})
+    [segment] = split.split(whole, ["exit_0"])
     bundle.write(
         str(directory),
         name="means",
         segments=[
-            bundle.Part.of(each, madds=1, params=0)
-            for each in split.split(whole, ["exit_0"])
+            bundle.segment_facts(
+                0, segment.model, segment.wiring, madds=1, params=0
+            )
         ],
+        models=[segment.model],
         labels=[f"channel {k}" for k in range(channels)],
         input=bundle.InputFacts(shape, fit=bundle.FitFacts(stored)),
         policy=exits.last_exit([1.0]),

@@ -1,7 +1,7 @@
 import pathlib
 
 from pipeline import config
-from pipeline.config import reference_page
+from pipeline.cli import configuration_page
 from pipeline.config.schema import Config
 from pipeline.config.setting import settings
 
@@ -17,7 +17,7 @@ def keys(section, prefix=""):
 
 
 def test_the_page_is_that_of_the_schema():
-    assert PAGE.read_text(encoding="utf-8") == reference_page.page()
+    assert PAGE.read_text(encoding="utf-8") == configuration_page.page()
 
 
 def test_every_key_is_explained_by_a_sentence():

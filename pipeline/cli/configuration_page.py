@@ -1,16 +1,16 @@
 """Makes docs/configuration.md from the schema.
 
-python -m pipeline.config.reference_page > docs/configuration.md
+python -m pipeline.cli.configuration_page > docs/configuration.md
 """
 
 import re
-import sys
 import typing
 from collections.abc import Iterator
 from typing import Any
 
 from pipeline.config.schema import Config
 from pipeline.config.setting import Setting, settings
+from pipeline.processes import printing
 
 _HEAD = """\
 # Configuration
@@ -38,7 +38,7 @@ Python literal where it is one, and is else a string. In a file, adding one
 needs `with config.unlocked():`.
 
 This page is made from the schema, `pipeline/config/sections/`, by
-`python -m pipeline.config.reference_page > docs/configuration.md`.
+`python -m pipeline.cli.configuration_page > docs/configuration.md`.
 """
 _TABLE = ("| Key | Type | Default | What it does |", "|---|---|---|---|")
 
@@ -89,4 +89,4 @@ def _literal(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    printing.show(page().rstrip("\n"))
