@@ -131,7 +131,7 @@ def _train(variant: str, batch: int, exits: int) -> dict:
 
     from keras_dynamic import objectives
     from keras_dynamic.training import coupled_sgd
-    from keras_dynamic.training.trainer import MultiExitTrainer
+    from keras_dynamic.training.trainer import Trainer
     from pipeline.processes import memory
     from pipeline.training import tensorflow_settings
 
@@ -141,7 +141,7 @@ def _train(variant: str, batch: int, exits: int) -> dict:
     else:
         tf.config.threading.set_intra_op_parallelism_threads(_THREADS)
     imported = time.perf_counter()
-    trainer = MultiExitTrainer(_model(exits), objectives.build("joint"))
+    trainer = Trainer(_model(exits), objectives.build("joint"))
     optimizer = coupled_sgd.CoupledSGD(0.1, nesterov=True)
     trainer.compile(optimizer=optimizer, jit_compile=False)
     optimizer.build(trainer.trainable_variables)

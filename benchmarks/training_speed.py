@@ -143,7 +143,7 @@ def _train(network: str, setting: str) -> dict:
     from keras_dynamic import objectives
     from keras_dynamic.graph import cost
     from keras_dynamic.training import coupled_sgd
-    from keras_dynamic.training.trainer import MultiExitTrainer
+    from keras_dynamic.training.trainer import Trainer
     from pipeline.processes import memory
     from pipeline.training import tensorflow_settings
 
@@ -155,7 +155,7 @@ def _train(network: str, setting: str) -> dict:
     model = _model(network)
     keras.config.set_dtype_policy("float32")
     madds = cost.exit_costs(model)[-1].madds
-    trainer = MultiExitTrainer(model, objectives.build("joint"))
+    trainer = Trainer(model, objectives.build("joint"))
     optimizer = coupled_sgd.CoupledSGD(0.01, nesterov=True)
     trainer.compile(optimizer=optimizer, jit_compile=False)
     optimizer.build(trainer.trainable_variables)

@@ -1,4 +1,4 @@
-"""The model families, by name.
+"""The model families, by name; `register` adds one of a user.
 
 A builder takes keyword arguments only, `input_shape` and `classes` among them,
 and returns a functional `keras.Model` with one output of logits per exit,
@@ -8,7 +8,10 @@ is named `exit_k`. Names that start with `block{k}_` tell
 `keras_dynamic.graph.cost` what the papers count up to exit k.
 """
 
+import inspect
+import types
 from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import keras
 
@@ -21,7 +24,10 @@ from keras_dynamic.models.ranet import ranet
 from keras_dynamic.models.resnet import resnet
 from keras_dynamic.models.vgg import vgg
 
-BUILDERS: Mapping[str, Callable[..., keras.Model]] = {
+Builder = Callable[..., keras.Model]
+_BuilderT = TypeVar("_BuilderT", bound=Builder)
+
+_OURS: Mapping[str, Builder] = {
     "basisnet": basisnet,
     "lcnet": lcnet,
     "mobilenet_v2": mobilenet_v2,
@@ -31,9 +37,52 @@ BUILDERS: Mapping[str, Callable[..., keras.Model]] = {
     "resnet": resnet,
     "vgg": vgg,
 }
+_ALL: dict[str, Builder] = dict(_OURS)
+
+BUILDERS: Mapping[str, Builder] = types.MappingProxyType(_ALL)
+
+__all__ = ["BUILDERS", "build", "names", "register"]
 
 
-def build(name: str, **arguments) -> keras.Model:
+def names() -> list[str]:
+    """Returns the names of all families, those of users among them."""
+    return sorted(BUILDERS)
+
+
+def register(name: str) -> Callable[[_BuilderT], _BuilderT]:
+    """Returns a decorator that adds a builder to the families.
+
+    A later one of the same name replaces an earlier one, as when a cell of a
+    notebook runs again; those that come with the package stay.
+
+    Args:
+        name: What `build`, and `model.family` of a configuration, call it.
+
+    Raises:
+        ValueError: If the package has a family of that name; by the decorator,
+            if the builder does not take `input_shape` and `classes` as keyword
+            arguments.
+    """
+    if name in _OURS:
+        raise ValueError(
+            f"`name` must not be one of {', '.join(_OURS)}. Received: {name!r}"
+        )
+
+    def added(builder: _BuilderT) -> _BuilderT:
+        try:
+            inspect.signature(builder).bind_partial(input_shape=(), classes=0)
+        except TypeError as error:
+            raise ValueError(
+                "`builder` must take the keyword arguments `input_shape` and "
+                f"`classes`: {error}. Received: {builder!r}"
+            ) from error
+        _ALL[name] = builder
+        return builder
+
+    return added
+
+
+def build(name: str, **arguments: Any) -> keras.Model:
     """Builds the model family `name` with its keyword arguments.
 
     Raises:
@@ -41,6 +90,6 @@ def build(name: str, **arguments) -> keras.Model:
     """
     if name not in BUILDERS:
         raise ValueError(
-            f"`name` must be one of {sorted(BUILDERS)}. Received: name={name!r}"
+            f"`name` must be one of {names()}. Received: name={name!r}"
         )
     return BUILDERS[name](**arguments)

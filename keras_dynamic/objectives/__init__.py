@@ -9,6 +9,7 @@ quantization-aware training. `gradient_equilibrium` rewrites a model,
 
 import inspect
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from keras_dynamic.objectives.boosted import boosted
 from keras_dynamic.objectives.cost_target import cost_target
@@ -36,10 +37,16 @@ __all__ = [
     "build",
     "gradient_equilibrium",
     "label_smoothing",
+    "names",
 ]
 
 
-def build(name: str, **arguments) -> Objective:
+def names() -> list[str]:
+    """Returns the names of all objectives."""
+    return sorted(BUILDERS)
+
+
+def build(name: str, **arguments: Any) -> Objective:
     """Builds the objective `name` with its keyword arguments.
 
     Raises:
@@ -48,7 +55,7 @@ def build(name: str, **arguments) -> Objective:
     """
     if name not in BUILDERS:
         raise ValueError(
-            f"`name` must be one of {sorted(BUILDERS)}. Received: name={name!r}"
+            f"`name` must be one of {names()}. Received: name={name!r}"
         )
     signature = inspect.signature(BUILDERS[name])
     try:

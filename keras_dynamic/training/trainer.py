@@ -1,8 +1,14 @@
 """Training a multi-exit model on one objective, with Keras's own `fit`."""
 
+from typing import Any
+
 import keras
 
+from keras_dynamic import objectives
 from keras_dynamic.objectives import Objective
+
+# The objective is the loss, and the metrics are every exit's accuracy.
+_OURS = ("loss", "loss_weights", "metrics", "weighted_metrics")
 
 
 def deployed(model: keras.Model, exits: int) -> keras.Model:
@@ -18,25 +24,53 @@ def deployed(model: keras.Model, exits: int) -> keras.Model:
     return keras.Model(model.input, model.outputs[:exits], name=model.name)
 
 
-class MultiExitTrainer(keras.Model):
+class Trainer(keras.Model):
     """Wraps a multi-exit model so that `fit` minimises one objective.
 
+    `fit`, `evaluate` and their callbacks are those of Keras. Images are what
+    the model takes, labels integers [batch]. The metrics are the objective's
+    value, "loss", and "accuracy_k" of each exit.
+
     Args:
-        model: Functional model with one output of logits per exit.
-        objective: From `keras_dynamic.objectives`.
+        model: Functional model with one output of logits [batch, classes] per
+            exit, shallow to deep.
+        objective: From `keras_dynamic.objectives`, or the name of one that
+            needs no arguments.
+        optimizer: As for `keras.Model.compile`.
+        jit_compile: As for `compile`, too; None compiles where there is no other way, on
+            JAX: hundreds of small layers take XLA minutes and gain nothing on
+            a CPU.
+        **settings: What else that takes, but for losses and metrics.
 
     Attributes:
         extended: What the objective makes of the given model.
         model: The model of that. It shares its weights with this; what one
-            saves is `deployed` of it.
+            saves is `deployed()`.
         exits: How many exits there are.
 
     Raises:
-        ValueError: If the objective does not fit the model.
+        ValueError: If the objective does not fit the model, there is none of
+            that name, or `settings` has a loss or a metric; by `fit` and
+            `evaluate`, if labels are no integers [batch], or are weighted.
     """
 
-    def __init__(self, model: keras.Model, objective: Objective, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        model: keras.Model,
+        objective: Objective | str = "joint",
+        *,
+        optimizer: str | keras.optimizers.Optimizer = "adam",
+        jit_compile: bool | None = None,
+        **settings: Any,
+    ):
+        super().__init__()
+        if isinstance(objective, str):
+            objective = objectives.build(objective)
+        if ours := [name for name in _OURS if name in settings]:
+            raise ValueError(
+                "`settings` must leave losses and metrics to `objective`. "
+                f"Received: {', '.join(ours)}"
+            )
         self.objective = objective
         self.extended = objective.extend(model)
         self.exits = len(model.outputs)
@@ -47,6 +81,13 @@ class MultiExitTrainer(keras.Model):
             keras.metrics.SparseCategoricalAccuracy(name=f"accuracy_{k}")
             for k in range(self.exits)
         ]
+        if jit_compile is None:
+            jit_compile = keras.backend.backend() == "jax"
+        self.compile(optimizer=optimizer, jit_compile=jit_compile, **settings)
+
+    def deployed(self) -> keras.Model:
+        """Returns the trained exits alone, with the weights of this model."""
+        return deployed(self.model, self.exits)
 
     def call(self, inputs, training=None):
         """Logits of every exit, and what else the objective looks at."""
@@ -57,6 +98,7 @@ class MultiExitTrainer(keras.Model):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         """The objective, plus whatever losses the layers add."""
+        _check_labels(y, sample_weight)
         loss = self.extended.loss(y, y_pred, self.objective.taught(x))
         for extra in self.losses:
             loss = loss + extra
@@ -68,3 +110,17 @@ class MultiExitTrainer(keras.Model):
         for accuracy, logits in zip(self.accuracies, exits, strict=True):
             accuracy.update_state(y, logits)
         return self.get_metrics_result()
+
+
+def _check_labels(labels, weights):
+    if labels is None or len(labels.shape) != 1:
+        shape = None if labels is None else tuple(labels.shape)
+        raise ValueError(
+            "`y` must be integer labels [batch]; np.argmax(y, axis=-1) makes "
+            f"them of one-hot ones. Received: shape {shape}"
+        )
+    if weights is not None:
+        raise ValueError(
+            "`sample_weight` and `class_weight` must be left out: no objective "
+            f"weighs its samples. Received: {weights!r}"
+        )

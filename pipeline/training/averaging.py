@@ -26,7 +26,7 @@ def averaged(
     Afterwards all variables are as they were before.
 
     Args:
-        trainer: A `MultiExitTrainer` with a built `CoupledSGD`. Without an
+        trainer: A `Trainer` with a built `CoupledSGD`. Without an
             `average_decay` nothing happens.
         images: Some batches of the training images.
     """

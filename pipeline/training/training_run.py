@@ -11,7 +11,7 @@ import numpy as np
 from absl import logging
 
 from keras_dynamic.training import coupled_sgd, schedules
-from keras_dynamic.training.trainer import MultiExitTrainer, deployed
+from keras_dynamic.training.trainer import Trainer, deployed
 from pipeline.data import augmentation, batches, dataset, manifest
 from pipeline.processes import terminal
 from pipeline.processes.group import Member
@@ -237,7 +237,7 @@ def _made_from(config, data: dict) -> str:
     )
 
 
-def _shipped(trainer: MultiExitTrainer) -> keras.Model:
+def _shipped(trainer: Trainer) -> keras.Model:
     """Builds the model without what only its loss looks at."""
     model = trainer.model
     shipped = keras.Model(
@@ -256,7 +256,6 @@ def _trainer(config, objective, labels, steps):
         keras.config.set_dtype_policy("float32")
     if config.train.initial_weights:
         initial_weights.load(config.train.initial_weights, model)
-    trainer = MultiExitTrainer(model, objective)
     optimizer = coupled_sgd.CoupledSGD(
         learning_rate=learning_rate(config, steps),
         momentum=config.train.momentum,
@@ -265,10 +264,7 @@ def _trainer(config, objective, labels, steps):
         decay_vectors=config.train.weight_decay_on == "all",
         average_decay=config.train.average_decay,
     )
-    # Compiling hundreds of small layers takes XLA minutes and gains nothing
-    # on a CPU. JAX has no other way.
-    compiled = keras.backend.backend() == "jax"
-    trainer.compile(optimizer=optimizer, jit_compile=compiled)
+    trainer = Trainer(model, objective, optimizer=optimizer)
     optimizer.build(trainer.trainable_variables)
     return trainer
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_dynamic import models, objectives
 from keras_dynamic.training.coupled_sgd import CoupledSGD
-from keras_dynamic.training.trainer import MultiExitTrainer
+from keras_dynamic.training.trainer import Trainer
 
 FAMILIES = {
     "ranet": {
@@ -110,7 +110,7 @@ def step(family, objective):
     else:
         model = models.build(family, classes=CLASSES, **FAMILIES[family])
     built = objectives.build(objective, **ARGUMENTS.get(objective, {}))
-    trainer = MultiExitTrainer(model, built)
+    trainer = Trainer(model, built)
     fill(trainer.model)
     trainer.compile(
         optimizer=CoupledSGD(0.1), jit_compile=keras.backend.backend() == "jax"

@@ -8,7 +8,7 @@ from keras_dynamic import models, objectives
 from keras_dynamic.graph import cost
 from keras_dynamic.layers import BasisConv2D, BasisDepthwiseConv2D
 from keras_dynamic.models.basisnet import basisnet
-from keras_dynamic.training.trainer import MultiExitTrainer
+from keras_dynamic.training.trainer import Trainer
 from pipeline import config
 from pipeline.training import network
 from tests.support.small_models import ARGUMENTS, small
@@ -189,7 +189,7 @@ def test_training_moves_loss_and_coefficients(activation):
         np.indices((8, 8))[0][..., None] // 3 == labels[:, None, None, None]
     )
     images = images.astype(np.float32)
-    trainer = MultiExitTrainer(model, objectives.build("joint"))
+    trainer = Trainer(model, objectives.build("joint"))
     trainer.compile(optimizer=keras.optimizers.SGD(0.1, momentum=0.9))
     layer = model.get_layer("basis_coefficients")
     coefficients = keras.Model(model.input, layer.output)

@@ -10,7 +10,7 @@ from keras_dynamic import objectives
 from keras_dynamic.graph import gating
 from keras_dynamic.models.lcnet import lcnet
 from keras_dynamic.objectives.cross_entropy import cross_entropy
-from keras_dynamic.training.trainer import MultiExitTrainer, deployed
+from keras_dynamic.training.trainer import Trainer, deployed
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(8) % 3
@@ -216,7 +216,7 @@ def test_training_reaches_the_target_and_kills_no_more_than_it_says():
         annealing_steps=40,
     )
     objective = objectives.build("cost_target", target=0.5)
-    trainer = MultiExitTrainer(model, objective)
+    trainer = Trainer(model, objective)
     trainer.compile(
         optimizer=keras.optimizers.SGD(
             keras.optimizers.schedules.CosineDecay(0.05, 80), momentum=0.9

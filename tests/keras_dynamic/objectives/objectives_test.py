@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_dynamic import objectives
-from keras_dynamic.training.trainer import MultiExitTrainer, deployed
+from keras_dynamic.training.trainer import Trainer, deployed
 from tests.support.toy_exits import family, step
 
 NEEDS = {"one_for_all": "teacher", "zero_time_waste": "backbone"}
@@ -21,7 +21,7 @@ def test_each_trains_each_family(name, model):
     arguments = {NEEDS[name]: family(model)} if name in NEEDS else {}
     objective = objectives.build(name, **arguments)
     balanced = objectives.gradient_equilibrium(family(model))
-    trainer = MultiExitTrainer(balanced, objective)
+    trainer = Trainer(balanced, objective)
     before = [np.asarray(v) for v in trainer.trainable_variables]
     assert np.isfinite(step(trainer))
     changed = [

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_dynamic import objectives
-from keras_dynamic.training.trainer import MultiExitTrainer
+from keras_dynamic.training.trainer import Trainer
 from tests.support.toy_exits import (
     IMAGES,
     LOGITS,
@@ -47,7 +47,7 @@ def test_a_step_leaves_the_teacher():
     logits = model(IMAGES, training=True)
     expected = loss(objective, logits, objective.taught(IMAGES))
     trained = chain()
-    trainer = MultiExitTrainer(trained, objective)
+    trainer = Trainer(trained, objective)
     assert step(trainer) == pytest.approx(float(expected), rel=1e-5)
     assert trainer.trainable_variables == trained.trainable_variables
     for ours, theirs in zip(teacher.get_weights(), before, strict=True):
@@ -59,7 +59,7 @@ def test_a_frozen_backbone_is_the_teacher_s_and_stays():
     objective = objectives.build(
         "one_for_all", teacher=teacher, frozen_backbone=True
     )
-    trainer = MultiExitTrainer(model, objective)
+    trainer = Trainer(model, objective)
     expected = {w.path: np.asarray(w) for w in teacher.weights}
     for weight in model.weights:
         np.testing.assert_array_equal(np.asarray(weight), expected[weight.path])

@@ -6,7 +6,7 @@ from keras_dynamic import objectives
 from keras_dynamic.graph import cost
 from keras_dynamic.objectives import Extended
 from keras_dynamic.objectives.cross_entropy import cross_entropy as ours
-from keras_dynamic.training.trainer import MultiExitTrainer, deployed
+from keras_dynamic.training.trainer import Trainer, deployed
 from tests.support.toy_exits import (
     IMAGES,
     LABELS,
@@ -124,7 +124,7 @@ def test_a_step_leaves_the_backbone(tmp_path):
     objective = objectives.build(
         "zero_time_waste", backbone=str(tmp_path / "backbone.keras")
     )
-    trainer = MultiExitTrainer(chain(3), objective)
+    trainer = Trainer(chain(3), objective)
     expected = {w.path: np.asarray(w) for w in backbone.weights}
     before = {w.path: np.asarray(w) for w in trainer.model.weights}
     assert np.isfinite(step(trainer))

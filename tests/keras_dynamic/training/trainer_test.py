@@ -4,7 +4,7 @@ import pytest
 
 from keras_dynamic import objectives
 from keras_dynamic.objectives.cross_entropy import cross_entropy
-from keras_dynamic.training.trainer import MultiExitTrainer, deployed
+from keras_dynamic.training.trainer import Trainer, deployed
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((40, 6), np.float32)
@@ -22,10 +22,12 @@ def network(regularizer=None) -> keras.Model:
     return keras.Model(features, exits)
 
 
-def trainer(model: keras.Model, objective=None) -> MultiExitTrainer:
-    wrapped = MultiExitTrainer(model, objective or objectives.build("joint"))
-    wrapped.compile(optimizer=keras.optimizers.SGD(0.1), jit_compile=False)
-    return wrapped
+def trainer(model: keras.Model, objective=None) -> Trainer:
+    return Trainer(
+        model,
+        objective or objectives.build("joint"),
+        optimizer=keras.optimizers.SGD(0.1),
+    )
 
 
 def joint_loss(model: keras.Model) -> float:
@@ -169,3 +171,56 @@ def test_a_model_with_one_exit():
         IMAGES, LABELS, batch_size=40, verbose=0, return_dict=True
     )
     assert set(scores) == {"loss", "accuracy_0"}
+
+
+def test_a_name_is_enough():
+    histories, weights = [], []
+    for objective in ("joint", objectives.build("joint")):
+        model = network()
+        history = trainer(model, objective).fit(
+            IMAGES, LABELS, batch_size=20, epochs=2, shuffle=False, verbose=0
+        )
+        histories.append(history.history)
+        weights.append(model.get_weights())
+    assert histories[0] == histories[1]
+    for ours, theirs in zip(*weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_it_needs_no_compiling_and_takes_callbacks():
+    keras.utils.set_random_seed(0)
+    wrapped = Trainer(network(), "boosted")
+    stop = keras.callbacks.EarlyStopping("loss", min_delta=1e9, patience=0)
+    history = wrapped.fit(
+        IMAGES, LABELS, epochs=5, callbacks=[stop], verbose=0
+    ).history
+    assert set(history) == {"loss", "accuracy_0", "accuracy_1"}
+    assert len(history["loss"]) == 2
+    said = wrapped.deployed()(IMAGES)
+    ensembles = wrapped.model(IMAGES)
+    for ours, theirs in zip(said, ensembles, strict=True):
+        np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
+
+
+@pytest.mark.parametrize("name", ["loss", "metrics"])
+def test_loss_and_metrics_are_the_objective_s(name):
+    with pytest.raises(ValueError, match="`settings`"):
+        Trainer(network(), "joint", **{name: ["mse"]})
+
+
+def test_an_objective_that_does_not_exist():
+    with pytest.raises(ValueError, match="`name`"):
+        Trainer(network(), "jiont")
+
+
+def test_labels_that_are_no_integers_of_a_batch():
+    one_hot = np.eye(3, dtype=np.float32)[LABELS]
+    with pytest.raises(ValueError, match="`y`"):
+        trainer(network()).fit(IMAGES, one_hot, verbose=0)
+
+
+def test_weighted_samples_are_refused():
+    with pytest.raises(ValueError, match="`sample_weight`"):
+        trainer(network()).fit(
+            IMAGES, LABELS, sample_weight=np.ones(40), verbose=0
+        )

@@ -4,7 +4,7 @@ import pytest
 
 from keras_dynamic import objectives
 from keras_dynamic.training import coupled_sgd
-from keras_dynamic.training.trainer import MultiExitTrainer
+from keras_dynamic.training.trainer import Trainer
 from pipeline.training import averaging
 
 RNG = np.random.default_rng(0)
@@ -13,7 +13,7 @@ BATCHES = [
 ]
 
 
-def trained(average_decay: float) -> MultiExitTrainer:
+def trained(average_decay: float) -> Trainer:
     """A small network with dropout, after some steps."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((6,))
@@ -21,7 +21,7 @@ def trained(average_decay: float) -> MultiExitTrainer:
     x = keras.layers.BatchNormalization(momentum=0.9, name="bn")(x)
     x = keras.layers.Dropout(0.2, seed=1)(x)
     model = keras.Model(inputs, keras.layers.Dense(3)(x))
-    trainer = MultiExitTrainer(model, objectives.build("joint"))
+    trainer = Trainer(model, objectives.build("joint"))
     optimizer = coupled_sgd.CoupledSGD(0.3, average_decay=average_decay)
     trainer.compile(optimizer=optimizer, jit_compile=False)
     optimizer.build(trainer.trainable_variables)

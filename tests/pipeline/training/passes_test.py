@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_dynamic import objectives
 from keras_dynamic.training import coupled_sgd
-from keras_dynamic.training.trainer import MultiExitTrainer
+from keras_dynamic.training.trainer import Trainer
 from pipeline.data import augmentation, batches, dataset
 from pipeline.processes.group import Member
 from pipeline.training import passes
@@ -35,10 +35,8 @@ def network(size=6) -> keras.Model:
     return keras.Model(images, [shallow, deep])
 
 
-def trainer(objective=None) -> MultiExitTrainer:
-    wrapped = MultiExitTrainer(
-        network(), objective or objectives.build("joint")
-    )
+def trainer(objective=None) -> Trainer:
+    wrapped = Trainer(network(), objective or objectives.build("joint"))
     wrapped.compile(optimizer=coupled_sgd.CoupledSGD(0.1), jit_compile=False)
     # Variables that a step creates have it traced again.
     wrapped.optimizer.build(wrapped.trainable_variables)
