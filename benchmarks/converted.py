@@ -17,7 +17,7 @@ def converted(network: keras.Model, images: np.ndarray) -> bytes:
         images: float32 [N, H, W, C] in [0, 1].
     """
     plain = bridge.to_tf_keras(network)
-    made = fake_quantization.quantize(plain)
+    made = fake_quantization.insert(plain)
     fake_quantization.initialise_ranges(made, plain, [images])
     fake_quantization.settle_weight_ranges(made, images)
     with tempfile.TemporaryDirectory() as directory:

@@ -1,1 +1,39 @@
-"""From a trained model to a phone: quantize, convert, split, bundle, run."""
+"""From a trained model to a phone: quantize, convert, split, bundle, run.
+
+A name is imported when it is first asked for: `quantize` alone needs
+TensorFlow, a device has no use for it.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tflite import bundle
+    from tflite.cutting.split import split
+    from tflite.quantization.int8_model import quantize
+    from tflite.runtime.batch_harness import BatchHarness
+    from tflite.runtime.harness import Harness
+
+_PLACES = {
+    "BatchHarness": "runtime.batch_harness",
+    "Harness": "runtime.harness",
+    "quantize": "quantization.int8_model",
+    "split": "cutting.split",
+}
+
+__all__ = ["BatchHarness", "Harness", "bundle", "quantize", "split"]
+
+
+def __getattr__(name: str) -> object:
+    """Imports what is asked for from the module that holds it."""
+    if name == "bundle":
+        return importlib.import_module(f"{__name__}.bundle")
+    if name in _PLACES:
+        module = importlib.import_module(f"{__name__}.{_PLACES[name]}")
+        return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Returns the public names."""
+    return sorted({*globals(), *__all__})

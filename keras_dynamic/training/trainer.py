@@ -37,9 +37,9 @@ class Trainer(keras.Model):
         objective: From `keras_dynamic.objectives`, or the name of one that
             needs no arguments.
         optimizer: As for `keras.Model.compile`.
-        jit_compile: As for `compile`, too; None compiles where there is no other way, on
-            JAX: hundreds of small layers take XLA minutes and gain nothing on
-            a CPU.
+        jit_compile: As for `compile`. None compiles on JAX alone, which knows
+            no other way: hundreds of small layers take XLA minutes, and gain
+            nothing on a CPU.
         **settings: What else that takes, but for losses and metrics.
 
     Attributes:

@@ -56,7 +56,7 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> Results:
         trained_model.load(layout.float_model), extended.model.layers
     )
     model = bridge.to_tf_keras(extended.model)
-    quantized = fake_quantization.quantize(model)
+    quantized = fake_quantization.insert(model)
     seen = [
         pixels
         for pixels, _ in itertools.islice(

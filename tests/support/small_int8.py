@@ -13,7 +13,7 @@ def converted(
 ) -> bytes:
     """The int8 model, without a step of fine-tuning."""
     plain = bridge.to_tf_keras(network)
-    made = fake_quantization.quantize(plain)
+    made = fake_quantization.insert(plain)
     batch = pixels / np.float32(255)
     fake_quantization.initialise_ranges(made, plain, [batch])
     fake_quantization.settle_weight_ranges(made, batch)

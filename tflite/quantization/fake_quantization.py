@@ -23,7 +23,7 @@ from keras_dynamic.layers import GradientScale
 from tflite.quantization import bridge, layers, ranges, scheme
 
 
-def quantize(model: tf_keras.Model) -> tf_keras.Model:
+def insert(model: tf_keras.Model) -> tf_keras.Model:
     """Puts tfmot's 8-bit fake quantization into a tf_keras model.
 
     Weights become int8 per channel, activations int8 per tensor; what differs
@@ -76,7 +76,7 @@ def initialise_ranges(
     value in a batch, which is what tfmot's moving average tends to.
 
     Args:
-        quantized: From `quantize(model)`.
+        quantized: From `insert(model)`.
         model: The float model, in the same layers.
         batches: float32 [batch, height, width, channels] in [0, 1].
     """
@@ -109,7 +109,7 @@ def with_gradients(
     """The quantized model with the gradients of the float model's training.
 
     Args:
-        quantized: From `quantize`, of `bridge.to_tf_keras(model)`.
+        quantized: From `insert`, of `bridge.to_tf_keras(model)`.
         model: The Keras 3 model, in which `GradientScale` may occur.
 
     Returns:
@@ -156,7 +156,7 @@ def fine_tune(
     SGD with momentum, its learning rate falling to zero along a cosine.
 
     Args:
-        quantized: From `quantize`, ranges initialised; or `with_gradients` of
+        quantized: From `insert`, ranges initialised; or `with_gradients` of
             it, if gradients are scaled as in the float training. Layers that
             are frozen stay as they are, but for their activation ranges.
         batches: At least `steps` of images float32 [B, H, W, C] in [0, 1] and

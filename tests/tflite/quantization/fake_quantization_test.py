@@ -51,7 +51,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def quantized(model):
-    made = fake_quantization.quantize(model)
+    made = fake_quantization.insert(model)
     batches = [_images(32, seed) / np.float32(255) for seed in range(4)]
     fake_quantization.initialise_ranges(made, model, batches)
     fake_quantization.settle_weight_ranges(made, batches[0])
@@ -137,7 +137,7 @@ def test_each_segment_is_one_delegated_partition(tflite_model):
 
 
 def test_fine_tuning_learns(model, quantized):
-    made = fake_quantization.quantize(model)
+    made = fake_quantization.insert(model)
     batches = [_images(32, 0) / np.float32(255)]
     fake_quantization.initialise_ranges(made, model, batches)
     labels = np.arange(32, dtype=np.int32) % 4
@@ -156,7 +156,7 @@ def test_fine_tuning_learns(model, quantized):
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(model):
-    made = fake_quantization.quantize(model)
+    made = fake_quantization.insert(model)
     images = _images(32, 0) / np.float32(255)
     fake_quantization.initialise_ranges(made, model, [images])
     labels = np.zeros(32, np.int32)

@@ -150,4 +150,4 @@ def test_a_gate_behind_another_layer_is_refused():
     with pytest.raises(
         bridge.UnsupportedLayerError, match=r"'norm' .* before 'gate'"
     ):
-        fake_quantization.quantize(plain)
+        fake_quantization.insert(plain)

@@ -64,7 +64,7 @@ def objective(name: str, **arguments) -> objectives.Objective:
 def quantized(model: keras.Model) -> tf_keras.Model:
     """With its ranges."""
     plain = bridge.to_tf_keras(model)
-    made = fake_quantization.quantize(plain)
+    made = fake_quantization.insert(plain)
     fake_quantization.initialise_ranges(made, plain, [IMAGES])
     fake_quantization.settle_weight_ranges(made, IMAGES)
     return made

@@ -1,0 +1,115 @@
+"""From a trained Keras 3 model to one int8 TFLite model, in one call."""
+
+import itertools
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_dynamic import objectives
+from tflite.quantization import bridge, conversion, fake_quantization
+
+Batch = np.ndarray | tuple[np.ndarray, np.ndarray]
+
+
+def quantize(
+    model: keras.Model,
+    batches: Iterable[Batch],
+    steps: int = 0,
+    *,
+    learning_rate: float = 1e-3,
+    range_batches: int = 16,
+) -> bytes:
+    """Quantizes a model to int8, with every exit in one TFLite file.
+
+    Fine-tuning takes the sum of the exits' cross-entropies, as the objective
+    `joint` does; the stage `quantize` of the pipeline takes any.
+
+    Args:
+        model: Functional model with one output of logits [batch, classes] per
+            exit, of layers that docs/quantization.md lists. It is not changed.
+        batches: Images float32 [batch, height, width, channels] in [0, 1], or
+            pairs of those and labels, integers [batch]. They are gone through
+            as often as `steps` needs; an iterator once.
+        steps: Batches of fine-tuning with fake quantization; 0 quantizes the
+            weights as they are.
+        learning_rate: Of the first step; it falls to zero along a cosine.
+        range_batches: How many of the first batches the activation ranges
+            are taken from.
+
+    Returns:
+        The .tflite file. Its input is int8, pixel - 128; its outputs are int8
+        logits, `exit_0`, `exit_1` and so on. `tflite.split` cuts it.
+
+    Raises:
+        ValueError: If `batches` are fewer than `steps`, have no labels where
+            there are steps, or are not in [0, 1]; if the loss is no longer
+            finite.
+        bridge.UnsupportedLayerError: If a layer cannot be quantized.
+        int8_only.NotInt8Error: If an operator works on floats all the same.
+    """
+    stream = iter(batches)
+    first = list(itertools.islice(stream, range_batches))
+    if not first:
+        raise ValueError("`batches` must not be empty. Received: none")
+    images = [_images(batch) for batch in first]
+    plain = bridge.to_tf_keras(model)
+    quantized = fake_quantization.insert(plain)
+    fake_quantization.initialise_ranges(quantized, plain, images)
+    fake_quantization.settle_weight_ranges(quantized, images[0])
+    if steps:
+        again = () if stream is batches else itertools.repeat(batches)
+        labelled = map(
+            _labelled, itertools.chain(first, stream, _in_turn(again))
+        )
+        _fine_tune(quantized, model, labelled, learning_rate, steps)
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "qat.savedmodel")
+        fake_quantization.save(quantized, path)
+        return conversion.convert(path)
+
+
+def _fine_tune(quantized, model, batches, learning_rate, steps):
+    objective = objectives.build("joint")
+    losses = fake_quantization.fine_tune(
+        fake_quantization.with_gradients(quantized, model),
+        batches,
+        objective.extend(model).loss,
+        objective.taught,
+        learning_rate=learning_rate,
+        steps=steps,
+    )
+    taken = sum(1 for _ in losses)
+    if taken < steps:
+        raise ValueError(
+            f"`batches` must be {steps} or more, as many as `steps`, where "
+            f"they are an iterator. Received: {taken}"
+        )
+
+
+def _in_turn(iterables: Iterable[Iterable[Batch]]) -> Iterator[Batch]:
+    return itertools.chain.from_iterable(iterables)
+
+
+def _images(batch: Batch) -> np.ndarray:
+    images = np.asarray(batch[0] if isinstance(batch, tuple) else batch)
+    if images.dtype != np.float32 or images.ndim != 4 or images.max() > 1:
+        raise ValueError(
+            "`batches` must hold images float32 [batch, height, width, "
+            "channels] in [0, 1]. "
+            f"Received: {images.dtype} {list(images.shape)} up to "
+            f"{images.max()}"
+        )
+    return images
+
+
+def _labelled(batch: Batch) -> tuple[np.ndarray, Any]:
+    if not isinstance(batch, tuple):
+        raise ValueError(
+            "`batches` must be pairs of images and labels where there are "
+            "`steps`. Received: images alone"
+        )
+    return _images(batch), batch[1]
