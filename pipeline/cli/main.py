@@ -17,7 +17,7 @@ from pipeline.cli import extras
 from pipeline.cli.help_text import usage, usage_of
 from pipeline.cli.verb import EVERYWHERE
 from pipeline.cli.verbs import STAGES, VERBS
-from pipeline.processes import interruption, printing
+from pipeline.processes import interruption, libraries, printing
 
 # Characters: an error tells what it received, which may be a whole file.
 _LONGEST_ERROR = 4000
@@ -257,12 +257,9 @@ def _visible(record: standard_logging.LogRecord) -> bool:
 
 def _quieten_libraries() -> None:
     """Leaves their warnings, and of what they only tell nothing."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    # Without it convolutions are a third slower where there is no AVX-512.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    libraries.set_defaults()
     ours = str(pathlib.Path(__file__).parents[2])
-    libraries = os.sep + "site-packages" + os.sep
+    installed = os.sep + "site-packages" + os.sep
 
     def from_here(record) -> bool:
         if record.levelno >= standard_logging.ERROR:
@@ -270,7 +267,7 @@ def _quieten_libraries() -> None:
             return "apache_beam" not in record.pathname or logging.vlog_is_on(1)
         here = record.pathname.startswith(ours)
         return record.levelno >= standard_logging.WARNING or (
-            here and libraries not in record.pathname.removeprefix(ours)
+            here and installed not in record.pathname.removeprefix(ours)
         )
 
     logging.get_absl_handler().addFilter(from_here)

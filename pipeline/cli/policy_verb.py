@@ -1,21 +1,11 @@
 """`keras-dynamic policy`: other thresholds for a bundle that is finished."""
 
 import math
-import os
-import pathlib
-import re
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from absl import logging
-
-from keras_dynamic import exits
-from pipeline.policies import refit
+from pipeline.policies import operating_points
 from pipeline.policies.refit import Refit
 from pipeline.processes import printing
-from pipeline.storage import publishing
-from tflite import bundle
-from tflite.bundle import manifest
 
 _TARGETS = ("max_drop", "budget_ms", "budget_madds")
 
@@ -41,54 +31,20 @@ def run(flags, positional: Sequence[str]) -> None:
         )
     if flags.exit_ms is not None and flags.budget_madds is not None:
         raise ValueError("--exit_ms is for --budget_ms and --max_drop only")
-    if flags.name is not None:
-        manifest.check_point_name(flags.name)
     [path] = positional
-    if os.path.isfile(path):
-        raise ValueError(
-            "keras-dynamic policy needs the directory of a bundle: what a "
-            f"policy is fitted to is not in {bundle.ARCHIVE}. Received: {path}"
-        )
-    # From reading to publishing, else another one's point would be lost.
-    with publishing.alone(path):
-        said = _change(flags, bundle.read(path))
-    printing.show(said)
-
-
-def _change(flags, opened: bundle.Bundle) -> str:
-    """Publishes the bundle with other policies; returns what is to be said."""
-    points = dict(opened.operating_points)
     if flags.remove is not None:
-        if points.pop(flags.remove, None) is None:
-            raise ValueError(
-                "--remove must name an operating point: "
-                f"{', '.join(sorted(points)) or 'there is none'}. "
-                f"Received: {flags.remove}"
-            )
-        _publish(opened, opened.policy, points)
-        return f"operating point {flags.remove} removed"
-    found = _fit(flags, opened)
-    if flags.name is None:
-        _publish(opened, found.policy, points)
-    else:
-        _publish(opened, opened.policy, {**points, flags.name: found.policy})
-    return _text(found, flags.name)
-
-
-def _fit(flags, opened: bundle.Bundle) -> Refit:
-    exit_ms = flags.exit_ms and _numbers(flags.exit_ms)
-    if flags.max_drop is not None:
-        drop = flags.max_drop / 100
-        return refit.refit(opened, max_drop=drop, exit_ms=exit_ms)
-    if flags.budget_madds is not None:
-        return refit.refit(opened, budget=flags.budget_madds)
-    if exit_ms is None:
-        exit_ms = refit.measure(opened)
-        logging.info(
-            "measured here: %s ms up to each exit",
-            ", ".join(f"{ms:.4g}" for ms in exit_ms),
-        )
-    return refit.refit(opened, budget=flags.budget_ms, exit_ms=exit_ms)
+        operating_points.remove(path, flags.remove)
+        printing.show(f"operating point {flags.remove} removed")
+        return
+    found = operating_points.fit(
+        path,
+        flags.name,
+        max_drop=None if flags.max_drop is None else flags.max_drop / 100,
+        budget_madds=flags.budget_madds,
+        budget_ms=flags.budget_ms,
+        exit_ms=flags.exit_ms and _numbers(flags.exit_ms),
+    )
+    printing.show(_text(found, flags.name))
 
 
 def _numbers(texts: Sequence[str]) -> list[float]:
@@ -98,45 +54,6 @@ def _numbers(texts: Sequence[str]) -> list[float]:
         raise ValueError(
             f"`exit_ms` must be numbers. Received: {','.join(texts)}"
         ) from None
-
-
-def _publish(
-    opened: bundle.Bundle,
-    policy: exits.Policy,
-    points: Mapping[str, exits.Policy],
-) -> None:
-    """Replaces the bundle by one with these; other files go along."""
-    there = "|".join(map(re.escape, publishing.names(opened.directory)))
-    with publishing.published(
-        opened.directory, re.compile(there), held=True
-    ) as stage:
-        bundle.rewrite(
-            opened, str(stage), policy=policy, operating_points=points
-        )
-        for other in pathlib.Path(opened.directory).iterdir():
-            if (stage / other.name).exists():
-                continue
-            if other.is_dir() and not other.is_symlink():
-                shutil.copytree(
-                    other,
-                    stage / other.name,
-                    symlinks=True,
-                    copy_function=_keep,
-                )
-            else:
-                _keep(other, stage / other.name)
-
-
-def _keep(source: str | os.PathLike, target: str | os.PathLike) -> None:
-    """Makes a file that is not ours one of the new directory, too.
-
-    By another name for it, whatever it is: it may be a pipe, or have a terabyte
-    that is not on the disk.
-    """
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:  # A file system without hard links.
-        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _text(found: Refit, name: str | None) -> str:

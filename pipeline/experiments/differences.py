@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.experiments import seeds
-from pipeline.experiments.gather import CURVES, Experiment
+from pipeline.experiments.gather import CURVES, RunGroup
 from pipeline.experiments.seeds import OverSeeds
 
 COLUMNS = (
@@ -73,14 +73,14 @@ class Difference:
             there is no range.
     """
 
-    first: Experiment
-    second: Experiment
+    first: RunGroup
+    second: RunGroup
     low: float
     high: float
     gains: Mapping[str, Gain]
 
 
-def differences(experiments: Sequence[Experiment]) -> list[Difference]:
+def differences(experiments: Sequence[RunGroup]) -> list[Difference]:
     """Compares the first experiment of each data set with the others of it.
 
     Other pairs only if both have several seeds.
@@ -96,7 +96,7 @@ def differences(experiments: Sequence[Experiment]) -> list[Difference]:
     return [_difference(*pair) for pair in pairs]
 
 
-def rows(experiments: Sequence[Experiment]) -> list[dict[str, Any]]:
+def rows(experiments: Sequence[RunGroup]) -> list[dict[str, Any]]:
     """Returns the rows of comparison.csv, of the columns `COLUMNS`.
 
     A row per point of each curve, where the measure is "anytime" or
@@ -120,7 +120,7 @@ def rows(experiments: Sequence[Experiment]) -> list[dict[str, Any]]:
     return found
 
 
-def _difference(first: Experiment, second: Experiment) -> Difference:
+def _difference(first: RunGroup, second: RunGroup) -> Difference:
     pair = (first, second)
     low = max(each.madds[0] for each in pair)
     high = min(each.madds[-1] for each in pair)
@@ -133,7 +133,7 @@ def _difference(first: Experiment, second: Experiment) -> Difference:
 
 
 def _area(
-    experiment: Experiment, curve: str, low: float, high: float
+    experiment: RunGroup, curve: str, low: float, high: float
 ) -> OverSeeds | None:
     # A model with one exit is the same point whichever the curve.
     curve = "anytime" if experiment.is_static else curve
@@ -142,7 +142,7 @@ def _area(
     return seeds.over([run.area(curve, low, high) for run in experiment.runs])
 
 
-def _points(experiment: Experiment, curve: str) -> list[dict[str, Any]]:
+def _points(experiment: RunGroup, curve: str) -> list[dict[str, Any]]:
     curves = [run.test[curve] for run in experiment.runs]
     return [
         {

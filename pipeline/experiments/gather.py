@@ -62,7 +62,7 @@ class Run:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Experiment:
+class RunGroup:
     """Runs that differ in their seed.
 
     Attributes:
@@ -166,7 +166,7 @@ def of_metrics(
     )
 
 
-def gather(runs: Sequence[Run]) -> list[Experiment]:
+def gather(runs: Sequence[Run]) -> list[RunGroup]:
     """Returns the experiments of some runs, in the order of their first ones.
 
     Raises:
@@ -200,7 +200,7 @@ def gather(runs: Sequence[Run]) -> list[Experiment]:
                 )
     gathered = list(groups.values())
     return [
-        Experiment(label, tuple(group))
+        RunGroup(label, tuple(group))
         for label, group in zip(_labels(gathered), gathered, strict=True)
     ]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from keras_dynamic.exits.curves.curve import Curve, envelope
 from pipeline.experiments import seeds
-from pipeline.experiments.gather import CURVES, Experiment
+from pipeline.experiments.gather import CURVES, RunGroup
 from pipeline.experiments.published import Published
 
 TITLES = {
@@ -68,7 +68,7 @@ Panels = dict[str, list[Series]]
 
 
 def panels(
-    experiments: Sequence[Experiment],
+    experiments: Sequence[RunGroup],
     publications: Iterable[Published] = (),
     *,
     with_best: bool = False,
@@ -129,10 +129,10 @@ def legend(panels: Panels) -> list[Series]:
 
 
 def _lines(
-    experiments: Sequence[Experiment], connect_static: bool
-) -> dict[tuple[str, str], list[Experiment]]:
+    experiments: Sequence[RunGroup], connect_static: bool
+) -> dict[tuple[str, str], list[RunGroup]]:
     """Gathers the experiments of each line, by its name and data set."""
-    lines: dict[tuple[str, str], list[Experiment]] = {}
+    lines: dict[tuple[str, str], list[RunGroup]] = {}
     for each in experiments:
         name = each.label
         if each.is_static and connect_static:
@@ -178,7 +178,7 @@ def _series(
 
 
 def _measured(
-    experiment: Experiment,
+    experiment: RunGroup,
     curve: str,
     name: str,
     color: str,
@@ -189,7 +189,7 @@ def _measured(
     return _series(name, points, color=color, dash=dash, mark=mark)
 
 
-def _static(members: Sequence[Experiment], name: str, color: str) -> Series:
+def _static(members: Sequence[RunGroup], name: str, color: str) -> Series:
     points = [
         dataclasses.replace(
             point, text=each.label + point.text.removeprefix("exit 0")
@@ -200,7 +200,7 @@ def _static(members: Sequence[Experiment], name: str, color: str) -> Series:
     return _series(name, points, color=color, dash=_STATIC, mark="square")
 
 
-def _best(members: Sequence[Experiment], name: str) -> Series:
+def _best(members: Sequence[RunGroup], name: str) -> Series:
     """The points that are worth their cost by the calibration split."""
     tested, chosen_by = [], []
     for each in members:

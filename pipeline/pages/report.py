@@ -12,7 +12,7 @@ from keras_dynamic import exits
 from pipeline import stages
 from pipeline.data import augmentation, dataset, manifest
 from pipeline.experiments import gather, published, series
-from pipeline.experiments.gather import Experiment
+from pipeline.experiments.gather import RunGroup
 from pipeline.experiments.published import Published
 from pipeline.figures import page, plots, trade_off
 from pipeline.pages import rerouting, samples, sliders
@@ -263,7 +263,7 @@ def _curves(config, metrics) -> tuple[series.Panels, list[Published]]:
     measured = []
     for kind in gather.KINDS:
         if run := gather.of_metrics(settings, metrics, kind):
-            measured.append(Experiment(f"{kind} model", (run,)))
+            measured.append(RunGroup(f"{kind} model", (run,)))
     if not measured:
         return {}, []
     publications = published.matching(
