@@ -6,12 +6,37 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
+import pipeline
+from pipeline import Experiment
 from tests.support import markdown_blocks
 
 # Pages whose blocks take longer: they prepare data, convert models.
-_SLOW = ("docs/data.md", "docs/quantization.md")
+_SLOW = ("README.md", "docs/data.md", "docs/quantization.md")
+
+# What makes the work of an experiment smaller than a page says.
+_SHORT = {
+    "data.size": 20,
+    "model.size": 16,
+    "model.arguments": {"stem_width": 8, "widths": (8, 8), "depths": (1, 1)},
+    "train.objective_arguments": {},
+    "train.epochs": 6,
+    "train.batch_size": 16,
+    "train.average_decay": 0.0,
+    "quantize.steps": 5,
+    "benchmark.runs": 10,
+    "benchmark.starts": 1,
+    "benchmark.threads": (1,),
+}
+
+
+class _ShortExperiment(Experiment):
+    """An experiment that trains for a moment."""
+
+    def __init__(self, *arguments, overrides, **others):
+        overrides = {**overrides, **_SHORT}
+        super().__init__(*arguments, overrides=overrides, **others)
 
 
 def _bundle(directory):
@@ -23,8 +48,28 @@ def _bundle(directory):
 
 
 def _readme():
-    [image] = _bundle("runs/photos/bundle")[:1]
-    Image.fromarray(image).resize((64, 48)).save("photo.jpg")
+    """Makes photos of two classes: red discs, blue squares."""
+    rng = np.random.default_rng(0)
+
+    def photo(kind):
+        left, top, side, shade, paper = map(
+            int, rng.integers((4, 4, 18, 160, 200), (20, 12, 26, 256, 256))
+        )
+        image = Image.new("RGB", (64, 48), (paper,) * 3)
+        corners = (left, top, left + side, top + side)
+        draw = ImageDraw.Draw(image)
+        if kind == "disc":
+            draw.ellipse(corners, fill=(shade, 0, 0))
+        else:
+            draw.rectangle(corners, fill=(0, 0, shade))
+        return image
+
+    for kind in ("disc", "square"):
+        directory = pathlib.Path("photos") / kind
+        directory.mkdir(parents=True)
+        for number in range(80):
+            photo(kind).save(directory / f"{number}.jpg")
+    photo("square").save("photo.jpg")
 
 
 def _device():
@@ -96,6 +141,10 @@ def _holds(page, names):
 
     if page == "README.md" and "get_config" in names:
         config.validated(names["get_config"]())
+    if page == "README.md" and "photos" in names:
+        shipped = names["photos"].bundle
+        assert list(shipped.read().operating_points) == ["fast"]
+        assert shipped.classify("photo.jpg").label == "square"
     if page == "docs/sources.md":
         data = names["config"].data
         sources.build(data.source, **data.source_options)
@@ -114,6 +163,7 @@ def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
     from pipeline import config
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pipeline, "Experiment", _ShortExperiment)
     given = _GIVEN.get(page, dict)()
     names = {"__name__": "page", **(given if isinstance(given, dict) else {})}
     for block in markdown_blocks.blocks(page, "python"):
