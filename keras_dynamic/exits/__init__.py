@@ -5,6 +5,24 @@ finished policy loads no code that fits one.
 """
 
 import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # What decides; what fits is typed where it is defined.
+    from keras_dynamic.exits.decision.confidence import (
+        entropy_confidence,
+        margin,
+        max_probability,
+        softmax,
+    )
+    from keras_dynamic.exits.decision.kinds import KINDS
+    from keras_dynamic.exits.decision.outcome import (
+        Outcome,
+        correct,
+        outcome,
+        tally,
+    )
+    from keras_dynamic.exits.decision.policy import Policy, last_exit
+    from keras_dynamic.exits.decision.scheduler import Scheduler
 
 _PLACES = {
     "decision.confidence": (
@@ -62,7 +80,7 @@ _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 __all__ = sorted(_MODULES)
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     """Imports what is asked for from the module that holds it."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

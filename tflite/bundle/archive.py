@@ -40,13 +40,16 @@ def write(path: str, contents: Mapping[str, bytes]) -> None:
 
     The same files always give the same bytes.
     """
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+    with (
+        open(path, "wb") as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
+    ):
         for name, data in contents.items():
             entry = zipfile.ZipInfo(name, EARLIEST)
             entry.external_attr = 0o644 << 16
             # The local header has 30 bytes, the name, and this field, whose
             # own header has 6; the data that follows starts on the alignment.
-            header = archive.fp.tell() + 30 + len(name.encode()) + 6
+            header = file.tell() + 30 + len(name.encode()) + 6
             padding = -header % _ALIGNMENT
             entry.extra = b"".join(
                 number.to_bytes(2, "little")

@@ -54,17 +54,18 @@ def encode(recorded: Recorded) -> bytes:
     """
     labels, logits = recorded.labels, recorded.logits
     exits, images, classes = logits.shape
-    gated = recorded.madds is not None
+    madds = recorded.madds
+    gated = madds is not None
     if (
         logits.dtype.str not in _LOGITS
         or labels.shape != (images,)
-        or (gated and recorded.madds.shape != (images, exits))
+        or (madds is not None and madds.shape != (images, exits))
     ):
         raise ValueError(
             "`recorded` must have labels [N], logits [K, N, C] of int8 or "
             "float32, and madds [N, K] or None. Received: labels "
             f"{labels.shape}, logits {logits.dtype} {logits.shape}, madds "
-            f"{recorded.madds.shape if gated else None}"
+            f"{None if madds is None else madds.shape}"
         )
     fields = _fields(exits, classes, logits.dtype.str, gated)
     records = np.zeros(images, fields)
@@ -146,7 +147,7 @@ def decode(
     in_range = (found.labels >= 0) & (found.labels < classes)
     _check("label", found.labels, in_range, f"in [0, {classes})")
     _check("logits", found.logits, np.isfinite(found.logits), "finite")
-    if gated:
+    if found.madds is not None:
         # As a float it is still exact.
         exact = (found.madds >= 0) & (found.madds <= 2**53)
         _check("madds", found.madds, exact, "in [0, 2**53]")

@@ -202,10 +202,10 @@ def _row(segment: Segment) -> dict[str, Any]:
     return row
 
 
-def _tensor_names(model) -> list[str]:
+def _tensor_names(model: Any) -> list[str]:
     """Names every tensor, uniquely; signature names come first."""
     tensors = model.subgraphs[0].tensors
-    given = {}
+    given: dict[int, str] = {}
     for signature in (model.signatureDefs or [])[:1]:
         for entry in [*(signature.inputs or []), *(signature.outputs or [])]:
             name = model_file.text(entry.name)
@@ -230,7 +230,7 @@ def _tensor_names(model) -> list[str]:
 
 
 def _ordered_exits(
-    graph, names: list[str], varying: set[int], order: Sequence[str] | None
+    graph: Any, names: list[str], varying: set[int], order: Sequence[str] | None
 ) -> list[tuple[int, set[int]]]:
     """Returns each output tensor and the operators it needs, in exit order."""
     outputs = dependencies.tensors(graph.outputs)

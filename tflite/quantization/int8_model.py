@@ -72,7 +72,13 @@ def quantize(
         return conversion.convert(path)
 
 
-def _fine_tune(quantized, model, batches, learning_rate, steps):
+def _fine_tune(
+    quantized: Any,
+    model: keras.Model,
+    batches: Iterable[tuple[np.ndarray, Any]],
+    learning_rate: float,
+    steps: int,
+) -> None:
     objective = objectives.build("joint")
     losses = fake_quantization.fine_tune(
         fake_quantization.with_gradients(quantized, model),

@@ -107,8 +107,9 @@ class BatchHarness:
                 f"Received: {batch_size!r}"
             )
         self.batch_size = batch_size
-        opened = path
-        if not isinstance(path, OpenBundle):
+        if isinstance(path, OpenBundle):
+            opened = path
+        else:
             opened = OpenBundle(path, interpreter.Options(**options))
         self.bundle: bundle.Bundle = opened.bundle
         # Checks every segment, and how each fits those before it.
@@ -248,7 +249,8 @@ class _Findings:
 
 def _wanted(segments: Sequence[bundle.SegmentFacts]) -> list[set[str]]:
     """Names the tensors so far that later segments need, for each segment."""
-    wanted, names = [], set()
+    wanted: list[set[str]] = []
+    names: set[str] = set()
     for place in reversed(range(len(segments))):
         wiring = segments[place].wiring
         wanted.append(set(names))
@@ -258,7 +260,7 @@ def _wanted(segments: Sequence[bundle.SegmentFacts]) -> list[set[str]]:
             gate = segments[place - 1].wiring.gate
         else:
             names.difference_update(wiring.outputs)
-        names.update(wiring.inputs, {gate} - {None})
+        names.update(wiring.inputs, () if gate is None else (gate,))
     return wanted[::-1]
 
 

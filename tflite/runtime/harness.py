@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from tflite import bundle
 from tflite.runtime import interpreter, pace
 from tflite.runtime.batch_harness import BatchHarness, Results
 from tflite.runtime.chain import Chain
+from tflite.runtime.logits import Logits
 from tflite.runtime.open_bundle import OpenBundle
 
 
@@ -117,7 +118,7 @@ class Harness:
     def __enter__(self) -> "Harness":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -291,7 +292,7 @@ class Harness:
             float64 [..., C].
         """
         stage = self._mine().chain.stage(self.bundle.ends[exit])
-        return stage.logits.dequantize(logits)
+        return cast(Logits, stage.logits).dequantize(logits)
 
     def exits(self, image: np.ndarray) -> Iterator[Reached]:
         """Yields one exit after another, running its segments only then.

@@ -8,9 +8,9 @@ nothing comes in here that `flatbuffer.verify` has not accepted.
 import ctypes
 import importlib
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tflite.format import model_file
 
@@ -105,7 +105,7 @@ class Verified:
         if self._file is not None:
             self._file.close()
 
-    def _arguments(self) -> dict[str, bytes | str]:
+    def _arguments(self) -> dict[str, Any]:
         if self._file is None:
             return {"model_content": self._data}
         # Names the open file, the very one that was verified, whatever its
@@ -113,7 +113,7 @@ class Verified:
         return {"model_path": f"/dev/fd/{self._file.fileno()}"}
 
 
-def load(model: bytes | Verified, options: Options | None = None):
+def load(model: bytes | Verified, options: Options | None = None) -> Any:
     """Returns an interpreter that holds `model`, with its tensors allocated.
 
     Args:
@@ -162,7 +162,7 @@ def find() -> None:
     _provider()
 
 
-def _delegate(load_delegate, options: Options):
+def _delegate(load_delegate: Callable[..., Any], options: Options) -> Any:
     try:
         # Of what is no delegate `load_delegate` leaves half an object, which
         # complains on stderr when it goes.

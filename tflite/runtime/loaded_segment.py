@@ -1,8 +1,8 @@
 """A segment of a bundle in an interpreter, all its tensors as memory."""
 
 import ctypes
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class LoadedSegment(NamedTuple):
     madds: int
     logits: Logits | None
     outputs: Mapping[str, Source]
-    interpreter: object
+    interpreter: Any
 
 
 def image_source(image: np.ndarray, facts: bundle.InputFacts) -> Source:
@@ -135,7 +135,8 @@ def load(
         found[name] = Source(
             place + 1, memory, _bytes(memory), zero(details), details
         )
-    gates, logits = (), None
+    gates: tuple[Source, ...] = ()
+    logits = None
     if wiring.gate is not None:
         gates = sources[wiring.gate]
         for gate in gates:
@@ -161,7 +162,7 @@ def zero(details: Mapping) -> int:
     return details["quantization"][1]
 
 
-def _memory(loaded: object, details: Mapping) -> np.ndarray:
+def _memory(loaded: Any, details: Mapping) -> np.ndarray:
     """Returns a tensor's own memory, which stays where it is.
 
     The interpreter refuses to run while its views are held, and copying
@@ -174,10 +175,12 @@ def _memory(loaded: object, details: Mapping) -> np.ndarray:
 
 
 def _bytes(memory: np.ndarray) -> memoryview:
-    return memoryview(memory).cast("B")
+    return memory.data.cast("B")
 
 
-def _check_names(file: str, side: str, expected, found) -> None:
+def _check_names(
+    file: str, side: str, expected: Iterable[str], found: Iterable[str]
+) -> None:
     if set(expected) != set(found):
         raise bundle.InvalidBundle(
             f"`{file}` must have the {side} {sorted(expected)}. "
@@ -185,7 +188,9 @@ def _check_names(file: str, side: str, expected, found) -> None:
         )
 
 
-def _check_match(file: str, name: str, found: dict, expected: dict) -> None:
+def _check_match(
+    file: str, name: str, found: Mapping, expected: Mapping
+) -> None:
     """Checks that both sides of a cut, or two segments, mean the same."""
     pairs = [
         (

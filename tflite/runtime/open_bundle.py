@@ -2,6 +2,7 @@
 
 import os
 import threading
+from typing import Any
 
 from tflite import bundle
 from tflite.runtime import interpreter
@@ -46,7 +47,7 @@ class OpenBundle:
         self._models: dict[int, interpreter.Verified] | None = {}
         self._memory = 0
 
-    def load(self, place: int):
+    def load(self, place: int) -> Any:
         """Returns a new interpreter that holds a segment.
 
         Args:

@@ -19,13 +19,14 @@ class Measure(Protocol):
     It sees an image's exits in turn, and may keep a few numbers of each image
     from one exit to the next. What it says of an image does not depend on the
     others beside it, to the last bit: a device and a simulation decide alike.
-
-    Attributes:
-        memory: How many numbers it keeps of an image, M; 0 if it needs none.
-            At the first exit they are zeros.
     """
 
-    memory: int
+    @property
+    def memory(self) -> int:
+        """How many numbers it keeps of an image, M; 0 if it needs none.
+
+        At the first exit they are zeros.
+        """
 
     def __call__(
         self, exit: int, probabilities: np.ndarray, state: np.ndarray

@@ -1,10 +1,12 @@
 """The kinds of policies: the measures of confidence, by name."""
 
+from collections.abc import Mapping
+
 from keras_dynamic.exits.decision import confidence
 from keras_dynamic.exits.decision.patience import Patience
 from keras_dynamic.exits.decision.scheduler import Scheduler
 
-_MEASURES = {
+_MEASURES: Mapping[str, confidence.Measure] = {
     "max_probability": confidence.MAX_PROBABILITY,
     "margin": confidence.Memoryless(confidence.lead),
     "entropy": confidence.Memoryless(confidence.certainty),

@@ -43,24 +43,24 @@ def outcome(
     Raises:
         ValueError: If a shape or a value is not as said.
     """
-    costs = np.asarray(costs)
-    if costs.ndim != 1 or not np.isfinite(costs).all():
+    prices = np.asarray(costs)
+    if prices.ndim != 1 or not np.isfinite(prices).all():
         raise ValueError(
-            f"`costs` must be finite numbers of shape [K]. Received: {costs}"
+            f"`costs` must be finite numbers of shape [K]. Received: {prices}"
         )
-    right = correct(logits, labels, len(costs))
+    right = correct(logits, labels, len(prices))
     exits = np.asarray(exits)
     if exits.shape != right.shape[1:] or exits.dtype.kind not in "iu":
         raise ValueError(
             f"`exits` must be integers of shape {right.shape[1:]}. "
             f"Received: {exits.dtype} of shape {exits.shape}"
         )
-    if exits.min() < 0 or exits.max() >= len(costs):
+    if exits.min() < 0 or exits.max() >= len(prices):
         raise ValueError(
-            f"`exits` must lie in [0, {len(costs)}). "
+            f"`exits` must lie in [0, {len(prices)}). "
             f"Received: {exits.min()} to {exits.max()}"
         )
-    return tally(exits, right, costs)
+    return tally(exits, right, prices)
 
 
 def tally(exits: np.ndarray, right: np.ndarray, costs: np.ndarray) -> Outcome:

@@ -1,8 +1,11 @@
 """Patience: an image stops when consecutive exits agree on its class."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+
+_Numbers = TypeVar("_Numbers", float, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Patience:
         return threshold(runs), state
 
 
-def threshold(agreeing: float | np.ndarray) -> float | np.ndarray:
+def threshold(agreeing: _Numbers) -> _Numbers:
     """Returns the score of images whose last exits agree.
 
     Args:

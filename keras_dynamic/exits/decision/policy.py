@@ -1,5 +1,6 @@
 """The exit policy: at which exit does an image stop?"""
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -54,8 +55,8 @@ class Policy:
         default=None, hash=False
     )
 
-    def __post_init__(self):
-        measure = kinds.measure(self.kind, self.scheduler)
+    def __post_init__(self) -> None:
+        kinds.measure(self.kind, self.scheduler)
         self._set("temperatures", "finite positive numbers", _temperature)
         self._set("thresholds", "numbers in [0, 1]", _threshold)
         self._set("enabled", "booleans", _flag)
@@ -82,10 +83,15 @@ class Policy:
             )
         if self.fitted is not None:
             object.__setattr__(self, "fitted", _facts(self.fitted))
-        # No score reaches the bar of a disabled exit.
-        bars = np.where(self.enabled, self.thresholds, math.inf).tolist()
-        object.__setattr__(self, "_measure", measure)
-        object.__setattr__(self, "_bars", bars)
+
+    @functools.cached_property
+    def _measure(self) -> confidence.Measure:
+        return kinds.measure(self.kind, self.scheduler)
+
+    @functools.cached_property
+    def _bars(self) -> list[float]:
+        """The thresholds; no score reaches the bar of a disabled exit."""
+        return np.where(self.enabled, self.thresholds, math.inf).tolist()
 
     def _set(
         self,
@@ -111,7 +117,7 @@ class Policy:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values, as in the "policy" of a bundle's manifest."""
-        values = {
+        values: dict[str, Any] = {
             "kind": self.kind,
             "temperatures": list(self.temperatures),
             "thresholds": list(self.thresholds),

@@ -3,6 +3,7 @@
 This is what runs on a device; `scheduler_fit` learns it.
 """
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,16 +42,16 @@ class Scheduler:
     weights: tuple[tuple[float, ...], ...]
     biases: tuple[float, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         biases = _numbers(self.biases)
         if biases is None or not biases:
             raise ValueError(
                 "`biases` must be a list or tuple of finite numbers, one per "
                 f"exit. Received: {self.biases!r}"
             )
-        rows = self.weights
-        rows = map(_numbers, rows) if isinstance(rows, list | tuple) else ()
-        rows = tuple(rows)
+        rows: Any = ()
+        if isinstance(self.weights, list | tuple):
+            rows = tuple(map(_numbers, self.weights))
         if (
             len(rows) != len(biases)
             or None in rows
@@ -67,7 +68,10 @@ class Scheduler:
             )
         object.__setattr__(self, "weights", rows)
         object.__setattr__(self, "biases", biases)
-        object.__setattr__(self, "_rows", tuple(map(np.array, rows)))
+
+    @functools.cached_property
+    def _rows(self) -> tuple[np.ndarray, ...]:
+        return tuple(map(np.array, self.weights))
 
     @property
     def exits(self) -> int:
