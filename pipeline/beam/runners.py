@@ -53,6 +53,21 @@ def is_template(beam_options: PipelineOptions) -> bool:
     return bool(beam_options.view_as(GoogleCloudOptions).template_location)
 
 
+@contextlib.contextmanager
+def plain_labels() -> Iterator[None]:
+    """Has Beam leave labels as they are while a pipeline is put together.
+
+    In a notebook it would put a cell's number before them, and import what only
+    its extra `interactive` installs.
+    """
+    before = beam.pipeline.alter_label_if_ipython
+    beam.pipeline.alter_label_if_ipython = lambda transform, pvalueish: None
+    try:
+        yield
+    finally:
+        beam.pipeline.alter_label_if_ipython = before
+
+
 def wait(pipeline: beam.Pipeline) -> None:
     """Runs a pipeline and waits until it is done.
 

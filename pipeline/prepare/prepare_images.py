@@ -251,7 +251,8 @@ def _run(task: Job, output: str, beam_args: Sequence[str]) -> None:
     work = beam_files.join(output, f"work-{uuid.uuid4().hex}")
     beam_files.make_directory(work)
     pipeline = beam.Pipeline(options=options)
-    _ = pipeline | "PrepareImages" >> PrepareImages(task, output, work)
+    with runners.plain_labels():
+        _ = pipeline | "PrepareImages" >> PrepareImages(task, output, work)
     # Everything in an object store is asked for over the network.
     watched = contextlib.nullcontext()
     if beam_files.is_local(output):

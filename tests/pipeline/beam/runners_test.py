@@ -64,3 +64,15 @@ def test_errors_of_the_local_runner_keep_their_type():
 def test_options_after_the_default_win():
     options = runners.options(["--runner=FlinkRunner", "--parallelism=2"])
     assert options.get_all_options()["runner"] == "FlinkRunner"
+
+
+def test_a_notebook_leaves_labels_as_they_are(monkeypatch):
+    def alter(transform, pvalueish):
+        raise ImportError("pandas")
+
+    monkeypatch.setattr(beam.pipeline, "alter_label_if_ipython", alter)
+    steps = beam.Pipeline()
+    with runners.plain_labels():
+        _ = steps | "Numbers" >> beam.Create([1])
+    assert "Numbers" in steps.applied_labels
+    assert beam.pipeline.alter_label_if_ipython is alter
