@@ -35,7 +35,8 @@ def fit(
             images; the cheapest policy is sought.
         budget_madds: Highest mean number of multiply-adds of an image; the
             most accurate policy is sought.
-        budget_ms: Likewise, in milliseconds. One of the three must be given.
+        budget_ms: Highest mean number of milliseconds of an image. One of the
+            three must be given.
         exit_ms: Milliseconds up to each exit, [K]; for `budget_ms` measured
             here if they are not given, otherwise multiply-adds are the cost.
 
