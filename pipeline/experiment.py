@@ -12,8 +12,8 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from pipeline import config as configurations
 from pipeline import stages
+from pipeline.config import ConfigError, check_override, load, validated
 from pipeline.policies import operating_points
 from pipeline.policies.refit import Refit
 from pipeline.processes import libraries, memory
@@ -264,10 +264,10 @@ def _loaded(
             )
         text = layout.config.read_text(encoding="utf-8")
         found = ml_collections.ConfigDict(_frozen(json.loads(text)))
-        return configurations.validated(found).lock()
+        return validated(found).lock()
     if isinstance(config, ml_collections.ConfigDict):
-        return configurations.validated(copy.deepcopy(config)).lock()
-    return configurations.load(config)
+        return validated(copy.deepcopy(config)).lock()
+    return load(config)
 
 
 def _frozen(value: Any) -> Any:
@@ -296,39 +296,27 @@ def _override(
     config: ml_collections.ConfigDict, overrides: Mapping[str, Any]
 ) -> None:
     for key, value in overrides.items():
-        configurations.check_override(config, key)
+        check_override(key)
         *sections, last = key.split(".")
         section = functools.reduce(operator.getitem, sections, config)
         try:
             with config.unlocked():
                 section[last] = value
         except TypeError as error:
-            raise configurations.ConfigError(
+            raise ConfigError(
                 f"`overrides` must be of the type that {key!r} has: {error}. "
                 f"Received: {value!r}"
             ) from error
-    configurations.validated(config)
+    validated(config)
 
 
 def _pixels(
     photo: str | os.PathLike[str] | np.ndarray, opened: bundle.Bundle
 ) -> np.ndarray:
     """Fits a photo as `prepare` does, and crops it as the evaluation does."""
-    from pipeline.data import image
+    from pipeline.data import image, photograph
 
     if isinstance(photo, np.ndarray):
-        shape = photo.shape
-        colours = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3))
-        if photo.dtype != np.uint8 or not colours or not photo.size:
-            raise ValueError(
-                "`photo` must be uint8 [H, W] or [H, W, C], C 1 or 3. "
-                f"Received: {photo.dtype} {list(shape)}"
-            )
-        decoded = image.from_pixels(photo)
-    else:
-        decoded = image.decode(files.read(os.fspath(photo), image.MAX_BYTES))
-    height, _, channels = opened.input.shape
-    stored = opened.stored_size
-    start = (stored - height) // 2
-    window = slice(start, start + height)
-    return image.fit(decoded, stored, channels)[window, window]
+        return photograph.pixels_for(photo, opened.input)
+    content = files.read(os.fspath(photo), image.MAX_BYTES)
+    return photograph.pixels_for(content, opened.input)

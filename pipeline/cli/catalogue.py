@@ -59,7 +59,7 @@ def cost(name: str) -> dict[str, Any]:
     """
     import keras
 
-    from keras_dynamic.graph import cost as counted
+    from keras_dynamic import exit_costs
     from pipeline import config
     from pipeline.training import network
 
@@ -73,7 +73,7 @@ def cost(name: str) -> dict[str, Any]:
     labels = 0 if loaded.model.classes else _CLASSES
     # Weights have shapes, but no values: that takes neither time nor memory.
     with keras.StatelessScope(initialize_variables=False):
-        costs = counted.exit_costs(network.build(loaded, labels))
+        costs = exit_costs(network.build(loaded, labels))
     return {
         "data_set": found[0],
         "family": loaded.model.family,

@@ -246,11 +246,11 @@ def test_grey_pixels_are_a_photo_too(cropping):
     "photo",
     [
         np.zeros((8, 8, 3), np.float32),
-        np.zeros((8, 8, 2), np.uint8),
+        np.zeros((8, 8, 5), np.uint8),
         np.zeros((1, 8, 8, 3), np.uint8),
         np.zeros((0, 8, 3), np.uint8),
     ],
-    ids=["float", "two channels", "a batch", "empty"],
+    ids=["float", "five channels", "a batch", "empty"],
 )
 def test_pixels_that_are_no_photo(cropping, photo):
     with pytest.raises(ValueError, match="`photo`"):

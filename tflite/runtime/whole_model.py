@@ -39,7 +39,8 @@ class Unsplit:
                 f"Received: {image['dtype'].__name__} {image['shape']}"
             )
         self._input = image["index"]
-        self._facts = InputFacts(tuple(map(int, image["shape"][1:])))
+        height, width, channels = map(int, image["shape"][1:])
+        self._facts = InputFacts((height, width, channels))
         outputs = runner.get_output_details()
         names = [f"exit_{k}" for k in range(len(outputs))]
         if set(names) != set(outputs):
