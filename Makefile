@@ -2,73 +2,101 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+
+# Each target installs what it needs, by a lock file of its own. The one of all
+# packages has no name.
+ALL := $(VENV)/.installed
+DEMO := $(VENV)/.installed-demo
+DOCS := $(VENV)/.installed-docs
+LINT := $(VENV)/.installed-lint
 
 # A finished `run` whose bundle `make test-arm64` runs.
 WORKDIR ?= runs/demo
 
-.PHONY: demo docs test test-arm64 test-browser check-android test-flink flink-up flink-down lint install lock clean
+.PHONY: demo docs test test-device test-arm64 test-browser check-android \
+  test-flink flink-up flink-down lint install lock clean
 
-demo: $(STAMP)
+demo: $(DEMO)
 	$(BIN)/keras-dynamic run --config=ranet_digits --workdir=runs/demo
 
-test: $(STAMP)
+test: $(ALL)
 	$(BIN)/pytest -n 2 --dist loadfile
 
 # Pages and docstrings as a site, build/docs/index.html; no network. A warning is
 # an error: a link to no page, heading or file, a name that cannot be imported.
-docs: $(STAMP)
+docs: $(DOCS)
 	rm -rf docs/api build/docs
 	$(BIN)/sphinx-build -c docs -W --keep-going --quiet . build/docs
 
+# What a device runs, installed as a wheel; PYTHON=python3.12, for instance.
+test-device:
+	bash tests/device/run.sh $(PYTHON)
+
 # The demo's bundle on emulated 64-bit Arm; docs/android.md.
-test-arm64: $(STAMP) $(WORKDIR)/bundle/manifest.json
+test-arm64: $(ALL) $(WORKDIR)/bundle/manifest.json
 	bash tests/arm64/install.sh
 	WORKDIR=$(WORKDIR) $(BIN)/pytest -m arm64 -rP tests/arm64
 
 # The report in headless Chromium; docs/report.md.
-test-browser: $(STAMP)
+test-browser: $(ALL)
 	bash tests/browser/install.sh
 	$(BIN)/pytest -m browser tests/browser
 
-runs/demo/bundle/manifest.json: | $(STAMP)
+runs/demo/bundle/manifest.json:
 	$(MAKE) demo
 
 # Compiles the Kotlin class; needs Java 17 and Maven.
-check-android: $(STAMP)
+check-android: $(ALL)
 	bash examples/android/check.sh
 
 # Flink on this machine, two task slots; docs/flink.md.
-flink-up: $(STAMP)
+flink-up: $(DEMO)
 	bash deploy/flink/up.sh
 
 flink-down:
 	bash deploy/flink/down.sh
 
-test-flink: $(STAMP)
+test-flink: $(ALL)
 	bash deploy/flink/up.sh && $(BIN)/pytest -m flink; status=$$?; bash deploy/flink/down.sh; exit $$status
 
-lint: $(STAMP)
+lint: $(LINT)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-install: $(STAMP)
+install: $(ALL)
 
-# The lock file pins every package with its hash; --no-deps because pip cannot
+# A lock file pins every package with its hash; --no-deps because pip cannot
 # override tflite-support's protobuf pin (docs/decisions.md, "One environment").
-$(STAMP): requirements.lock pyproject.toml
+# Most modules are never imported: to compile them all costs 250 MB.
+PIP := $(BIN)/pip --disable-pip-version-check install --quiet --no-compile --no-deps
+
+$(ALL): requirements.lock
+$(DEMO) $(DOCS) $(LINT): $(VENV)/.installed-%: requirements/%.lock
+$(ALL) $(DEMO) $(DOCS) $(LINT): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) --require-hashes -r $(filter %.lock,$^)
+	$(if $(filter $(LINT),$@),,$(PIP) --no-build-isolation -e .)
 	touch $@
 
-# Needs uv on the PATH; the index address is not recorded on purpose.
+# Needs uv on the PATH; the index address is not recorded on purpose. The small
+# locks have the versions of the large one. TensorFlow asks for libclang (62 MB)
+# and never imports it.
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 \
+  --generate-hashes --no-emit-index-url --no-header --no-emit-package libclang
+PART := $(COMPILE) --no-annotate --constraints requirements.lock
+CPU := --override requirements/overrides.txt --group cpu
+DEMO := pyproject.toml --group build $(CPU) \
+  $(foreach each,beam images report support train,--extra $(each))
+
 lock:
-	uv pip compile pyproject.toml --all-extras --group dev --universal \
-	  --generate-hashes --no-emit-index-url --no-header \
-	  --python-version 3.11 --output-file requirements.lock
+	$(COMPILE) pyproject.toml --all-extras --group dev $(CPU) -o requirements.lock
+	$(PART) $(DEMO) -o requirements/demo.lock
+	$(PART) $(DEMO) --group docs -o requirements/docs.lock
+	$(PART) --group lint -o requirements/lint.lock
+	$(PART) pyproject.toml --extra images --group device -o requirements/device.lock
+	$(PART) --group gpu -o requirements/gpu.lock
 
 clean:
-	rm -rf $(VENV) runs build docs/api .arm64 .android *.egg-info
+	rm -rf $(VENV) runs build docs/api .arm64 .android .device *.egg-info

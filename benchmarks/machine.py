@@ -1,6 +1,5 @@
 """What something was measured with, and what a process used."""
 
-import importlib.metadata
 import json
 import os
 import pathlib
@@ -9,6 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+
+from pipeline.results import packages
 
 _PACKAGES = (
     "ai-edge-litert",
@@ -36,13 +37,8 @@ def machine() -> dict:
 
 def versions() -> dict[str, str]:
     """Returns the versions of the packages that are installed."""
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    found = packages.versions(_PACKAGES)
+    return {name: version for name, version in found.items() if version}
 
 
 def child(command: Sequence[str]) -> dict:

@@ -5,6 +5,7 @@ TensorFlow, a device has no use for it.
 """
 
 import importlib
+import pathlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,17 @@ if TYPE_CHECKING:
     from tflite.quantization.int8_model import quantize
     from tflite.runtime.batch_harness import BatchHarness
     from tflite.runtime.harness import Harness
+
+# A distribution called `tflite`, the schema as the flatbuffer compiler writes
+# it, has a package of this name, too: the one that is installed last overwrites
+# files of the other, and whichever is uninstalled takes them with it.
+_THEIRS = pathlib.Path(__file__).with_name("Model.py")
+if _THEIRS.exists():
+    raise ImportError(
+        "The distribution `tflite` has put its files into the package `tflite` "
+        "of keras-dynamic: run `pip uninstall tflite`, and install "
+        f"keras-dynamic again. Received: {_THEIRS}"
+    )
 
 _PLACES = {
     "BatchHarness": "runtime.batch_harness",

@@ -1,7 +1,6 @@
 """Measures times and memory of the chain, and of what it is compared with."""
 
 import dataclasses
-import importlib.metadata
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +15,7 @@ from pipeline.results import (
     metrics_file,
     origin,
     own_files,
+    packages,
     predictions,
     stage_results,
     tables,
@@ -90,7 +90,7 @@ def benchmark(config: ml_collections.ConfigDict, layout: Layout) -> Results:
                 "images": len(images),
                 "measured": origin.here("benchmark"),
                 "load_average": load,
-                "versions": _versions(),
+                "versions": packages.versions(_VERSIONS),
                 "ratios": timetable.ratios(rows),
                 "absent": [dataclasses.asdict(each) for each in absent],
                 "rows": rows,
@@ -127,16 +127,6 @@ def _rows(threads, entered, opened, rounds, starts) -> list[dict[str, Any]]:
             names if each.name == "chain" else (),
         )
     ]
-
-
-def _versions() -> dict[str, str | None]:
-    found: dict[str, Any] = {}
-    for name in _VERSIONS:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    return found
 
 
 def _noted(times: Mapping[str, Times], up_to: np.ndarray) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pipeline.results import (
     assessment,
     metrics_file,
     own_files,
+    packages,
     predictions,
     stage_results,
 )
@@ -103,6 +104,11 @@ def convert(config: ml_collections.ConfigDict, layout: Layout) -> Results:
         predictions.save(stage / layout.predictions.name, **found)
     trained_model.log_accuracies("int8", found["test"].accuracies())
 
+    if not metadata.available():
+        logging.warning(
+            "the segments have no metadata for Android's tools: the extra "
+            "`support` of keras-dynamic is not installed"
+        )
     policy, measured = _measured(config.policy, costs, recorded, found)
     with publishing.published(layout.bundle, own_files.BUNDLE) as stage:
         write(str(stage), policy=policy, recorded=recorded["calibration"])
@@ -207,9 +213,10 @@ def _note_costs(
 
 def _write_bundle(directory, *, facts, cut, policy, recorded=None):
     segments, models = [], []
+    attach = metadata.attach if metadata.available() else _as_it_is
     for place, segment in enumerate(cut):
         exit = segment.wiring.exit
-        described = metadata.attach(
+        described = attach(
             segment.model,
             name=(
                 f"{facts.name} segment {place}"
@@ -247,12 +254,15 @@ def _write_bundle(directory, *, facts, cut, policy, recorded=None):
         provenance={
             "config": facts.name,
             "model": facts.family,
-            "versions": {
-                name: importlib.metadata.version(name) for name in _VERSIONS
-            },
+            "versions": packages.versions(_VERSIONS),
         },
         calibration=None if recorded is None else _encoded(recorded),
     )
+
+
+def _as_it_is(model: bytes, **_) -> bytes:
+    """Stands in for `metadata.attach` where tflite-support is missing."""
+    return model
 
 
 def _encoded(recorded: Recorded) -> bytes:

@@ -106,10 +106,13 @@ def _environment(clone):
     (theirs / "bin").mkdir(parents=True)
     for path in (*ours.iterdir(), *(ours / "bin").iterdir()):
         link = theirs / path.relative_to(ours)
-        if path.name not in ("bin", ".installed", "keras-dynamic"):
+        if path.name in ("bin", "keras-dynamic"):
+            continue
+        if not path.name.startswith(".installed"):
             link.symlink_to(path)
-    # Newer than the lock file: there is nothing to install.
-    (theirs / ".installed").touch()
+    # Newer than the lock files: there is nothing to install.
+    for name in ("", "-demo", "-docs", "-lint"):
+        (theirs / f".installed{name}").touch()
     program = theirs / "bin" / "keras-dynamic"
     program.write_text(
         f"""#!{sys.executable}

@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+import pytest
 
 SIZE = 16
 CLASSES = 5
@@ -19,7 +20,7 @@ def images(count: int, seed: int = 0) -> np.ndarray:
 @functools.cache
 def converted(name: str, dtype: str = "int8") -> bytes:
     """The .tflite file of one of `NETWORKS`, "int8" or "float32"."""
-    import tensorflow as tf
+    tf = pytest.importorskip("tensorflow")
 
     converter = tf.lite.TFLiteConverter.from_keras_model(network(name))
     if dtype == "int8":
@@ -38,7 +39,7 @@ def converted(name: str, dtype: str = "int8") -> bytes:
 @functools.cache
 def network(name: str):
     """One of `NETWORKS` as a Keras model with weights."""
-    import keras
+    keras = pytest.importorskip("keras")
 
     keras.utils.set_random_seed(0)
     image = keras.Input((SIZE, SIZE, 3), name="image")

@@ -15,7 +15,7 @@ CLASSES = 5
 @pytest.fixture(scope="session")
 def network():
     """A model whose third exit reads the first segment, not the second."""
-    import keras
+    keras = pytest.importorskip("keras")
 
     keras.utils.set_random_seed(0)
 
@@ -42,14 +42,14 @@ def network():
 
 @pytest.fixture(scope="session")
 def float_model(network) -> bytes:
-    import tensorflow as tf
+    tf = pytest.importorskip("tensorflow")
 
     return tf.lite.TFLiteConverter.from_keras_model(network).convert()
 
 
 @pytest.fixture(scope="session")
 def int8_model(network) -> bytes:
-    import tensorflow as tf
+    tf = pytest.importorskip("tensorflow")
 
     images = np.random.default_rng(0).random((8, 1, SIZE, SIZE, 3), np.float32)
     images[0, 0, 0, 0], images[0, 0, 0, 1] = 0.0, 1.0

@@ -90,6 +90,15 @@ def attach(
     return _with_files(_with_entry(whole, facts), files)
 
 
+def available() -> bool:
+    """Says whether `attach` finds the packages that it needs."""
+    try:
+        _tflite_support()
+    except ImportError:
+        return False
+    return True
+
+
 def _tflite_support():
     """Imports the metadata modules; an extension of theirs needs libusb."""
     try:
@@ -104,7 +113,7 @@ def _tflite_support():
     except ImportError as error:
         raise ImportError(
             "Metadata needs tflite-support and libusb-package: install "
-            f"keras-dynamic[train]. ({error})"
+            f"keras-dynamic[support]. ({error})"
         ) from error
     return metadata, schema
 

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_dynamic.exits.decision.policy import Policy
-from keras_dynamic.graph import cost
 from tests.support import tiny_gated
 from tests.support.tiny_graph import TinyGraph
 from tflite import bundle
@@ -328,6 +327,9 @@ def test_write(tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_segments_cost_what_the_keras_model_does(name):
     network = tiny_gated.network(name)
+    # Needs Keras, as the network does.
+    from keras_dynamic.graph import cost
+
     expected = cost.exit_costs(network)
     for dtype in ("int8", "float32"):
         # With all gates open.
