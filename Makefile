@@ -42,7 +42,7 @@ test-browser: $(ALL)
 	bash tests/browser/install.sh
 	$(BIN)/pytest -m browser tests/browser
 
-runs/demo/bundle/manifest.json:
+runs/demo/bundle/manifest.json: | $(ALL)
 	$(MAKE) demo
 
 # Compiles the Kotlin class; needs Java 17 and Maven.
@@ -87,13 +87,13 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-emit-package libclang
 PART := $(COMPILE) --no-annotate --constraints requirements.lock
 CPU := --override requirements/overrides.txt --group cpu
-DEMO := pyproject.toml --group build $(CPU) \
+RUN := pyproject.toml --group build $(CPU) \
   $(foreach each,beam images report support train,--extra $(each))
 
 lock:
 	$(COMPILE) pyproject.toml --all-extras --group dev $(CPU) -o requirements.lock
-	$(PART) $(DEMO) -o requirements/demo.lock
-	$(PART) $(DEMO) --group docs -o requirements/docs.lock
+	$(PART) $(RUN) -o requirements/demo.lock
+	$(PART) $(RUN) --group docs -o requirements/docs.lock
 	$(PART) --group lint -o requirements/lint.lock
 	$(PART) pyproject.toml --extra images --group device -o requirements/device.lock
 	$(PART) --group gpu -o requirements/gpu.lock
