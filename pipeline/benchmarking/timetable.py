@@ -51,7 +51,7 @@ def of(
         entrant: Who.
         threads: With how many.
         times: From `latency.measure`.
-        start: From `start.measure`.
+        start: From `cold_start.measure`.
         segments: Names of the models that it ran one after the other.
     """
     key = {"contestant": entrant.name, "threads": threads}

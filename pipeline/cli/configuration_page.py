@@ -26,7 +26,13 @@ import pipeline.config
 
 def get_config():
     config = pipeline.config.load("ranet_cifar10_model1")
-    config.train.epochs = 20
+    with config.unlocked():
+        config.name = "photos"
+        config.data.source_options.path = "photos"
+        config.data.fractions.test = 0.1
+        config.model.classes = 0  # As many as there are directories.
+        config.train.epochs = 20
+        config.quantize.steps = 100
     return config
 ```
 

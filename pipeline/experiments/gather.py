@@ -54,7 +54,7 @@ class Run:
         return self.settings["seed"]
 
     def area(self, curve: str, low: float, high: float) -> float:
-        """Mean accuracy over a range of costs; see `curves.area`."""
+        """Mean accuracy over a range of costs; see `curve.area`."""
         found = self.test[curve]
         if curve == "budgeted_batch":
             found = closed(found, self.test["anytime"])

@@ -1,6 +1,6 @@
 """The names of the files in each directory that is published whole.
 
-A directory that holds anything else is not replaced; see `workdir.published`.
+A directory that holds anything else is not replaced: `publishing.published`.
 Paths are relative to it. What an earlier version wrote is replaced, too, so a
 name that is no longer written stays here.
 """

@@ -84,7 +84,7 @@ class Read(beam.DoFn):
         """Names the bundle; a worker reads its facts.
 
         Args:
-            bundle: As for `scoring.BundleModelHandler`.
+            bundle: As for `bundle_handler.BundleModelHandler`.
         """
         self._bundle = bundle
 

@@ -48,10 +48,10 @@ class Job:
     """What is to be scored, and how.
 
     Attributes:
-        bundle: As for `scoring.BundleModelHandler`.
+        bundle: As for `bundle_handler.BundleModelHandler`.
         inputs: File patterns; see `pipeline.scoring.reading`.
         output: Prefix of all files that are written.
-        form: One of `score_rows.FORMATS`.
+        form: One of `writing.FORMATS`.
         batch_size: Images that a segment takes at once.
         shards: Number of output files; 0 leaves it to the runner.
         escape_formulas: Whether keys in CSV are escaped that a spreadsheet

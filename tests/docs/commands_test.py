@@ -146,7 +146,7 @@ def clone(tmp_path_factory):
     _photos(clone)
     [config] = [
         block.text
-        for block in markdown_blocks.blocks("README.md", "python")
+        for block in markdown_blocks.blocks("docs/configuration.md", "python")
         if "def get_config" in block.text
     ]
     (clone / "photos.py").write_text(config)

@@ -139,7 +139,7 @@ def _holds(page, names):
     from pipeline import config, sources
     from pipeline.training import network
 
-    if page == "README.md" and "get_config" in names:
+    if page == "docs/configuration.md" and "get_config" in names:
         config.validated(names["get_config"]())
     if page == "README.md" and "photos" in names:
         shipped = names["photos"].bundle

@@ -67,7 +67,7 @@ def branches(whole) -> tuple[Branch, ...]:
     finite, as 0 times infinity is none.
 
     Args:
-        whole: From `flatbuffer.read`.
+        whole: From `model_file.read`.
     """
     graph = whole.subgraphs[0]
     codes = [model_file.operator_name(each) for each in whole.operatorCodes]

@@ -1,6 +1,6 @@
 """Which operators of a .tflite graph need which others.
 
-A graph is a `SubGraphT` of `flatbuffer.read`; operators and tensors are their
+A graph is a `SubGraphT` of `model_file.read`; operators and tensors are their
 indices. Operators stand in an order in which they can run.
 """
 

@@ -101,7 +101,7 @@ def with_bypasses(
     several gated pieces before it the last one is joined.
 
     Args:
-        whole: The model, from `flatbuffer.read`.
+        whole: The model, from `model_file.read`.
         pieces: From `cut`, of all exits.
         found: The gates and their branches.
         logits: The tensors of the exits.

@@ -21,7 +21,7 @@ def constant(contents, tensor) -> np.ndarray | None:
     """What a tensor stands for, dequantized.
 
     Args:
-        contents: From `flatbuffer.read`.
+        contents: From `model_file.read`.
         tensor: One of its tensors.
 
     Returns:

@@ -2,7 +2,7 @@
 
 The one door to the native runtime, which trusts what it is given and ends the
 process where it should not have: no other module makes an interpreter, and
-nothing comes in here that `flatbuffer.verify` has not accepted.
+nothing comes in here that `model_file.verify` has not accepted.
 """
 
 import ctypes
@@ -71,7 +71,7 @@ class Options:
 
 
 class Verified:
-    """A model that `flatbuffer.verify` accepted, to be loaded again and again.
+    """A model that `model_file.verify` accepted, to be loaded again and again.
 
     Args:
         data: The .tflite file; the interpreters keep it, and do not copy it.
