@@ -132,7 +132,7 @@ def test_overrides_that_do_not_fit(tmp_path, overrides, where):
 
 
 def test_a_model_has_no_place_yet(tmp_path):
-    with pytest.raises(ValueError, match=r"`model`.*register"):
+    with pytest.raises(ValueError, match=r"`model`"):
         Experiment(tmp_path, NAME, model="nets:build")
 
 

@@ -250,7 +250,7 @@ def test_results_of_another_model_are_measured_again(layout, ran):
     run(layout)
     ran.take()
     layout.float_model.write_text("another one in the same place")
-    with pytest.raises(ValueError, match=r"`benchmark` needs.*another"):
+    with pytest.raises(ValueError, match=r"`benchmark`"):
         run(layout, ["benchmark"], skip_finished=False)
     assert not layout.metrics.exists()
     run(layout)
@@ -291,9 +291,7 @@ def test_one_stage_alone_runs_always_and_makes_later_ones_stale(layout, ran):
 
 
 def test_a_stage_without_its_input_names_the_verb(layout, ran):
-    with pytest.raises(
-        ValueError, match="`train` needs what `keras-dynamic"
-    ) as e:
+    with pytest.raises(ValueError, match="`train`") as e:
         run(layout, ["train"], skip_finished=False)
     assert "`keras-dynamic prepare` makes" in str(e.value)
     assert str(layout.data) in str(e.value)
@@ -305,7 +303,7 @@ def test_a_lost_input_of_a_later_stage(layout, ran):
     run(layout)
     ran.take()
     shutil.rmtree(layout.qat_model)
-    with pytest.raises(ValueError, match="`keras-dynamic quantize` makes"):
+    with pytest.raises(ValueError, match="`keras-dynamic quantize`"):
         run(layout, ["convert"], skip_finished=False)
     assert ran.take() == []
     # What it would have replaced is there and still marked.
@@ -356,7 +354,7 @@ def test_files_of_others_are_refused_before_any_stage_runs(layout, ran, made):
     settings = config.load("ranet_digits")
     settings.data.seed = 1
     before = marks(layout)
-    with pytest.raises(ValueError, match=r"`path` must.*photos/mine\.jpg"):
+    with pytest.raises(ValueError, match=r"`path`"):
         run(layout, settings=settings)
     assert ran.take() == []
     assert marks(layout) == before
@@ -369,7 +367,7 @@ def test_files_of_others_are_refused_before_any_stage_runs(layout, ran, made):
 @pytest.mark.parametrize("made", ["float_model", "report"])
 def test_a_directory_where_a_file_goes_is_refused(layout, ran, made):
     getattr(layout, made).mkdir(parents=True)
-    with pytest.raises(ValueError, match="`path` must"):
+    with pytest.raises(ValueError, match="`path`"):
         run(layout)
     assert ran.take() == []
 
@@ -377,7 +375,7 @@ def test_a_directory_where_a_file_goes_is_refused(layout, ran, made):
 def test_a_file_where_a_directory_goes_is_refused(layout, ran):
     layout.root.mkdir()
     layout.bundle.write_text("mine")
-    with pytest.raises(ValueError, match="`path` must"):
+    with pytest.raises(ValueError, match="`path`"):
         run(layout)
     assert ran.take() == []
     assert layout.bundle.read_text() == "mine"
@@ -400,8 +398,6 @@ def test_beam_options_go_to_prepare(layout, ran):
 def test_unknown_source(layout, ran):
     settings = config.load("ranet_digits")
     settings.data.source = "digit"
-    with pytest.raises(
-        ValueError, match=r"`data\.source` must be one of cifar"
-    ):
+    with pytest.raises(ValueError, match=r"`data\.source`"):
         run(layout, settings=settings)
     assert ran.take() == []

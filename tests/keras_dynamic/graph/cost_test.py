@@ -228,7 +228,7 @@ class Subclassed(keras.Model):
 
 @pytest.mark.parametrize("model", [Subclassed(), layers.Dense(3), None])
 def test_only_functional_models(model):
-    with pytest.raises(ValueError, match="`model` must be a functional"):
+    with pytest.raises(ValueError, match="`model`"):
         cost.exit_costs(model)
 
 

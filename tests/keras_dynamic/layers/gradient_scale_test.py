@@ -59,5 +59,5 @@ def test_a_saved_layer_comes_back(tmp_path):
 
 @pytest.mark.parametrize("factor", [-1.0, float("nan"), float("inf")])
 def test_a_factor_that_is_none(factor):
-    with pytest.raises(ValueError, match="`factor` must be"):
+    with pytest.raises(ValueError, match="`factor`"):
         GradientScale(factor)

@@ -62,5 +62,5 @@ def test_fit_counts_every_batch_and_saving_keeps_the_count(tmp_path):
 
 @pytest.mark.parametrize("steps", [-1, 2.5, "3"])
 def test_steps_that_are_no_number_of_steps(steps):
-    with pytest.raises(ValueError, match="`steps` must be an integer"):
+    with pytest.raises(ValueError, match="`steps`"):
         Ramp(steps)

@@ -50,5 +50,5 @@ def test_saved_layers_come_back(tmp_path):
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_factor_that_is_not_positive(factor):
-    with pytest.raises(ValueError, match="`factor` must be"):
+    with pytest.raises(ValueError, match="`factor`"):
         Multiple(factor)

@@ -92,5 +92,5 @@ def test_a_model_with_one_exit_is_itself():
 
 @pytest.mark.parametrize("reweight", [0.0, -0.5, float("nan")])
 def test_a_factor_that_is_not_positive(reweight):
-    with pytest.raises(ValueError, match="`reweight` must be"):
+    with pytest.raises(ValueError, match="`reweight`"):
         objectives.build("boosted", reweight=reweight)

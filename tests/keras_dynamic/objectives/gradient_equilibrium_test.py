@@ -128,7 +128,7 @@ def test_exits_that_read_the_same_feature():
 def test_outputs_without_the_names_are_refused():
     inputs = keras.Input((5,))
     model = keras.Model(inputs, [keras.layers.Dense(3, name="logits")(inputs)])
-    with pytest.raises(ValueError, match=r"`exit_0`.*'logits'"):
+    with pytest.raises(ValueError, match=r"`exit_0`"):
         gradient_equilibrium(model)
 
 

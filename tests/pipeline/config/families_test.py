@@ -8,7 +8,7 @@ from pipeline.config import families
 
 def test_a_name_twice_is_an_error():
     vgg = families.FAMILIES["vgg"]
-    with pytest.raises(ValueError, match=r"`families`.*vgg_digits.*in again"):
+    with pytest.raises(ValueError, match=r"`families`"):
         families.joined({"vgg": vgg, "again": {"vgg_digits": dict}})
 
 

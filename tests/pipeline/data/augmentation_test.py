@@ -193,7 +193,7 @@ def test_flip_mirrors_half_of_the_images(width):
 
 @pytest.mark.parametrize("name", ["none", "crop_flip", "shift"])
 def test_stored_images_must_be_large_enough(name):
-    with pytest.raises(ValueError, match="`size` must be at most"):
+    with pytest.raises(ValueError, match="`size`"):
         augmented(name, size=13)
 
 

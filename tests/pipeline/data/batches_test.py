@@ -87,7 +87,7 @@ def test_any_threads_and_any_part(threads, start, length, workers):
 )
 def test_workers_share_the_images(images, batch_size, workers, number, drop):
     if batch_size * workers > images:
-        with pytest.raises(ValueError, match="`batch_size` must"):
+        with pytest.raises(ValueError, match="`batch_size`"):
             batches.Order(images, batch_size, 0, 0, workers)
         return
     shares = [
@@ -147,7 +147,7 @@ def test_the_order_is_not_that_of_the_first_augmentation():
 
 @pytest.mark.parametrize("worker", [-1, 2])
 def test_a_worker_must_be_one_of_them(worker):
-    with pytest.raises(ValueError, match="`worker` must"):
+    with pytest.raises(ValueError, match="`worker`"):
         batches.Order(50, 5, 0, worker, 2)
 
 

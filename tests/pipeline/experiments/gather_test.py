@@ -130,9 +130,7 @@ def test_one_exit_is_static(tmp_path):
 
 def test_the_same_seed_twice(tmp_path):
     a, b = (finished_run.write(tmp_path / name) for name in "ab")
-    with pytest.raises(
-        ValueError, match=r"`workdirs` must differ .* and .*seed 0"
-    ) as caught:
+    with pytest.raises(ValueError, match=r"`workdirs`") as caught:
         gathered(a, b)
     assert str(a) in str(caught.value)
     assert str(b) in str(caught.value)

@@ -57,7 +57,7 @@ def test_a_label_says_what_differs():
 def test_names_are_chosen_in_order():
     names = ["msdnet_cifar10", "ranet_cifar10"]
     assert [each.name for each in published.choose(names)] == names
-    with pytest.raises(ValueError, match=r"`published` must be some of .*: x$"):
+    with pytest.raises(ValueError, match=r"`published`"):
         published.choose(["ranet_cifar10", "x"])
 
 

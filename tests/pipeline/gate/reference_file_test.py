@@ -192,7 +192,7 @@ def test_what_was_measured_may_not(path, keys, value, field):
 
 def test_answers_that_are_not_there_any_more(path):
     change(path, "right", "accuracy", remove=True)
-    with pytest.raises(ValueError, match="`checksum` must"):
+    with pytest.raises(ValueError, match="`checksum`"):
         reference_file.read(path)
 
 
@@ -207,7 +207,7 @@ def test_the_value_of_one_model_beside_the_answers_of_another(path, tmp_path):
         merged["metrics"], merged["right"] = good["metrics"], bad["right"]
         file = tmp_path / "merged.json"
         file.write_text(json.dumps(merged))
-        with pytest.raises(ValueError, match=r"`metrics.accuracy.value` must"):
+        with pytest.raises(ValueError, match=r"`metrics.accuracy.value`"):
             reference_file.read(file)
 
 
@@ -225,7 +225,7 @@ def test_bits_beyond_the_last_image(tmp_path):
     )
     text = json.loads(path.read_text())["right"]["accuracy"]
     change(path, "right", value={"accuracy": text[:-3] + "H=="})
-    with pytest.raises(ValueError, match=r"`right.accuracy` "):
+    with pytest.raises(ValueError, match=r"`right.accuracy`"):
         reference_file.read(path)
 
 
@@ -233,7 +233,7 @@ def test_an_earlier_release_s_file_says_what_to_do(path):
     change(path, "format_version", value=1)
     change(path, "checksum", remove=True)
     change(path, "metrics", "madds", "tolerance", value=55.0)
-    with pytest.raises(ValueError, match="`format_version` must") as caught:
+    with pytest.raises(ValueError, match="`format_version`") as caught:
         reference_file.read(path)
     assert "--update" in str(caught.value)
     found = reference_file.read(path, for_update=True)
@@ -245,5 +245,5 @@ def test_an_update_keeps_no_contradiction(path):
     reference_file.write(path, reference)
     reference_file.read(path, for_update=True)
     change(path, "metrics", "accuracy", "value", value=0.5)
-    with pytest.raises(ValueError, match=r"`metrics.accuracy.value` must"):
+    with pytest.raises(ValueError, match=r"`metrics.accuracy.value`"):
         reference_file.read(path, for_update=True)

@@ -63,7 +63,7 @@ def test_a_directory_of_others_is_refused(workdirs, tmp_path):
     compare.compare(workdirs[:1], output)
     compare.compare(workdirs[:1], output)
     (output / "notes.md").write_text("mine")
-    with pytest.raises(ValueError, match=r"`path` must.*notes\.md"):
+    with pytest.raises(ValueError, match=r"`path`"):
         compare.compare(workdirs[:1], output)
     assert (output / "notes.md").read_text() == "mine"
 
@@ -226,8 +226,8 @@ def test_names_are_not_markup(tmp_path):
 
 
 def test_nothing_is_left_of_a_failure(tmp_path, workdirs):
-    with pytest.raises(ValueError, match="`published` must be some of"):
+    with pytest.raises(ValueError, match="`published`"):
         compare.compare(workdirs, tmp_path / "out", publications=["x"])
-    with pytest.raises(ValueError, match="`workdirs` must be"):
+    with pytest.raises(ValueError, match="`workdirs`"):
         compare.compare([tmp_path / "none"], tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

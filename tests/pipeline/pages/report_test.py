@@ -439,7 +439,7 @@ def test_times_of_another_policy_are_not_shown(layout, config):
 
 
 def test_another_directory_without_metrics(layout, config, tmp_path):
-    with pytest.raises(ValueError, match=r"`others` .*metrics.*Received: /"):
+    with pytest.raises(ValueError, match=r"`others`"):
         report.report(config, layout, [tmp_path / "nothing"])
 
 
@@ -524,7 +524,7 @@ def test_metrics_of_the_float_model_alone(layout, config):
 
 def test_metrics_of_another_model(layout, config):
     change_metrics(layout, lambda metrics: metrics["exits"].pop())
-    with pytest.raises(ValueError, match="`keras-dynamic convert` again"):
+    with pytest.raises(ValueError, match="`keras-dynamic convert`"):
         report.report(config, layout)
 
 
@@ -532,5 +532,5 @@ def test_predictions_of_other_images(layout, config):
     said = predictions.load(layout.predictions, "test")
     said = predictions.Predictions(said.labels[::-1], said.logits)
     predictions.save(layout.predictions, test=said)
-    with pytest.raises(ValueError, match="`keras-dynamic convert` again"):
+    with pytest.raises(ValueError, match="`keras-dynamic convert`"):
         report.report(config, layout)

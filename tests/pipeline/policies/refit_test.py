@@ -217,7 +217,7 @@ def test_with_gates_costs_are_of_what_ran(tmp_path):
 
 def test_with_gates_milliseconds_must_be_given(tmp_path):
     opened = gated(tmp_path / "bundle")
-    with pytest.raises(ValueError, match="`exit_ms` must be given"):
+    with pytest.raises(ValueError, match="`exit_ms`"):
         refit.measure(opened)
     found = refit.refit(opened, budget=1.5, exit_ms=[1.0, 2.0, 3.0])
     assert found.mean_ms <= 1.5

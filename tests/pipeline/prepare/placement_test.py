@@ -162,7 +162,7 @@ def test_an_object_store_with_other_objects():
         directory = f"{root}/photos"
         beam_files.write(f"{directory}/cat/1.jpg", b"mine")
         beam_files.write(f"{directory}/rejected.jsonl", b"mine, too")
-        with pytest.raises(ValueError, match=r"`data.directory`.*cat/1\.jpg"):
+        with pytest.raises(ValueError, match=r"`data.directory`"):
             prepare_images.prepare(config(directory=directory), "never")
         assert beam_files.read(f"{directory}/rejected.jsonl") == b"mine, too"
 

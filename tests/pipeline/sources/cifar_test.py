@@ -270,10 +270,10 @@ def test_the_state_sees_every_file(tmp_path):
 
 def test_unusable_directories(tmp_path):
     for path in (str(tmp_path), "/no/where"):
-        with pytest.raises(ValueError, match="`path` must be a directory such"):
+        with pytest.raises(ValueError, match="`path`"):
             cifar.Cifar(path).find()
     cifar10(tmp_path, "binary")
-    with pytest.raises(ValueError, match="`coarse` must be False"):
+    with pytest.raises(ValueError, match="`coarse`"):
         cifar.Cifar(str(tmp_path), coarse=True).find()
     (tmp_path / "batches.meta.txt").write_text("a\nb\n")
     with pytest.raises(ValueError, match="must name 10 classes"):

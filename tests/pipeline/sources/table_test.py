@@ -284,19 +284,19 @@ def test_unusable_tables(tmp_path, name, content, options, message):
 
 @pytest.mark.parametrize("path", ["/no/where.csv", "bucket://b/t.csv"])
 def test_a_missing_table(path, bucket):
-    with pytest.raises(ValueError, match="`path` must be an existing file"):
+    with pytest.raises(ValueError, match="`path`"):
         table.Table(path).find()
 
 
 def test_another_format():
-    with pytest.raises(ValueError, match=r"`path` must be a table: .csv"):
+    with pytest.raises(ValueError, match=r"`path`"):
         table.Table("labels.xlsx")
 
 
 def test_a_missing_table_is_found_by_find(tmp_path):
     source = table.Table(str(tmp_path / "none.csv"))
     source.state()  # Comes first, and has nothing to say.
-    with pytest.raises(ValueError, match="`path` must be an existing file"):
+    with pytest.raises(ValueError, match="`path`"):
         source.find()
 
 
@@ -320,7 +320,7 @@ def test_a_table_that_is_one_endless_line(tmp_path, name):
         file.truncate(16 << 20)
     source = table.Table(str(path))
     if name == "t.jsonl":
-        with pytest.raises(ValueError, match="`label` must"):
+        with pytest.raises(ValueError, match="`label`"):
             source.find()
     else:
         assert list(rejected(source).values()) == [
@@ -345,5 +345,5 @@ def test_a_table_that_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "t.csv")
     (tmp_path / "d.csv").mkdir()
     for name in ("t.csv", "d.csv"):
-        with pytest.raises(ValueError, match="`path` must be an existing"):
+        with pytest.raises(ValueError, match="`path`"):
             table.Table(str(tmp_path / name)).find()

@@ -77,7 +77,7 @@ def test_what_cannot_be_listed_is_an_entry(tmp_path, monkeypatch):
 def test_a_file_system_with_directories_is_refused(monkeypatch):
     system = FileSystems.get_filesystem("bucket://b")
     monkeypatch.setattr(type(system), "has_dirs", lambda self: True)
-    with pytest.raises(ValueError, match="`path` must be a local"):
+    with pytest.raises(ValueError, match="`path`"):
         names("bucket://b")
 
 

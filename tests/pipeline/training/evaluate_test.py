@@ -97,5 +97,5 @@ def test_without_calibration_images(layout, config):
     evaluate.evaluate(config, layout)
     found = metrics_file.read(layout.metrics)
     assert list(found["curves"]["float"]) == ["anytime"]
-    with pytest.raises(ValueError, match="`split` must be one of test"):
+    with pytest.raises(ValueError, match="`split`"):
         predictions.load(layout.float_predictions, "calibration")

@@ -58,7 +58,7 @@ def test_more_layers_start_at_random(trained):
 
 def test_a_model_of_which_nothing_fits(trained):
     other = network(9, x=2)
-    with pytest.raises(ValueError, match=r"`train\.initial_weights` must have"):
+    with pytest.raises(ValueError, match=r"`train\.initial_weights`"):
         initial_weights.load(trained[1], other)
 
 
@@ -67,5 +67,5 @@ def test_a_file_that_is_no_model(tmp_path, content):
     path = tmp_path / "float.keras"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"`train\.initial_weights` must"):
+    with pytest.raises(ValueError, match=r"`train\.initial_weights`"):
         initial_weights.load(str(path), network(4, a=5))

@@ -15,7 +15,7 @@ def test_whatever_lines_are_split_at_is_refused():
     ]
     assert "\u2028" in splitting
     for letter in splitting:
-        with pytest.raises(ValueError, match="`labels` must"):
+        with pytest.raises(ValueError, match="`labels`"):
             class_names.check(["x", f"a{letter}b"])
 
 
@@ -25,10 +25,10 @@ def test_whatever_lines_are_split_at_is_refused():
     + [1, None, b"a"],
 )
 def test_what_is_no_line_is_refused(name):
-    with pytest.raises(ValueError, match="`names` must"):
+    with pytest.raises(ValueError, match="`names`"):
         class_names.check([*GOOD, name], "names")
 
 
 def test_no_names_are_refused():
-    with pytest.raises(ValueError, match="`labels` must"):
+    with pytest.raises(ValueError, match="`labels`"):
         class_names.check([])

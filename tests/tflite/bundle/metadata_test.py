@@ -189,7 +189,7 @@ def test_float_images_are_between_0_and_1(float_model, displayer):
 
 
 def test_bad_arguments_are_refused(segments):
-    with pytest.raises(ValueError, match="`logits_name` must be one of"):
+    with pytest.raises(ValueError, match="`logits_name`"):
         attach(segments[0], logits_name="image")
     with pytest.raises(ValueError, match="no metadata yet"):
         described = attach(segments[0])
@@ -204,7 +204,7 @@ def test_bad_arguments_are_refused(segments):
     graph = TinyGraph()
     x = graph.tensor([1, 4], name="image")
     flat = graph.write([x], [graph.run("TANH", [x], name="logits")])
-    with pytest.raises(ValueError, match="`image_name` must name an input"):
+    with pytest.raises(ValueError, match="`image_name`"):
         metadata.attach(
             flat,
             name="",

@@ -135,7 +135,7 @@ def test_an_order_that_is_given_holds(run_chain):
 
 @pytest.mark.parametrize("order", [["t1"], ["t1", "t3", "t4"], []])
 def test_an_order_of_other_outputs_is_refused(order):
-    with pytest.raises(split.CannotSplit, match=r"`order` must name each"):
+    with pytest.raises(split.CannotSplit, match=r"`order`"):
         split.split(chain_of_adds([3, 1]), order)
 
 

@@ -241,12 +241,12 @@ def test_bad_images_are_refused(many, images, message):
 
 @pytest.mark.parametrize("size", [0, -1, 2.0, "8", None])
 def test_batch_size_is_checked(directory, size):
-    with pytest.raises(ValueError, match="`batch_size` must be an integer"):
+    with pytest.raises(ValueError, match="`batch_size`"):
         batch_harness.BatchHarness(directory, size)
 
 
 def test_policy_must_fit(many):
-    with pytest.raises(ValueError, match="`policy` must have 3 exits"):
+    with pytest.raises(ValueError, match="`policy`"):
         many[3].run(POOL, exits([0.5, 0.0]))
 
 

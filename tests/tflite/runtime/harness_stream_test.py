@@ -143,7 +143,7 @@ def test_a_refused_image_does_not_end_a_stream(opened):
     batch = images(2)
     stream = opened.stream(iter([batch[0], batch[0][:1], batch[1]]))
     assert next(stream).exit == 3
-    with pytest.raises(ValueError, match="`image` must"):
+    with pytest.raises(ValueError, match="`image`"):
         next(stream)
     assert next(stream).exit == 3
     assert list(stream) == []
@@ -151,9 +151,9 @@ def test_a_refused_image_does_not_end_a_stream(opened):
 
 @pytest.mark.parametrize("budget_ms", [0, -1.0, np.nan, np.inf, "5"])
 def test_budgets_are_checked_at_once(opened, budget_ms):
-    with pytest.raises(ValueError, match="`budget_ms` must be a positive"):
+    with pytest.raises(ValueError, match="`budget_ms`"):
         opened.stream(images(1), budget_ms=budget_ms)
-    with pytest.raises(ValueError, match="`budget_ms` must be a positive"):
+    with pytest.raises(ValueError, match="`budget_ms`"):
         opened.classify(images(1)[0], budget_ms=budget_ms)
 
 

@@ -75,18 +75,18 @@ def test_xnnpack_can_be_left_out():
 
 @pytest.mark.parametrize("model", [bytearray(b"x"), "x", None])
 def test_only_bytes_are_loaded(model):
-    with pytest.raises(TypeError, match="`model` must be bytes"):
+    with pytest.raises(TypeError, match="`model`"):
         interpreter.load(model)
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, None, True])
 def test_threads_are_checked(threads):
-    with pytest.raises(ValueError, match="`threads` must be"):
+    with pytest.raises(ValueError, match="`threads`"):
         Options(threads=threads)
 
 
 def test_options_of_a_delegate_need_one():
-    with pytest.raises(ValueError, match="must come with a `delegate`"):
+    with pytest.raises(ValueError, match="`delegate`"):
         Options(delegate_options={"a": "b"})
 
 
@@ -99,7 +99,7 @@ def test_what_is_not_sound_is_not_loaded(model):
 def test_refusals_are_errors():
     model = model_file.read(tanh())
     model.operatorCodes[0].version = 99
-    with pytest.raises(interpreter.Refused, match="`model` must be one"):
+    with pytest.raises(interpreter.Refused, match="`model`"):
         interpreter.load(model_file.write(model))
 
 

@@ -138,7 +138,7 @@ def test_what_cannot_take_an_image(tmp_path):
         Contestant("tflite", model(tmp_path, np.float32, (1, 4))).load()
     with pytest.raises(WrongInput, match="one of int8, uint8, float32"):
         Contestant("tflite", model(tmp_path, np.int32)).load()
-    with pytest.raises(ValueError, match="`runtime` must be one of chain, rou"):
+    with pytest.raises(ValueError, match="`runtime`"):
         Contestant("tensorrt", "model")
 
 

@@ -146,7 +146,7 @@ def test_route_names_the_exit_with_bad_logits():
     with pytest.raises(ValueError, match="one array per exit, 3 in all"):
         policy.route(logits[:2])
     logits[1, :2] = np.inf
-    with pytest.raises(ValueError, match=r"`logits\[1\]` .* in 2 of 4 rows"):
+    with pytest.raises(ValueError, match=r"`logits\[1\]`"):
         policy.route(logits)
 
 
