@@ -1,7 +1,7 @@
-"""From a trained model to a phone: quantize, convert, split, bundle, run.
+"""Takes a trained model to a phone: quantizes, converts, splits, bundles, runs.
 
 A name is imported when it is first asked for: `quantize` alone needs
-TensorFlow, a device has no use for it.
+TensorFlow, and a device has no use for it.
 """
 
 import importlib
@@ -37,7 +37,7 @@ __all__ = ["BatchHarness", "Harness", "bundle", "quantize", "split"]
 
 
 def __getattr__(name: str) -> object:
-    """Imports what is asked for from the module that holds it."""
+    """Returns a public name, imported from the module that holds it."""
     if name == "bundle":
         return importlib.import_module(f"{__name__}.bundle")
     if name in _PLACES:

@@ -1,4 +1,4 @@
-"""Zip files out of which Android can map a model without unpacking it."""
+"""Writes and reads zips whose models Android can map without unpacking."""
 
 import os
 import struct
@@ -24,11 +24,11 @@ _MAX_DIRECTORY_BYTES = 2**20
 
 
 class InvalidArchive(ValueError):
-    """A zip that is damaged, or not one that `write` would have written."""
+    """Says that a zip is damaged, or none that `write` would have written."""
 
 
 class _Entry(NamedTuple):
-    """A file in a zip: where its local header is, its size and its CRC-32."""
+    """Holds where a file's local header is in a zip, its size and CRC-32."""
 
     header: int
     size: int
@@ -36,7 +36,7 @@ class _Entry(NamedTuple):
 
 
 def write(path: str, contents: Mapping[str, bytes]) -> None:
-    """Writes files, by name: stored, aligned, and without a date.
+    """Writes files by name into a zip: stored, aligned, and without a date.
 
     The same files always give the same bytes.
     """
@@ -62,8 +62,8 @@ def read(path: str, name: str, most: int) -> bytes:
     """Returns a file of a zip, as it lies there.
 
     Args:
-        path: Of the zip.
-        name: Of the file in it.
+        path: Path of the zip.
+        name: Name of the file in it.
         most: Its largest size; no memory is taken for more.
 
     Raises:

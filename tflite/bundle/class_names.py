@@ -1,4 +1,4 @@
-"""Names of classes, as they can stand in a bundle: a line of text each."""
+"""Checks the names of a bundle's classes: a line of text each."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ def check(names: Sequence[str], argument: str = "labels") -> None:
 
     Args:
         names: One per class.
-        argument: What an error calls them.
+        argument: Name of the argument in an error.
     """
     bad = [name for name in names if not _is_line(name)]
     if bad or not names:

@@ -1,4 +1,4 @@
-"""Whether what ships is what the manifest says: the directory as a whole.
+"""Checks a whole directory against its manifest.
 
 A reader compares each file that it needs. Nobody needs bundle.zip and the
 directory at once, or a file that no manifest names; both are looked at here.
@@ -13,9 +13,9 @@ from tflite.format import files
 
 
 def archive_bytes(opened: Bundle) -> int | None:
-    """Returns the size of the archive: the bundle itself, or what lies in it.
+    """Returns the size of the archive: the bundle, or the bundle.zip in it.
 
-    None if the directory has none.
+    The size is None if the directory has no archive.
 
     Raises:
         InvalidBundle: if it is no file, or a link leads out of the directory.
@@ -40,7 +40,7 @@ def check_archive(directory: str) -> None:
 
 
 def foreign(opened: Bundle) -> tuple[str, ...]:
-    """Returns the names of what nobody vouches for, sorted.
+    """Returns the names of files that nobody vouches for, sorted.
 
     These are files beside the manifest that it does not name, or entries of a
     bundle.zip. No reader looks at them.
@@ -67,7 +67,7 @@ def differences(opened: Bundle) -> list[str]:
 
     Returns:
         A line for each difference: a file that one of the two lacks, or that
-        differs. None, and the archive is the directory.
+        differs. Without a line the archive is the directory.
 
     Raises:
         InvalidBundle: if a file of the directory is not what the manifest says.
@@ -108,7 +108,7 @@ def _names(zipped: str) -> tuple[str, ...]:
 
 
 def _path(opened: Bundle) -> str:
-    """The archive's path, which may not exist, but does not lead elsewhere."""
+    """Returns the archive's path; it may not exist but leads nowhere else."""
     directory = opened.directory
     if os.path.isfile(directory):
         return directory

@@ -1,4 +1,4 @@
-"""The files of a bundle, in a directory or in a bundle.zip.
+"""Reads the files of a bundle, in a directory or in a bundle.zip.
 
 None is followed out of the directory, and of none more is read than the
 manifest says that it has.
@@ -17,7 +17,7 @@ def labels(directory: str, facts: manifest.FileFacts | str) -> tuple[str, ...]:
     """Reads the names of the classes.
 
     Args:
-        directory: A bundle's, or a bundle.zip.
+        directory: The bundle's directory, or a bundle.zip.
         facts: `labels` of the manifest.
 
     Raises:
@@ -27,7 +27,7 @@ def labels(directory: str, facts: manifest.FileFacts | str) -> tuple[str, ...]:
 
 
 def text(directory: str, file: str) -> bytes:
-    """Reads a file of which no manifest says anything.
+    """Reads a file whose size and hash no manifest gives.
 
     Raises:
         InvalidBundle: if it is missing, or has more than
@@ -64,7 +64,7 @@ def content(directory: str, facts: manifest.FileFacts) -> bytes:
 def open_content(
     directory: str, facts: manifest.FileFacts
 ) -> tuple[BinaryIO, bytes]:
-    """Returns a file of a directory, open, and what is in it, as `content`.
+    """Returns a file of a directory, open, and its checked content.
 
     Raises:
         InvalidBundle: as `content`.
@@ -120,7 +120,7 @@ def _open(directory: str, file: str) -> BinaryIO:
 
 
 def _listed(directory: str, facts: manifest.FileFacts | str) -> bytes:
-    """The content of the labels' file, as far as the manifest knows it."""
+    """Reads the labels' file; compares it if the manifest has its hash."""
     if isinstance(facts, str):
         return text(directory, facts)
     if facts.bytes > manifest_rules.MAX_TEXT_BYTES:

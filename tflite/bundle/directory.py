@@ -1,4 +1,4 @@
-"""The directory that ships: a manifest, the models of a chain, and the labels.
+"""Writes and reads the directory that ships: manifest, models and labels.
 
 `bundle.zip` beside them holds the same files.
 """
@@ -23,13 +23,13 @@ LABELS = "labels.txt"
 ARCHIVE = manifest.ARCHIVE
 
 
-# What stays where the bundle was made.
+# The file that stays where the bundle was made.
 CALIBRATION = "calibration.npy"
 
 
 @dataclasses.dataclass(frozen=True)
 class Bundle:
-    """A bundle whose manifest and labels were read and found sound.
+    """Holds a bundle whose manifest and labels were read and found sound.
 
     Attributes:
         directory: Where it lies: a directory, or a bundle.zip.
@@ -42,7 +42,8 @@ class Bundle:
         operating_points: Further policies of the same exits, by name.
         calibration: The file that policies can be fitted to again. None if
             there never was one; it may be absent all the same.
-        labels_file: As in `manifest.Manifest`: what it says of the labels.
+        labels_file: The file with one class per line. In a manifest of version
+            1 its name alone, which promises nothing of its content.
     """
 
     directory: str
@@ -60,14 +61,14 @@ class Bundle:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Names of all that ships, the manifest first."""
+        """Names all files that ship, the manifest first."""
         labels = self.labels_file
         name = labels if isinstance(labels, str) else labels.file
         return (MANIFEST, name, *(each.file for each in self.segments))
 
     @property
     def ends(self) -> tuple[int, ...]:
-        """Place of the segment that ends each exit, [K]."""
+        """Lists the place of the segment that ends each exit, [K]."""
         return tuple(
             place
             for place, facts in enumerate(self.segments)
@@ -76,7 +77,7 @@ class Bundle:
 
     @property
     def madds(self) -> tuple[int, ...]:
-        """Multiply-adds up to each exit with all gates open, [K]."""
+        """Counts the multiply-adds up to each exit with all gates open, [K]."""
         counted = itertools.accumulate(
             0 if facts.wiring.bypass else facts.madds for facts in self.segments
         )
@@ -88,11 +89,11 @@ class Bundle:
 
     @property
     def gated(self) -> bool:
-        """Whether there are segments that an image may skip."""
+        """Tells whether there are segments that an image may skip."""
         return any(facts.wiring.gate is not None for facts in self.segments)
 
     def model(self, place: int) -> bytes:
-        """Reads the file of a segment; see `content`."""
+        """Reads the file of a segment and compares it with the manifest."""
         return self.content(self.segments[place])
 
     def content(self, facts: manifest.FileFacts) -> bytes:
@@ -104,9 +105,9 @@ class Bundle:
         return contents.content(self.directory, facts)
 
     def open_model(self, place: int) -> tuple[BinaryIO, bytes]:
-        """Returns a segment's file, open, and what is in it, as in `model`.
+        """Returns a segment's file, open, and its checked content.
 
-        For whoever maps the file: its name may mean another one by then.
+        It is for whoever maps the file: its name may mean another one by then.
 
         Raises:
             InvalidBundle: as `model`; or if the bundle is a bundle.zip.
@@ -130,7 +131,7 @@ def write(
     """Writes a bundle; the same arguments always give the same bytes.
 
     Args:
-        directory: New or empty. Not written atomically: publishing the
+        directory: New or empty. It is not written atomically: publishing the
             finished directory is the caller's business.
         name: The model's name.
         segments: From `segment_facts`, in the order in which they run, shallow
@@ -142,7 +143,7 @@ def write(
         provenance: Where the model comes from; JSON values.
         operating_points: Further policies of the same exits, by name.
         calibration: From `tflite.bundle.recorded_logits.encode`. It becomes a
-            file of the directory, and not of the archive, which is what ships.
+            file of the directory, and not of the archive, which ships.
 
     Returns:
         The bundle as `read` finds it.
@@ -196,9 +197,9 @@ def rewrite(
 
     Args:
         opened: The bundle. Every file of it is checked.
-        directory: Another one, as for `write`.
-        policy: As for `write`.
-        operating_points: Likewise.
+        directory: Another one, new or empty. It is not written atomically.
+        policy: When to stop, unless another operating point is asked for.
+        operating_points: Further policies of the same exits, by name.
 
     Returns:
         The new bundle.

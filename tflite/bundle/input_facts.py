@@ -1,4 +1,4 @@
-"""How an image enters a bundle: from a photograph to the first tensor."""
+"""Describes how an image enters a bundle: from photograph to tensor."""
 
 import dataclasses
 
@@ -8,10 +8,10 @@ from tflite.bundle.invalid_bundle import InvalidBundle
 
 @dataclasses.dataclass(frozen=True)
 class FitFacts:
-    """How a photograph of any size becomes the pixels of the input.
+    """Describes how a photograph of any size becomes pixels of the input.
 
     It is turned upright, scaled to cover a square, and the centre is cut out.
-    `docs/bundle.md` has each step, `pipeline.data.photograph` carries them out.
+    `docs/bundle.md` has each step; `pipeline.data.photograph` carries them out.
 
     Attributes:
         stored_size: Height and width of the square, in pixels. Training
@@ -19,8 +19,9 @@ class FitFacts:
         resampling: One of `manifest_rules.RESAMPLINGS`. "bilinear_antialiased"
             weighs pixels by a triangle that is as wide as two pixels of the
             result, or of the photograph if those are larger.
-        crop: One of `manifest_rules.CROPS`: what is kept where the photograph
-            sticks out of the square, and the square out of the input.
+        crop: One of `manifest_rules.CROPS`: the part that is kept where the
+            photograph sticks out of the square, and the square out of the
+            input.
     """
 
     stored_size: int
@@ -30,7 +31,7 @@ class FitFacts:
 
 @dataclasses.dataclass(frozen=True)
 class InputFacts:
-    """How an image enters the first segment.
+    """Describes how an image enters the first segment.
 
     A pixel p in 0..255 stands for p / 255. An int8 tensor holds it as p - 128,
     which is why its scale must be 1/255 and its zero point -128; a float32
@@ -38,7 +39,7 @@ class InputFacts:
 
     Attributes:
         shape: (height, width, channels).
-        dtype: Of the tensor: "int8" or "float32".
+        dtype: Type of the tensor: "int8" or "float32".
         scale: 1/255, within half a grey level at white.
         zero_point: -128 for int8, 0 for float32.
         fit: How a photograph becomes pixels of that shape. By default it is
@@ -57,11 +58,11 @@ class InputFacts:
 
 
 def check(facts: InputFacts, stored: str = "input.fit.stored_size") -> None:
-    """Checks what the types of the values leave open.
+    """Checks the scale, the zero point and the size of stored images.
 
     Args:
         facts: Each value as `manifest_rules` has it.
-        stored: What an error calls the size that images are stored in.
+        stored: Name, in an error, of the size that images are stored in.
 
     Raises:
         InvalidBundle: if the scale or the zero point is not that of the type,

@@ -1,5 +1,5 @@
-"""The error of whoever reads a bundle."""
+"""Defines the error of whoever reads a bundle."""
 
 
 class InvalidBundle(ValueError):
-    """A bundle that is incomplete, damaged, or of an unknown format."""
+    """Says that a bundle is incomplete, damaged, or of an unknown format."""

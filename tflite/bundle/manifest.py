@@ -1,4 +1,4 @@
-"""What a bundle's manifest says, and what must be true of it."""
+"""Reads, checks and writes a bundle's manifest."""
 
 import dataclasses
 import hashlib
@@ -15,8 +15,8 @@ from tflite.bundle.wiring import Wiring
 from tflite.format import strict_json
 
 FORMAT_VERSION = 2
-# Version 1 had the labels' name alone, and so no hash of them; and what images
-# were stored in was in `provenance`, if anywhere.
+# Version 1 had the labels' name alone, and so no hash of them; the size that
+# images were stored in was in `provenance`, if anywhere.
 READABLE_VERSIONS = (1, 2)
 FILE = "manifest.json"
 ARCHIVE = "bundle.zip"
@@ -26,11 +26,11 @@ _POINT_NAME = re.compile(r"[a-z0-9_-]{1,255}")
 
 @dataclasses.dataclass(frozen=True)
 class FileFacts:
-    """A file beside the manifest.
+    """Describes a file beside the manifest.
 
     Attributes:
         file: Its name in the directory.
-        sha256: Of its content, in hexadecimal.
+        sha256: SHA-256 of its content, in hexadecimal.
         bytes: Its size.
     """
 
@@ -41,7 +41,7 @@ class FileFacts:
 
 @dataclasses.dataclass(frozen=True)
 class SegmentFacts(FileFacts):
-    """One model of the chain.
+    """Describes one model of the chain.
 
     Attributes:
         wiring: Its tensors, its exit and its gate.
@@ -90,7 +90,7 @@ def segment_facts(
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """All of it.
+    """Holds all that a manifest says.
 
     Attributes:
         name: The model's name.
@@ -102,9 +102,9 @@ class Manifest:
         provenance: Where the model comes from; free-form JSON, which is shown
             to people and read by no code.
         operating_points: Further policies of the same exits, by name.
-        calibration: What policies can be fitted to again; None if there is no
-            such file. It stays where the bundle was made: a device needs none,
-            and the file may be absent.
+        calibration: The file that policies can be fitted to again; None if
+            there is no such file. It stays where the bundle was made: a device
+            needs none, and the file may be absent.
     """
 
     name: str
@@ -124,9 +124,9 @@ def encode(manifest: Manifest) -> bytes:
 
     It is of `FORMAT_VERSION`: the labels must have size and hash.
 
-    A bundle without gates is what it was before there were gates, and so with
-    operating points and calibration. One with them has the same
-    `format_version`: a reader that does not know a key refuses it.
+    Without gates, operating points or calibration the content is what it was
+    before these existed. A bundle with them has the same `format_version`: a
+    reader that does not know a key refuses it.
     """
     values = {
         "format_version": FORMAT_VERSION,
@@ -190,7 +190,7 @@ def _of_version_2(values: Mapping[str, Any]) -> Manifest:
 
 
 def _of_version_1(values: Mapping[str, Any]) -> Manifest:
-    """Reads what had no hash of the labels, and no `fit`."""
+    """Reads version 1, which had no hash of the labels, and no `fit`."""
     _expect(values, manifest_rules.MANIFEST_OF_VERSION_1)
     manifest_rules.expect(
         "input", values["input"], manifest_rules.INPUT_OF_VERSION_1
@@ -216,7 +216,7 @@ def _manifest(
     entering: InputFacts,
     provenance: Mapping[str, Any],
 ) -> Manifest:
-    """Reads what is the same in all versions."""
+    """Reads the keys that are the same in all versions."""
     for index, each in enumerate(values["segments"]):
         manifest_rules.expect(
             f"segments[{index}]",
@@ -294,7 +294,7 @@ def _frozen(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_files(manifest: Manifest) -> None:
-    """Checks that each file is named once, and what all segments have."""
+    """Checks that each file is named once, and the size of all segments."""
     labels = manifest.labels
     names = [labels if isinstance(labels, str) else labels.file, FILE, ARCHIVE]
     names += [each.file for each in manifest.segments]

@@ -1,4 +1,4 @@
-"""What the keys of a manifest must hold, and the most that it may ask for."""
+"""Lists the rules for a manifest's keys, and the most that it may ask for."""
 
 import math
 import re
@@ -9,7 +9,7 @@ from typing import Any
 from tflite.bundle.invalid_bundle import InvalidBundle
 from tflite.format import files
 
-# What a manifest may ask a reader for; no honest one comes near.
+# The most that a manifest may ask a reader for; no honest one comes near.
 MAX_FILE_BYTES = files.MAX_MODEL_BYTES  # Of a file, and of all segments.
 # Of the manifest and of the labels, each: fifty times what they take for a
 # thousand classes, ten exits and a learned policy.
@@ -24,7 +24,7 @@ MAX_PIXELS = 2**26  # Times channels: 4,729 x 4,729 in colour.
 # Data type of the image's tensor -> what stands for a black pixel.
 ZERO_POINTS = {"int8": -128, "float32": 0}
 
-# What there is for `input.fit`; `docs/bundle.md` says what they mean.
+# Values of `input.fit`; `docs/bundle.md` says what they mean.
 RESAMPLINGS = ("bilinear_antialiased",)
 CROPS = ("centre",)
 
@@ -129,10 +129,10 @@ def expect(
     """Checks an object of a manifest.
 
     Args:
-        where: What an error calls it.
-        value: Whatever is there.
+        where: Name of the object in an error.
+        value: The object, which may be anything.
         rules: One of the tables above: keys that it must have.
-        options: Likewise; keys that it may have.
+        options: One of the tables above: keys that it may have.
 
     Raises:
         InvalidBundle: if a key is missing or unknown, or a value is not what

@@ -1,8 +1,8 @@
 """Attaches tflite-support metadata, so that Android tooling reads a segment.
 
-Always the last write to a .tflite: the labels are a zip behind the flatbuffer,
-which packing the model again would drop. What may change after that, the
-policy, is in the bundle's manifest alone.
+It is always the last write to a .tflite: the labels are a zip behind the
+flatbuffer, which packing the model again would drop. The policy, which may
+change after that, is in the bundle's manifest alone.
 """
 
 import ctypes
@@ -33,12 +33,12 @@ def attach(
     image_name: str,
     version: str = "",
 ) -> bytes:
-    """Returns `model` with metadata; it computes what it did before.
+    """Returns `model` with metadata; its results stay the same.
 
     Args:
         model: A .tflite file without metadata.
-        name: Of the model.
-        description: What it does.
+        name: Name of the model.
+        description: Description of the model.
         labels: One per class; they become the file `labels.txt`.
         logits_name: The output that the labels belong to. None if it has none
             and so needs no labels: a segment that ends no exit.
@@ -46,7 +46,7 @@ def attach(
             Pixels go in as p / 255, quantized by the tensor's own scale; its
             statistics are the range of the stored values. Any other input or
             output is described as a tensor between segments.
-        version: Of the model.
+        version: Version of the model.
 
     Raises:
         flatbuffer.InvalidModel: if `model` is damaged.
@@ -91,7 +91,7 @@ def attach(
 
 
 def available() -> bool:
-    """Says whether `attach` finds the packages that it needs."""
+    """Tells whether `attach` finds the packages that it needs."""
     try:
         _tflite_support()
     except ImportError:

@@ -1,11 +1,11 @@
-"""The file that a bundle's policy can be fitted to again: calibration.npy.
+"""Writes and reads calibration.npy, to which a policy can be fitted again.
 
-It holds what the exits said of images that neither training nor testing saw,
-as one array of records that `numpy.load` opens, an image each:
+The file holds the logits of all exits on images that neither training nor
+testing saw, as one array of records that `numpy.load` opens, an image each:
 
     label     int32
     logits    [K, C], int8 or float32, as the segments give them
-    madds     [K], int64, only with gates: what the chain ran up to each exit
+    madds     [K], int64, only with gates: multiply-adds up to each exit
 
 A reader trusts none of it: a file is accepted if its header is, but for spaces
 at the end, the one that belongs to so many bytes of such records.
@@ -19,8 +19,8 @@ import numpy as np
 from tflite.bundle import directory
 from tflite.bundle.invalid_bundle import InvalidBundle
 
-# Who fits a policy holds each number as a float64. 10,000 images, five exits
-# and a thousand classes have 50 MB.
+# Whoever fits a policy holds each number as a float64. 10,000 images, five
+# exits and a thousand classes have 50 MB.
 MAX_BYTES = 2**26
 
 _MAGIC = b"\x93NUMPY\x01\x00"
@@ -31,14 +31,14 @@ _LOGITS = ("|i1", "<f4")
 
 @dataclass(frozen=True, eq=False)
 class Recorded:
-    """What a chain said of N images whose classes are known.
+    """Holds the logits of a chain for N images whose classes are known.
 
     Attributes:
         labels: int32 [N], in [0, C).
-        logits: int8 or float32 [K, N, C], shallow to deep; see
-            `Harness.dequantize`.
+        logits: int8 or float32 [K, N, C], shallow to deep, as the segments give
+            them; `Harness.dequantize` gives the numbers they stand for.
         madds: Multiply-adds that the chain ran up to each exit, int64 [N, K].
-            None without gates: then each image costs what the segments do.
+            None without gates: then each image costs as much as the segments.
     """
 
     labels: np.ndarray
@@ -82,7 +82,7 @@ def encode(recorded: Recorded) -> bytes:
 
 
 def shortened(recorded: Recorded) -> Recorded:
-    """Returns as many of the images, from the first, as `read` takes."""
+    """Returns the first images, as many as `read` takes."""
     exits, images, classes = recorded.logits.shape
     fields = _fields(
         exits,
@@ -109,8 +109,8 @@ def decode(
 
     Args:
         data: The content.
-        exits: How many there must be, K.
-        classes: Likewise, C.
+        exits: Number of exits that there must be, K.
+        classes: Number of classes that there must be, C.
         gated: Whether it must have multiply-adds.
 
     Raises:
@@ -186,9 +186,9 @@ def _fields(exits: int, classes: int, logits: str, gated: bool) -> list[tuple]:
 
 
 def _text(fields: list[tuple], images: int) -> bytes:
-    """The header of a .npy file, version 1.0, without what fills it up.
+    """Returns the header of a .npy file, version 1.0, without its padding.
 
-    Written here, as numpy's own depends on its version.
+    It is written here, as numpy's own depends on its version.
     """
     return (
         f"{{'descr': {fields!r}, 'fortran_order': False, "

@@ -1,4 +1,4 @@
-"""The tensors that segments hand on: who needs whose results."""
+"""Describes the tensors that segments hand on: who needs whose results."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from tflite.bundle.invalid_bundle import InvalidBundle
 
 @dataclasses.dataclass(frozen=True)
 class Wiring:
-    """How a segment takes part in its chain.
+    """Describes how a segment takes part in its chain.
 
     Attributes:
         inputs: Tensor names: the image, or outputs of earlier segments (of
@@ -30,7 +30,7 @@ class Wiring:
 
 
 def check(segments: Sequence[Wiring]) -> None:
-    """Checks that every segment can be fed by what comes before it.
+    """Checks that the image and earlier segments can feed every segment.
 
     Args:
         segments: The chain, in the order in which they run; at least one.

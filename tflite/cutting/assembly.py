@@ -23,14 +23,15 @@ def assemble(
     names: Sequence[str],
     zeros: Collection[int] = (),
 ) -> bytes:
-    """Returns a model of the operators `part`, with what they use.
+    """Returns a model of the operators `part`, with all that they use.
 
     Args:
         whole: The original `ModelT`; it is left as it is.
         part: Operators, in an order in which they can run.
         inputs: Tensors that come in.
         outputs: Tensors that go out.
-        names: Of all tensors; the one signature, "serving_default", has them.
+        names: Names of all tensors; the one signature, "serving_default", has
+            them.
         zeros: Tensors that become a constant 0 of one element: operators that
             read them must broadcast it.
     """

@@ -32,17 +32,18 @@ _KEEPING_ZERO = {
     "SQUEEZE",
     "STRIDED_SLICE",
 }
-# What makes a float an exact 0, and what gives none but by rounding to int8.
+# Operators that make a float an exact 0, and those that give none but by
+# rounding to int8.
 _CLAMPS = {"MAXIMUM", "RELU", "RELU6", "RELU_0_TO_1"}
 _NEVER_ZERO = {"LOGISTIC", "SOFTMAX"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Branch:
-    """What need not run where a gate is 0.
+    """Holds the operators that need not run where a gate is 0.
 
     Attributes:
-        gate: The tensor.
+        gate: The gate's tensor.
         operators: Those that only its products need, the products included.
     """
 
@@ -57,17 +58,17 @@ def branches(whole) -> tuple[Branch, ...]:
     time by something that gives exact zeros: in int8, a tensor whose zero
     point is the smallest value, unless it comes from a softmax or a sigmoid;
     in float, one that was clamped by a ReLU or a maximum. The other operand
-    has more elements. The branch is what no output and no part of the gate's
-    own computation needs but through such products; it must hold an operator
-    with weights. A product that is an output of the model stays, so that the
-    logits of an exit are always computed.
+    has more elements. The branch is the set of operators that no output and no
+    part of the gate's own computation needs but through such products; one of
+    them must have weights. A product that is an output of the model stays, so
+    that the logits of an exit are always computed.
 
     With int8 a product with 0 is its zero point, bit for bit. With floats it
     is a zero of either sign, and equal as a number only if the branch is
     finite, as 0 times infinity is none.
 
     Args:
-        whole: From `model_file.read`.
+        whole: The model, from `model_file.read`.
     """
     graph = whole.subgraphs[0]
     codes = [model_file.operator_name(each) for each in whole.operatorCodes]
@@ -91,7 +92,7 @@ def innermost(found: tuple[Branch, ...]) -> dict[int, int]:
 
     Where that gate is computed inside of a larger branch, it is 0 wherever the
     larger one is skipped. Where it is not, its operators may then run on
-    zeros, and nothing needs what they give.
+    zeros, and nothing needs their results.
     """
     gates: dict[int, int] = {}
     for branch in sorted(found, key=lambda each: -len(each.operators)):
@@ -122,7 +123,7 @@ def _products(graph, names: list[str], needed: set[int]) -> dict[int, set[int]]:
 
 
 def _is_score(graph, tensor: int) -> bool:
-    """Whether a tensor is one number per image; its first axis is images."""
+    """Tells if a tensor is one number per image; its first axis is images."""
     return set(_list(graph.tensors[tensor].shape)) == {1}
 
 
@@ -131,7 +132,7 @@ def _list(values) -> list:
 
 
 def _zero_gives_zero(operator) -> bool:
-    """Whether the activation fused to an operator leaves 0 as it is."""
+    """Tells whether the activation fused to an operator leaves 0 as it is."""
     from ai_edge_litert import schema_py_generated as schema
 
     kinds = schema.ActivationFunctionType

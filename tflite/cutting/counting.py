@@ -1,4 +1,4 @@
-"""Multiply-adds and parameters of a .tflite model, from its operators."""
+"""Counts multiply-adds and parameters of a .tflite model's operators."""
 
 import dataclasses
 import math
@@ -17,7 +17,7 @@ _WITH_WEIGHTS = (
 
 @dataclasses.dataclass(frozen=True)
 class Operations:
-    """What a model computes for one image.
+    """Holds a model's multiply-adds for one image, and its parameters.
 
     Attributes:
         madds: Multiply-adds of its convolutions, fully connected layers and

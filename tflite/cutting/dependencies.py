@@ -1,4 +1,4 @@
-"""Which operators of a .tflite graph need which others.
+"""Finds which operators of a .tflite graph need which others.
 
 A graph is a `SubGraphT` of `model_file.read`; operators and tensors are their
 indices. Operators stand in an order in which they can run.
@@ -15,9 +15,10 @@ def tensors(indices: Sequence[int] | None) -> list[int]:
 def static_operators(graph) -> tuple[set[int], set[int]]:
     """Separates the operators that constants alone feed from the others.
 
-    One that turns float16 weights into float32, say. Its result must not cross
-    a cut: XNNPACK folds it into the weights and leaves the output unwritten,
-    and a convolution with weights that come in at run time leaves XNNPACK.
+    Such an operator may turn float16 weights into float32. Its result must not
+    cross a cut: XNNPACK folds it into the weights and leaves the output
+    unwritten, and a convolution with weights that come in at run time leaves
+    XNNPACK.
     """
     static: set[int] = set()
     varying: set[int] = set()
@@ -48,5 +49,5 @@ def read_by(graph, part: Iterable[int]) -> set[int]:
 
 
 def written_by(graph, part: Iterable[int]) -> dict[int, int]:
-    """Returns the tensors that the operators `part` write, and which does."""
+    """Returns the tensors that operators `part` write, each with its writer."""
     return {t: i for i in part for t in tensors(graph.operators[i].outputs)}

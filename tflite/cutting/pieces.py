@@ -17,7 +17,7 @@ _HELD_TWICE = 0.25
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
-    """Some operators of a graph.
+    """Holds operators of a graph that run, or not, as a whole.
 
     Attributes:
         exit: The exit that needs them first, from 0.
@@ -41,14 +41,14 @@ def cut(
     """Cuts an exit's operators where the graph passes from gate to gate.
 
     Args:
-        graph: Of the model.
-        exit: Its number.
-        part: The operators.
+        graph: The graph of the model.
+        exit: Number of the exit, from 0.
+        part: Operators of the exit.
         gate_of: The gate of those that have one.
 
     Returns:
         Pieces of one gate, or of none, each; in an order in which they can
-        run, a gate before what it switches. The last one gives the exit's
+        run, a gate before those it switches. The last one gives the exit's
         logits: everything leads to them.
     """
     producer = dependencies.written_by(graph, part)
@@ -88,17 +88,17 @@ def with_bypasses(
     found: Sequence[branches.Branch],
     logits: Sequence[int],
 ) -> list[Piece]:
-    """Joins gated pieces with what follows, so that one of two runs.
+    """Joins gated pieces with the next ones, so that one of two runs.
 
     A block that a gate skips is a gated piece, then one without a gate that
     adds the shortcut and computes the next gate. Instead the two become one
-    gated piece; and the second alone, with 0 in place of what the first gives,
-    its bypass. So a block is one piece to run, whether it is skipped or not.
+    gated piece; and the second alone, with 0 in place of the first's results,
+    becomes its bypass. So a block is one piece to run, skipped or not.
 
     That needs a second piece that ends no exit, has next to no weights, and of
     which each operator that reads the first's results is elementwise, its other
-    operand of the full shape; and nobody else who reads these results. Of
-    several gated pieces before it the last one is joined.
+    operand of the full shape; and no other reader of these results. Of several
+    gated pieces before it the last one is joined.
 
     Args:
         whole: The model, from `model_file.read`.
@@ -150,7 +150,7 @@ def with_bypasses(
 
 
 def _takes_zeros(graph, codes, piece: Piece, zeros: set[int]) -> bool:
-    """Whether a piece can have one 0 in place of each of some tensors."""
+    """Tells whether a piece can have one 0 in place of each of `zeros`."""
     types = assembly.zero_types()
     for index in piece.operators:
         operator = graph.operators[index]
@@ -171,7 +171,7 @@ def _takes_zeros(graph, codes, piece: Piece, zeros: set[int]) -> bool:
 
 
 def _constants(graph, operators: Iterable[int], computed: set[int]) -> int:
-    """How many numbers operators have of their own: weights above all."""
+    """Counts the numbers that operators hold themselves: weights above all."""
     read = dependencies.read_by(graph, operators) - computed
     return sum(math.prod(_shape(graph, tensor)) for tensor in read)
 

@@ -29,19 +29,19 @@ from tflite.format import files, model_file
 
 
 class CannotSplit(ValueError):
-    """A sound model that has no cut into one segment per output."""
+    """Says that a sound model cannot be cut into one segment per output."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """One model of the chain.
+    """Holds one model of the chain.
 
     Attributes:
         model: The .tflite file, with one signature, "serving_default".
         wiring: Its tensors, its exit and its gate.
         output: Name of the exit's output, as in the original signature, which
             is the first of its outputs; None if it ends none.
-        operators: How many operators it runs.
+        operators: Number of operators that it runs.
     """
 
     model: bytes
@@ -57,8 +57,8 @@ def split(
 
     An exit's depth is the number of operators it needs, those that compute
     constants aside; ties go by output name. The order in which the converter
-    lists the outputs does not matter. Operators keep their order. What no
-    output needs is left out, as are the original's metadata and associated
+    lists the outputs does not matter. Operators keep their order. Parts that
+    no output needs are left out, as are the original's metadata and associated
     files. A model with a single output and no gates is one segment.
 
     The operators of an exit are cut wherever the graph passes into a gate's
@@ -93,8 +93,8 @@ def split(
         cut += pieces.cut(graph, exit, parts[exit], gate_of)
     logits = [tensor for tensor, _ in exits]
     cut = pieces.with_bypasses(whole, cut, found, logits)
-    # Where a tensor comes from: a segment or, -1, the graph's inputs. What is
-    # constant comes from nowhere, each segment has its own.
+    # Where a tensor comes from: a segment or, -1, the graph's inputs. A
+    # constant comes from nowhere: each segment has its own.
     origin = dict.fromkeys(dependencies.tensors(graph.inputs), -1)
     written = [dependencies.written_by(graph, p.operators) for p in cut]
     reads = []
@@ -149,7 +149,7 @@ def write(
 
     The directory, which must be new or empty, appears whole or not at all. In
     segments.json only gated segments have the key "gate", and only a bypass
-    has that.
+    has the key "bypass".
 
     Raises:
         ValueError: as `split`, if there is nothing to cut, or if

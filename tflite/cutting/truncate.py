@@ -1,4 +1,4 @@
-"""A model of several exits without those behind one, or before it."""
+"""Keeps one exit of a model of several, without those around it."""
 
 from tflite.cutting import assembly, dependencies
 from tflite.format import model_file
@@ -7,7 +7,7 @@ from tflite.format import model_file
 def truncate(model: bytes, output: str) -> bytes:
     """Keeps one output of a .tflite model, and the operators that it needs.
 
-    What remains is a static model: the shallower exits' own operators go as
+    The result is a static model: the shallower exits' own operators go as
     the deeper ones do. Its output is the original's, bit for bit.
 
     Args:

@@ -1,4 +1,4 @@
-"""Keras 3 to tf_keras: the same functional graph for tfmot to quantize.
+"""Makes the graph of a Keras 3 model again in tf_keras, for tfmot to quantize.
 
 tfmot knows only the legacy Keras. A trained Keras 3 functional model is read
 as a list of layers and calls, each layer is made again in `tf_keras`, called
@@ -56,16 +56,16 @@ def follow(
     find: Find,
     scale: Callable[[GradientScale, Any], Any] | None = None,
 ) -> list:
-    """Calls what stands for the layers of a Keras 3 model.
+    """Calls the legacy layers that stand for the layers of a Keras 3 model.
 
     Args:
-        model: The model, as of `to_tf_keras`.
-        inputs: What stands for its inputs.
-        find: Gives what is called for a legacy layer.
-        scale: What stands for the call of a `GradientScale`, if not nothing.
+        model: A functional model whose layers are all in `layers.registry`.
+        inputs: Legacy tensors that stand for its inputs.
+        find: Gives the layer to call for a part.
+        scale: Stands for the call of a `GradientScale`; None leaves it out.
 
     Returns:
-        What that gives for each of its outputs.
+        The legacy tensor for each of its outputs.
 
     Raises:
         UnsupportedLayerError: As `to_tf_keras`.
@@ -80,7 +80,7 @@ def follow(
 
 
 def legacy_inputs(model: keras.Model) -> list:
-    """The inputs of a Keras 3 model as tf_keras has them, float32."""
+    """Returns the inputs of a Keras 3 model as inputs of tf_keras, float32."""
     return [
         tf_keras.Input(
             shape=tensor.shape[1:],
@@ -92,7 +92,7 @@ def legacy_inputs(model: keras.Model) -> list:
 
 
 def _quantizable(layer: keras.layers.Layer) -> Quantizable:
-    """Returns what is known of a layer's class, if the layer is allowed."""
+    """Returns the `Quantizable` of a layer's class, if the layer is allowed."""
     kind = type(layer).__name__
     if isinstance(layer, BasisDepthwiseConv2D):
         raise UnsupportedLayerError(

@@ -1,4 +1,4 @@
-"""One int8 TFLite model with every exit."""
+"""Converts a SavedModel to one int8 TFLite model with every exit."""
 
 import os
 import warnings

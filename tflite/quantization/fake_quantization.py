@@ -1,4 +1,4 @@
-"""Quantization-aware training with tfmot, of the bridge's tf_keras models.
+"""Trains the bridge's tf_keras models with tfmot's fake quantization.
 
 Ranges start from data: tfmot's moving average decays by 0.999 a step from
 -6 and 6, so without that it takes over a thousand steps to forget them.
@@ -26,8 +26,8 @@ from tflite.quantization import bridge, layers, ranges, scheme
 def insert(model: tf_keras.Model) -> tf_keras.Model:
     """Puts tfmot's 8-bit fake quantization into a tf_keras model.
 
-    Weights become int8 per channel, activations int8 per tensor; what differs
-    from that stands with the layers, in `tflite.quantization.layers`.
+    Weights become int8 per channel, activations int8 per tensor; exceptions
+    stand with the layers, in `tflite.quantization.layers`.
 
     Args:
         model: From `tflite.quantization.bridge.to_tf_keras`.
@@ -39,7 +39,7 @@ def insert(model: tf_keras.Model) -> tf_keras.Model:
     known = layers.registry().values()
     configs = _merged(each.configs for each in known)
     others = _merged(each.quantized for each in known)
-    # What tfmot makes again from a name.
+    # Classes that tfmot makes again from their names.
     classes = {}
 
     def annotate(layer):
@@ -70,10 +70,10 @@ def initialise_ranges(
     model: tf_keras.Model,
     batches: Iterable[np.ndarray],
 ) -> None:
-    """Sets the activation ranges to what the float model shows on data.
+    """Sets the activation ranges to those of the float model on data.
 
     A range becomes the mean over the batches of the least and the greatest
-    value in a batch, which is what tfmot's moving average tends to.
+    value in a batch, to which tfmot's moving average tends.
 
     Args:
         quantized: From `insert(model)`.
@@ -106,15 +106,15 @@ def initialise_ranges(
 def with_gradients(
     quantized: tf_keras.Model, model: keras.Model
 ) -> tf_keras.Model:
-    """The quantized model with the gradients of the float model's training.
+    """Returns the quantized model with the gradients of the float training.
 
     Args:
         quantized: From `insert`, of `bridge.to_tf_keras(model)`.
         model: The Keras 3 model, in which `GradientScale` may occur.
 
     Returns:
-        A model of the same quantized layers that computes the same, to be
-        trained; `quantized` is what is converted.
+        A model to be trained, of the same quantized layers and with the same
+        results; the one to convert is `quantized`.
 
     Raises:
         ValueError: If the Keras backend is not TensorFlow.
@@ -153,7 +153,8 @@ def fine_tune(
 ) -> Iterator[float]:
     """Trains a quantized model with the loss of the float training.
 
-    SGD with momentum, its learning rate falling to zero along a cosine.
+    The optimizer is SGD with momentum; its learning rate falls to zero along a
+    cosine.
 
     Args:
         quantized: From `insert`, ranges initialised; or `with_gradients` of
@@ -161,12 +162,13 @@ def fine_tune(
             are frozen stay as they are, but for their activation ranges.
         batches: At least `steps` of images float32 [B, H, W, C] in [0, 1] and
             labels int32 [B].
-        loss: Of the float model, as in `keras_dynamic.objectives.Extended`.
-        taught: From images to what a teacher says of them, or None without a
+        loss: Loss of the float model, of labels, outputs and the teacher's
+            logits; from `keras_dynamic.objectives.Extended`.
+        taught: Takes images and returns a teacher's logits, or None without a
             teacher; the method of `keras_dynamic.objectives.Objective`.
-        learning_rate: Of the first step.
-        steps: How many to take.
-        momentum: Of SGD.
+        learning_rate: Learning rate of the first step.
+        steps: Number of steps to take.
+        momentum: Momentum of SGD.
 
     Yields:
         The loss of each step.
@@ -254,7 +256,7 @@ def save(quantized: tf_keras.Model, path: str | os.PathLike) -> None:
 
 
 def serving(model: tf_keras.Model) -> Callable:
-    """A `tf.function` of the inference graph, with the signature of `save`."""
+    """Returns the inference graph as a `tf.function` of `save`'s signature."""
 
     @tf.function(
         input_signature=[

@@ -1,27 +1,27 @@
-"""Fake quantization with a range that is known beforehand."""
+"""Fake-quantizes values in a range that is known beforehand."""
 
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 
 
 class FixedRange(tfmot.quantization.keras.quantizers.Quantizer):
-    """Fake quantization of values in [0, limit], with nothing to learn."""
+    """Fake-quantizes values in [0, limit], with nothing to learn."""
 
     def __init__(self, limit: float):
         self.limit = limit
 
     def build(self, tensor_shape, name, layer) -> dict:
-        """No variables."""
+        """Returns no variables."""
         return {}
 
     def __call__(self, inputs, training, weights, **kwargs) -> tf.Tensor:
-        """The nearest of 256 values."""
+        """Returns the nearest of 256 values to each input."""
         return tf.quantization.fake_quant_with_min_max_args(
             inputs, 0.0, self.limit
         )
 
     def get_config(self) -> dict:
-        """The arguments."""
+        """Returns the arguments."""
         return {"limit": self.limit}
 
 
@@ -32,25 +32,25 @@ class FixedRangeQuantizeConfig(tfmot.quantization.keras.QuantizeConfig):
         self.limit = limit
 
     def get_weights_and_quantizers(self, layer) -> list:
-        """None."""
+        """Returns no weights."""
         return []
 
     def get_activations_and_quantizers(self, layer) -> list:
-        """None."""
+        """Returns no activations."""
         return []
 
     def set_quantize_weights(self, layer, quantize_weights) -> None:
-        """There are none."""
+        """Sets nothing: no weights are quantized."""
         del layer, quantize_weights
 
     def set_quantize_activations(self, layer, quantize_activations) -> None:
-        """There are none."""
+        """Sets nothing: no activations are quantized."""
         del layer, quantize_activations
 
     def get_output_quantizers(self, layer) -> list:
-        """The output."""
+        """Returns the output's quantizer, of the range [0, limit]."""
         return [FixedRange(self.limit)]
 
     def get_config(self) -> dict:
-        """The arguments."""
+        """Returns the arguments."""
         return {"limit": self.limit}

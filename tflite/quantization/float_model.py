@@ -1,6 +1,6 @@
-"""The float network as a .tflite and as an ONNX model, to measure against.
+"""Converts the float network to .tflite and to ONNX, to measure against.
 
-Both come from the graph that quantization starts from
+Both models come from the graph that quantization starts from
 (`tflite.quantization.bridge`), whose outputs are those of the Keras 3 model to
 about 1e-6.
 """
@@ -24,7 +24,7 @@ def to_tflite(model: keras.Model) -> bytes:
     logits under the name `exit_k`.
 
     Args:
-        model: As of `bridge.to_tf_keras`.
+        model: Functional model, of layers that docs/quantization.md lists.
 
     Raises:
         bridge.UnsupportedLayerError: As `bridge.to_tf_keras`.
@@ -35,10 +35,10 @@ def to_tflite(model: keras.Model) -> bytes:
 
 
 def to_onnx(model: keras.Model) -> bytes:
-    """Converts a Keras 3 model to an ONNX model of the same signature.
+    """Converts a Keras 3 model to ONNX, of the signature of `to_tflite`.
 
     Args:
-        model: As of `bridge.to_tf_keras`.
+        model: Functional model, of layers that docs/quantization.md lists.
 
     Raises:
         ImportError: If the extra `onnx` is not installed.

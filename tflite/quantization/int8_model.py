@@ -1,4 +1,4 @@
-"""From a trained Keras 3 model to one int8 TFLite model, in one call."""
+"""Takes a trained Keras 3 model to one int8 TFLite model, in one call."""
 
 import itertools
 import os
@@ -36,9 +36,9 @@ def quantize(
             as often as `steps` needs; an iterator once.
         steps: Batches of fine-tuning with fake quantization; 0 quantizes the
             weights as they are.
-        learning_rate: Of the first step; it falls to zero along a cosine.
-        range_batches: How many of the first batches the activation ranges
-            are taken from.
+        learning_rate: That of the first step; it falls to zero along a cosine.
+        range_batches: Number of first batches that the activation ranges are
+            taken from.
 
     Returns:
         The .tflite file. Its input is int8, pixel - 128; its outputs are int8

@@ -1,4 +1,4 @@
-"""A layer of Keras 3 that can be quantized, and all that this takes."""
+"""Describes a layer of Keras 3 that can be quantized."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -11,12 +11,12 @@ import tf_keras
 
 
 class UnsupportedLayerError(ValueError):
-    """A layer of the model has no counterpart that tfmot can quantize."""
+    """Says that a layer has no counterpart that tfmot can quantize."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A layer of the legacy Keras, and what it is to have once it is built.
+    """Holds a legacy Keras layer, and the weights to set once it is built.
 
     Attributes:
         layer: Its name is that of the layer of Keras 3, with the name of the
@@ -31,7 +31,7 @@ class Part:
 
 
 Find = Callable[[Part], Callable]
-"""Gives what is called for a part: its layer, or one that stands for it."""
+"""Gives the layer to call for a part: its own, or one that stands for it."""
 
 Config = Callable[
     [tf_keras.layers.Layer], tfmot.quantization.keras.QuantizeConfig | None
@@ -41,17 +41,17 @@ Config = Callable[
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Quantizable:
-    """A layer of Keras 3 that can be quantized.
+    """Describes how a layer of Keras 3 is quantized.
 
     Attributes:
         keras: Its class; a subclass is another layer.
         arguments: Names of its arguments that mean the same in the legacy
-            Keras. What is left out (initialisers, regularisers, dtype policies,
-            arguments that only Keras 3 has) plays no part once the weights are
+            Keras. Those left out (initialisers, regularisers, dtype policies,
+            arguments that only Keras 3 has) play no part once the weights are
             there.
         legacy: The class of its counterpart, made of these arguments.
-        parts: Calls what stands for the layer, where that is not one legacy
-            layer of the same arguments and weights: takes the layer of Keras 3,
+        parts: Calls the legacy layers that stand for the layer, if that is not
+            one of the same arguments and weights: takes the layer of Keras 3,
             its inputs and a `Find`, and returns its outputs.
         configs: How tfmot quantizes the legacy classes that it cannot quantize
             by itself.
@@ -71,15 +71,15 @@ class Quantizable:
     note: str = ""
 
     def call(self, layer: keras.layers.Layer, inputs: Any, find: Find) -> Any:
-        """Calls what stands for a layer of Keras 3.
+        """Calls the legacy layers that stand for a layer of Keras 3.
 
         Args:
             layer: The layer, of the class `keras`.
-            inputs: What stands for its inputs.
-            find: See `Find`.
+            inputs: Legacy tensors that stand for its inputs.
+            find: Gives the layer to call for a part.
 
         Returns:
-            What stands for its outputs.
+            Legacy tensors that stand for its outputs.
         """
         if self.parts:
             return self.parts(layer, inputs, find)

@@ -1,4 +1,4 @@
-"""tfmot's configurations that several layers have in common."""
+"""Makes tfmot's configurations that several layers have in common."""
 
 import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (  # noqa: E501

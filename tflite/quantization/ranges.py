@@ -1,4 +1,4 @@
-"""The activation ranges of a model that tfmot quantized."""
+"""Finds and sets the activation ranges of a model that tfmot quantized."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import tf_keras
 
 from tflite.quantization import symmetric_range
 
-WRAPPER = "quant_"  # What tfmot puts before a layer's name.
+WRAPPER = "quant_"  # Tfmot puts it before a layer's name.
 
 # Width of a range at least. What a gate closes for all images is 0 and has
 # none, and XNNPACK takes no sums of scales that are far apart.
@@ -16,7 +16,7 @@ _LEAST = 2.0**-4
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """The variables of a range.
+    """Holds the variables of a range.
 
     Attributes:
         low: The lower end.
@@ -29,7 +29,7 @@ class Range:
     symmetric: bool
 
     def set(self, low: float, high: float) -> None:
-        """Makes it the nearest range that holds these and is a valid one."""
+        """Sets the range to the nearest valid one that holds both numbers."""
         # Zero must be a value of the range: it pads.
         low, high = min(low, 0.0), max(high, 0.0)
         if self.symmetric:
@@ -42,7 +42,7 @@ class Range:
 
 
 def of(quantized: tf_keras.Model) -> dict[str, Range]:
-    """The range of each activation that has variables for it.
+    """Returns the range of each activation that has variables for it.
 
     Args:
         quantized: A model from tfmot.

@@ -1,4 +1,4 @@
-"""tfmot's 8-bit scheme, with the inputs of a layer kept in their order.
+"""Keeps the inputs of a layer in their order in tfmot's 8-bit scheme.
 
 When tfmot 0.8.1 rewrites a `Concatenate`, it lists the layer's inputs in the
 order of the model's configuration, not in that of the connections, so some
@@ -17,7 +17,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.graph_transfor
 
 
 class OrderedTransformer(model_transformer.ModelTransformer):
-    """A `ModelTransformer` that keeps the order of a layer's inputs."""
+    """Transforms a model and keeps the order of each layer's inputs."""
 
     def _get_layers(self, layer_names):
         by_name = {
@@ -39,8 +39,8 @@ class _Transform(layout_transform.Default8BitQuantizeLayoutTransform):
 
 
 class OrderedScheme(quantize_scheme.Default8BitQuantizeScheme):
-    """`Default8BitQuantizeScheme` with an `OrderedTransformer`."""
+    """Extends `Default8BitQuantizeScheme` with an `OrderedTransformer`."""
 
     def get_layout_transformer(self):
-        """The transform that keeps the order."""
+        """Returns the transform that keeps the order."""
         return _Transform()

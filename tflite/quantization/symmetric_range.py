@@ -1,4 +1,4 @@
-"""A layer whose output is quantized like weights: with zero point 0."""
+"""Quantizes the output of a layer like weights: with zero point 0."""
 
 from tensorflow_model_optimization.python.core.quantization.keras import (
     quantizers,
@@ -19,7 +19,7 @@ class SymmetricRangeQuantizeConfig(registry.Default8BitQuantizeConfig):
         super().__init__(["kernel"], [], True)
 
     def get_output_quantizers(self, layer) -> list:
-        """The output."""
+        """Returns the output's quantizer, a symmetric moving average."""
         del layer
         return [
             quantizers.MovingAverageQuantizer(
@@ -28,5 +28,5 @@ class SymmetricRangeQuantizeConfig(registry.Default8BitQuantizeConfig):
         ]
 
     def get_config(self) -> dict:
-        """No arguments."""
+        """Returns no arguments."""
         return {}

@@ -1,4 +1,4 @@
-"""The layers that can be quantized, one per file, and their registry.
+"""Lists the layers that can be quantized, one per file, in a registry.
 
 Modules are imported when the registry is first asked for: each loads Keras,
 TensorFlow or tfmot.

@@ -1,10 +1,10 @@
-"""`Activation` of Keras: ReLU, and the hard sigmoid.
+"""Quantizes `Activation` of Keras: ReLU, and the hard sigmoid.
 
 The hard sigmoid is relu6(x + 3) / 6, as in MobileNetV3 (Howard et al. 2019,
 section 5.2) and in Keras 3. The legacy Keras's own has another slope.
 
 TFLite's operator for x times the hard sigmoid stays outside of XNNPACK in
-int8, and one for the hard sigmoid alone there is none. With ranges for its
+int8, and there is none for the hard sigmoid alone. With ranges for its
 inner values it becomes a sum with ReLU6 and a product, which XNNPACK takes.
 """
 
@@ -20,32 +20,32 @@ _CLIP, _SHIFT = 6.0, 3.0
 
 
 class HardSigmoid(tf_keras.layers.Layer):
-    """relu6(x + 3) / 6."""
+    """Computes relu6(x + 3) / 6."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.activation = tf_keras.activations.relu
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Numbers in [0, 1], of the inputs' shape."""
+        """Returns numbers in [0, 1], of the inputs' shape."""
         clipped = self.activation(inputs + _SHIFT, max_value=_CLIP)
         # Not a division, which the converter leaves in float.
         return clipped * (1.0 / _CLIP)
 
 
 class HardSigmoidQuantizeConfig(tfmot.quantization.keras.QuantizeConfig):
-    """Quantizes what a `HardSigmoid` clips, and what it gives."""
+    """Quantizes the clipped sum of a `HardSigmoid`, and its output."""
 
     def get_weights_and_quantizers(self, layer) -> list:
-        """It has no weights."""
+        """Returns no weights, as the layer has none."""
         return []
 
     def get_activations_and_quantizers(self, layer) -> list:
-        """The clipped sum."""
+        """Returns the activation that clips the sum, and its quantizer."""
         return [(layer.activation, FixedRange(_CLIP))]
 
     def set_quantize_weights(self, layer, quantize_weights) -> None:
-        """There are none."""
+        """Sets nothing, as the layer has no weights."""
         del layer, quantize_weights
 
     def set_quantize_activations(self, layer, quantize_activations) -> None:
@@ -53,16 +53,16 @@ class HardSigmoidQuantizeConfig(tfmot.quantization.keras.QuantizeConfig):
         [layer.activation] = quantize_activations
 
     def get_output_quantizers(self, layer) -> list:
-        """The output."""
+        """Returns the output's quantizer, of the range [0, 1]."""
         return [FixedRange(1.0)]
 
     def get_config(self) -> dict:
-        """No arguments."""
+        """Returns no arguments."""
         return {}
 
 
 def _parts(layer, inputs, find):
-    """Calls the activation, of the same name in both but for one."""
+    """Calls the legacy activation; only the hard sigmoid has another class."""
     activation = layer.get_config()["activation"]
     if activation == "hard_sigmoid":
         made = HardSigmoid(name=layer.name)

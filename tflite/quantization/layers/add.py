@@ -1,4 +1,4 @@
-"""`Add` of Keras, which may give the scores of gates."""
+"""Quantizes `Add` of Keras, which may give the scores of gates."""
 
 import keras
 import tf_keras

@@ -1,4 +1,4 @@
-"""`BasisCoefficients` of `keras_dynamic.layers`, which becomes several layers.
+"""Makes several layers of `BasisCoefficients` of `keras_dynamic.layers`.
 
 All vectors are one tensor, of which each is a slice.
 """
@@ -18,12 +18,13 @@ _LARGEST = 255 / 256
 
 
 class Coefficients(tf_keras.layers.Layer):
-    """`keras_dynamic.layers.BasisCoefficients`, but for the temperature.
+    """Computes coefficients from scores that the temperature has divided.
 
-    Outside of training, where no basis is left out; all vectors in one tensor.
+    It does what `keras_dynamic.layers.BasisCoefficients` does outside of
+    training, where no basis is left out; all vectors are in one tensor.
 
     Args:
-        vectors: How many there are.
+        vectors: Number of vectors of coefficients.
         activation: "softmax" or "sigmoid".
     """
 
@@ -33,7 +34,7 @@ class Coefficients(tf_keras.layers.Layer):
         self.activation = activation
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Numbers in [0, 1], of the shape of the scores."""
+        """Returns numbers in [0, 1], of the shape of the scores."""
         if self.activation == "sigmoid":
             return tf.sigmoid(inputs)
         bases = inputs.shape[-1] // self.vectors
@@ -41,7 +42,7 @@ class Coefficients(tf_keras.layers.Layer):
         return tf.reshape(tf.nn.softmax(scores), (-1, inputs.shape[-1]))
 
     def get_config(self) -> dict:
-        """The layer's arguments."""
+        """Returns the layer's arguments."""
         return {
             **super().get_config(),
             "vectors": self.vectors,
@@ -50,7 +51,7 @@ class Coefficients(tf_keras.layers.Layer):
 
 
 class Slice(tf_keras.layers.Layer):
-    """The numbers from `start` to before `stop` of each image's."""
+    """Cuts out each image's numbers from `start` to before `stop`."""
 
     def __init__(self, start: int, stop: int, **kwargs):
         super().__init__(**kwargs)
@@ -58,12 +59,12 @@ class Slice(tf_keras.layers.Layer):
         self.stop = stop
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """[batch, stop - start]."""
+        """Returns the numbers, [batch, stop - start]."""
         # Not tf.slice, whose size of -1 XNNPACK does not take.
         return inputs[:, self.start : self.stop]
 
     def get_config(self) -> dict:
-        """The layer's arguments."""
+        """Returns the layer's arguments."""
         return {
             **super().get_config(),
             "start": self.start,
@@ -74,12 +75,12 @@ class Slice(tf_keras.layers.Layer):
 def _parts(
     layer: layers.BasisCoefficients, scores: keras.KerasTensor, find: Find
 ) -> list:
-    """Gives the coefficients, as outside of training.
+    """Returns the coefficients, as outside of training.
 
     Args:
         layer: The layer of Keras 3.
         scores: [batch, vectors * bases].
-        find: See `Find`.
+        find: Gives the layer to call for a part.
 
     Returns:
         As many tensors [batch, bases] as there are vectors.

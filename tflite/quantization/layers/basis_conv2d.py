@@ -1,10 +1,10 @@
-"""`BasisConv2D` of `keras_dynamic.layers`, which becomes several layers.
+"""Makes several layers of `BasisConv2D` of `keras_dynamic.layers`.
 
-A convolution with a kernel for each image, in operators that XNNPACK runs in
-int8 (docs/decisions.md): FULLY_CONNECTED combines the kernel, and BATCH_MATMUL
-multiplies the map with it. A depthwise convolution of one place gives what a
-convolution has and a product of matrices has not: a bias, a scale for each
-channel, and something to fold a normalisation into.
+They are a convolution with a kernel for each image, in operators that XNNPACK
+runs in int8 (docs/decisions.md): FULLY_CONNECTED combines the kernel, and
+BATCH_MATMUL multiplies the map with it. A depthwise convolution of one place
+gives what a convolution has and a product of matrices has not: a bias, a scale
+for each channel, and something to fold a normalisation into.
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ from tflite.quantization.symmetric_range import SymmetricRangeQuantizeConfig
 
 
 class Taps(tf_keras.layers.Layer):
-    """What a kernel sees at each place of a map, without padding.
+    """Collects the inputs of a kernel at each place of a map, without padding.
 
     Args:
-        height: Of the kernel.
-        width: Of the kernel.
+        height: Height of the kernel.
+        width: Width of the kernel.
     """
 
     def __init__(self, height: int, width: int, **kwargs):
@@ -39,7 +39,7 @@ class Taps(tf_keras.layers.Layer):
         self.width = width
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """[batch, rows, columns, height * width * channels]."""
+        """Returns inputs [batch, rows, columns, height * width * channels]."""
         rows = inputs.shape[1] - self.height + 1
         columns = inputs.shape[2] - self.width + 1
 
@@ -56,7 +56,7 @@ class Taps(tf_keras.layers.Layer):
         return tf.concat([row(i) for i in range(self.height)], axis=-1)
 
     def get_config(self) -> dict:
-        """The layer's arguments."""
+        """Returns the layer's arguments."""
         return {
             **super().get_config(),
             "height": self.height,
@@ -65,11 +65,11 @@ class Taps(tf_keras.layers.Layer):
 
 
 class CombinedKernel(tf_keras.layers.Layer):
-    """A matrix for each image: its coefficients times the bases.
+    """Makes a matrix for each image: its coefficients times the bases.
 
     Args:
-        rows: Of the matrix.
-        columns: Of the matrix.
+        rows: Number of rows of the matrix.
+        columns: Number of columns of the matrix.
     """
 
     def __init__(self, rows: int, columns: int, **kwargs):
@@ -85,12 +85,12 @@ class CombinedKernel(tf_keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """[batch, rows, columns], of coefficients [batch, bases]."""
+        """Returns [batch, rows, columns], of coefficients [batch, bases]."""
         flat = tf.matmul(inputs, self.kernel)
         return tf.reshape(flat, (-1, self.rows, self.columns))
 
     def get_config(self) -> dict:
-        """The layer's arguments."""
+        """Returns the layer's arguments."""
         return {
             **super().get_config(),
             "rows": self.rows,
@@ -99,10 +99,10 @@ class CombinedKernel(tf_keras.layers.Layer):
 
 
 class Product(tf_keras.layers.Layer):
-    """Each place of each image's map times the matrix of that image."""
+    """Multiplies each place of each image's map with that image's matrix."""
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
-        """[batch, height, width, columns]."""
+        """Returns the products, [batch, height, width, columns]."""
         maps, matrices = inputs
         _, height, width, channels = maps.shape
         flat = tf.reshape(maps, (-1, height * width, channels))
@@ -114,12 +114,12 @@ class Product(tf_keras.layers.Layer):
 def _parts(
     layer: layers.BasisConv2D, inputs: Sequence, find: Find
 ) -> keras.KerasTensor:
-    """Gives the map.
+    """Returns the map that the convolution gives.
 
     Args:
         layer: The layer of Keras 3.
         inputs: The map and the coefficients.
-        find: See `Find`.
+        find: Gives the layer to call for a part.
     """
     x, alpha = inputs
     name = layer.name
@@ -144,7 +144,7 @@ def _parts(
 
 
 def _seen(layer, x, find):
-    """What the kernel sees at each place, by place and then channel."""
+    """Returns the kernel's inputs at each place, by place and then channel."""
     name, kernel, stride = layer.name, layer.kernel_size, layer.strides[0]
     if layer.padding == "same":
         lost = [
@@ -169,10 +169,10 @@ def _seen(layer, x, find):
 
 
 def _factors(kernel):
-    """How much smaller each output's bases are than the largest's.
+    """Returns how much smaller each output's bases are than the largest's.
 
     Divided by these, all make use of the one int8 scale that a combined kernel
-    has. Multiples of 1/127, so that they are int8 numbers themselves.
+    has. They are multiples of 1/127, so that they are int8 numbers themselves.
     """
     largest = np.abs(kernel).max(axis=(0, 1, 2, 3))
     shares = largest / max(largest.max(), np.finfo(np.float32).tiny)

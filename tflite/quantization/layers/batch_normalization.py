@@ -1,4 +1,4 @@
-"""`BatchNormalization` of Keras, which tfmot quantizes by itself."""
+"""Leaves `BatchNormalization` of Keras to tfmot's own quantization."""
 
 import keras
 import tf_keras

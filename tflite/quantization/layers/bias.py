@@ -1,4 +1,4 @@
-"""`Bias` of `keras_dynamic.layers`, of which the output is quantized."""
+"""Quantizes the output of `Bias` of `keras_dynamic.layers`."""
 
 import tensorflow as tf
 import tf_keras
@@ -9,15 +9,15 @@ from tflite.quantization.quantizable import Quantizable
 
 
 class Bias(tf_keras.layers.Layer):
-    """`keras_dynamic.layers.Bias`."""
+    """Adds a number to each channel, as `keras_dynamic.layers.Bias` does."""
 
     def build(self, input_shape):
-        """Makes the numbers."""
+        """Makes the numbers, one per channel."""
         self.bias = self.add_weight(name="bias", shape=(input_shape[-1],))
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """`inputs` with the numbers added."""
+        """Returns `inputs` with the numbers added."""
         return inputs + self.bias
 
 

@@ -1,6 +1,6 @@
-"""`BilinearResize` of `keras_dynamic.layers`, which is not quantized.
+"""Leaves `BilinearResize` of `keras_dynamic.layers` without a quantizer.
 
-It keeps its input's scale, as TFLite's does.
+The layer keeps its input's scale, as TFLite's does.
 """
 
 import tf_keras

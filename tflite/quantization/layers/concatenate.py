@@ -1,4 +1,4 @@
-"""`Concatenate` of Keras, which tfmot quantizes by itself."""
+"""Leaves `Concatenate` of Keras to tfmot's own quantization."""
 
 import keras
 import tf_keras

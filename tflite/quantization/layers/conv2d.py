@@ -1,4 +1,4 @@
-"""`Conv2D` of Keras, which may give the scores of gates."""
+"""Quantizes `Conv2D` of Keras, which may give the scores of gates."""
 
 import keras
 import tf_keras

@@ -1,4 +1,4 @@
-"""`Dense` of Keras, which may give the scores of gates."""
+"""Quantizes `Dense` of Keras, which may give the scores of gates."""
 
 import keras
 import tf_keras

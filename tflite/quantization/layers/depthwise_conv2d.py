@@ -1,4 +1,4 @@
-"""`DepthwiseConv2D` of Keras, which tfmot quantizes by itself."""
+"""Leaves `DepthwiseConv2D` of Keras to tfmot's own quantization."""
 
 import keras
 import tf_keras

@@ -1,4 +1,4 @@
-"""`Dropout` of Keras, which tfmot quantizes by itself."""
+"""Leaves `Dropout` of Keras to tfmot's own quantization."""
 
 import keras
 import tf_keras

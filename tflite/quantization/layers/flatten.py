@@ -1,4 +1,4 @@
-"""`Flatten` of Keras, which tfmot quantizes by itself."""
+"""Leaves `Flatten` of Keras to tfmot's own quantization."""
 
 import keras
 import tf_keras

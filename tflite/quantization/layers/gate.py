@@ -1,4 +1,4 @@
-"""`Gate` of `keras_dynamic.layers`: the range of the layer before it."""
+"""Makes `Gate` of `keras_dynamic.layers` the range of the layer before it."""
 
 import tensorflow as tf
 import tf_keras
@@ -20,7 +20,7 @@ _SCORING = (
 
 
 class Gate(tf_keras.layers.Layer):
-    """`keras_dynamic.layers.Gate`.
+    """Clamps a score to [0, 1], as `keras_dynamic.layers.Gate` does.
 
     Quantized it gives its input. The int8 numbers of the range [0, 1] hold
     nothing else, so that all that runs is the layer before it.
@@ -31,28 +31,28 @@ class Gate(tf_keras.layers.Layer):
         self.quantized = quantized
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """The clamped score."""
+        """Returns the clamped score, or, quantized, the inputs."""
         return inputs if self.quantized else tf.clip_by_value(inputs, 0.0, 1.0)
 
     def get_config(self) -> dict:
-        """The layer's argument."""
+        """Returns the layer's argument."""
         return {**super().get_config(), "quantized": self.quantized}
 
 
 def gives_scores(layer: tf_keras.layers.Layer) -> bool:
-    """Tells whether what a layer gives has no reader but gates."""
+    """Tells whether gates, and nothing else, read the output of a layer."""
     readers = [node.outbound_layer for node in layer._outbound_nodes]
     return bool(readers) and all(isinstance(each, Gate) for each in readers)
 
 
 def _parts(layer, inputs, find):
-    """Calls the gate; its own weights count the steps of training."""
+    """Calls the gate without its weights, which count the steps of training."""
     made = Gate(name=layer.name)
     return find(Part(made, trainable=layer.trainable))(inputs)
 
 
 def _config(gate):
-    """Refuses a gate that cannot be the range of what comes before it."""
+    """Refuses a gate that cannot be the range of the layer before it."""
     before = gate.inbound_nodes[0].inbound_layers
     if not isinstance(before, _SCORING) or not gives_scores(before):
         raise UnsupportedLayerError(

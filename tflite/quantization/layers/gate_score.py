@@ -1,4 +1,4 @@
-"""`Score` of `keras_dynamic.layers`, outside of training a convolution."""
+"""Makes `keras_dynamic.layers.Score` a convolution, as outside of training."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ from tflite.quantization.quantizable import Find, Part, Quantizable
 def _convolution(
     layer: layers.Score, inputs: keras.KerasTensor, find: Find
 ) -> Any:
-    """Gives the scores, [batch, height, width, filters].
+    """Returns the scores, [batch, height, width, filters].
 
     Args:
         layer: The layer of Keras 3.
         inputs: [batch, height, width, channels].
-        find: See `Find`.
+        find: Gives the layer to call for a part.
     """
     made = tf_keras.layers.Conv2D(layer.filters, 1, name=layer.name)
     weights = [np.asarray(each, np.float32) for each in layer.plain()]

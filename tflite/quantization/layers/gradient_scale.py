@@ -1,11 +1,11 @@
-"""`GradientScale` of `keras_dynamic.layers`, which matters in training only."""
+"""Leaves out `GradientScale` of `keras_dynamic.layers`, meant for training."""
 
 from keras_dynamic import layers
 from tflite.quantization.quantizable import Quantizable
 
 
 def _nothing(layer, inputs, find):
-    """Gives the inputs."""
+    """Returns the inputs."""
     del layer, find
     return inputs
 

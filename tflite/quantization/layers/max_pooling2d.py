@@ -1,4 +1,4 @@
-"""`MaxPooling2D` of Keras, which tfmot quantizes by itself."""
+"""Leaves `MaxPooling2D` of Keras to tfmot's own quantization."""
 
 import keras
 import tf_keras

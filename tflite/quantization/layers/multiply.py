@@ -1,4 +1,4 @@
-"""`Multiply` of Keras, of which the output is quantized."""
+"""Quantizes the output of `Multiply` of Keras."""
 
 import keras
 import tf_keras

@@ -1,4 +1,4 @@
-"""`ReLU` of Keras, which tfmot quantizes by itself."""
+"""Leaves `ReLU` of Keras to tfmot's own quantization."""
 
 import keras
 import tf_keras

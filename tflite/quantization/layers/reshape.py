@@ -1,4 +1,4 @@
-"""`Reshape` of Keras, which tfmot quantizes by itself."""
+"""Leaves `Reshape` of Keras to tfmot's own quantization."""
 
 import keras
 import tf_keras

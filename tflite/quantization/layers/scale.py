@@ -1,4 +1,4 @@
-"""`Multiple` of `keras_dynamic.layers`, of which the output is quantized."""
+"""Quantizes the output of `Multiple` of `keras_dynamic.layers`."""
 
 import tensorflow as tf
 import tf_keras
@@ -9,7 +9,7 @@ from tflite.quantization.quantizable import Quantizable
 
 
 class Multiple(tf_keras.layers.Layer):
-    """`keras_dynamic.layers.Multiple`."""
+    """Multiplies by one number, as `keras_dynamic.layers.Multiple` does."""
 
     def __init__(self, factor: float, learned: bool = False, **kwargs):
         super().__init__(**kwargs)
@@ -23,13 +23,13 @@ class Multiple(tf_keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """The multiple of `inputs`."""
+        """Returns the multiple of `inputs`."""
         if not self.learned:
             return inputs * self.factor
         return inputs * (self.factor * tf.exp(self.log_ratio))
 
     def get_config(self) -> dict:
-        """The layer's arguments."""
+        """Returns the layer's arguments."""
         return {
             **super().get_config(),
             "factor": self.factor,

@@ -1,4 +1,4 @@
-"""`UpSampling2D` of Keras, which tfmot quantizes by itself."""
+"""Leaves `UpSampling2D` of Keras to tfmot's own quantization."""
 
 import keras
 import tf_keras

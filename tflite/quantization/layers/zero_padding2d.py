@@ -1,4 +1,4 @@
-"""`ZeroPadding2D` of Keras, which tfmot quantizes by itself."""
+"""Leaves `ZeroPadding2D` of Keras to tfmot's own quantization."""
 
 import keras
 import tf_keras
