@@ -67,7 +67,7 @@ def differences(opened: Bundle) -> list[str]:
 
     Returns:
         A line for each difference: a file that one of the two lacks, or that
-        differs. Without a line the archive is the directory.
+        differs. No line means that the archive is the directory.
 
     Raises:
         InvalidBundle: if a file of the directory is not what the manifest says.

@@ -27,7 +27,7 @@ def labels(directory: str, facts: manifest.FileFacts | str) -> tuple[str, ...]:
 
 
 def text(directory: str, file: str) -> bytes:
-    """Reads a file whose size and hash no manifest gives.
+    """Reads a file without comparing it with the manifest.
 
     Raises:
         InvalidBundle: if it is missing, or has more than
