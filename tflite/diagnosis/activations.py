@@ -1,4 +1,4 @@
-"""What the tensors inside an int8 model hold for an image."""
+"""Reads what the tensors inside an int8 model hold for an image."""
 
 from collections.abc import Iterable, Sequence
 
@@ -40,11 +40,14 @@ class Activations:
         self._read = [outputs[places[index]] for index in tensors]
 
     def image(self, pixels: np.ndarray) -> np.ndarray:
-        """What the model takes uint8 pixels for, float32 of their shape."""
+        """Returns the numbers that the model takes uint8 pixels for.
+
+        They are float32, of the shape of `pixels`.
+        """
         return _dequantized(quantized(pixels, self._facts), self._input)
 
     def of(self, images: Iterable[np.ndarray]) -> list[np.ndarray]:
-        """The tensors for uint8 images [N, H, W, C].
+        """Returns the tensors for uint8 images [N, H, W, C].
 
         Returns:
             Per tensor float32 [N, ...]: the numbers that it stands for.

@@ -1,4 +1,4 @@
-"""How much of a model XNNPACK runs."""
+"""Tells how much of a model XNNPACK runs."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from tflite.runtime import interpreter
 
 @dataclass(frozen=True)
 class Delegation:
-    """What the runtime's CPU delegate, XNNPACK, takes of a model.
+    """Describes what the runtime's CPU delegate, XNNPACK, takes of a model.
 
     Each switch between the delegate and the built-in kernels costs time, so a
     fast segment is one partition and leaves no operator.
@@ -24,7 +24,7 @@ class Delegation:
 
     @property
     def complete(self) -> bool:
-        """Whether the model is one delegated partition and nothing else."""
+        """Tells whether the model is one delegated partition, nothing else."""
         return self.partitions == 1 and not self.left
 
 

@@ -1,4 +1,4 @@
-"""How an int8 model differs from another one of the same network."""
+"""Tells how an int8 model differs from another one of the same network."""
 
 import itertools
 from typing import NamedTuple
@@ -13,7 +13,7 @@ _KINDS = {0: "float32", 1: "float16", 2: "int32", 7: "int16", 9: "int8"}
 
 
 def differences(before: bytes, after: bytes) -> list[str]:
-    """Names what changed, in the order of the graph.
+    """Names the changes, in the order of the graph.
 
     Operators belong together if what they give has the same name. Where two
     models come from two trainings, all weights differ: this says little then.
@@ -55,7 +55,7 @@ class _Operator(NamedTuple):
 
 
 def _operators(model: bytes) -> dict[str, _Operator]:
-    """The operators in order, by the name of what they give."""
+    """Returns the operators in order, by the name of their output."""
     contents = model_file.read(model)
     [graph] = contents.subgraphs
     codes = [model_file.operator_name(each) for each in contents.operatorCodes]

@@ -1,4 +1,4 @@
-"""What a CI must notice about a quantized, split model."""
+"""Measures what a CI must notice about a quantized, split model."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ def float_operators(model: bytes) -> list[str]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Comparison:
-    """The chain beside the model that it was cut from, on N images.
+    """Holds how the chain differs from the model it was cut from, on N images.
 
     Attributes:
         mismatches: Logits, of any exit and image, that differ.
@@ -38,7 +38,7 @@ class Comparison:
 def compare(
     harness: Harness, unsplit: Unsplit, images: Iterable[np.ndarray]
 ) -> Comparison:
-    """Runs both on images, one at a time.
+    """Runs the chain and the unsplit model on images, one at a time.
 
     Args:
         harness: The chain, run to the last exit for each image.

@@ -1,4 +1,4 @@
-"""What is in a bundle: tensors, operators, and how much XNNPACK runs."""
+"""Lists what is in a bundle: tensors, operators, how much XNNPACK runs."""
 
 import collections
 import dataclasses
@@ -15,7 +15,7 @@ from tflite.runtime import interpreter
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor that enters or leaves a segment.
+    """Describes a tensor that enters or leaves a segment.
 
     Attributes:
         name: In the segment's signature.
@@ -34,11 +34,11 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a segment's file holds.
+    """Lists what a segment's file holds.
 
     Attributes:
         inputs: In the order of the manifest.
-        outputs: Likewise.
+        outputs: In the order of the manifest.
         operators: How many there are of each kind, the most frequent first.
         delegation: What XNNPACK takes of them.
     """

@@ -1,4 +1,4 @@
-"""How far a layer of an int8 model is from the float model."""
+"""Describes how far a layer of an int8 model is from the float model."""
 
 import dataclasses
 import math
@@ -6,7 +6,7 @@ import math
 
 @dataclasses.dataclass(frozen=True)
 class LayerError:
-    """How far a tensor of the int8 model is from the float model's.
+    """Tells how far a tensor of the int8 model is from the float model's.
 
     An error is the root of the mean square of the differences, as a share of
     the root of the mean square of the float values.
@@ -27,5 +27,5 @@ class LayerError:
 
     @property
     def sqnr_db(self) -> float:
-        """Signal to quantization noise of `total`, in decibels."""
+        """Returns the signal to quantization noise of `total`, in decibels."""
         return -20 * math.log10(self.total) if self.total else math.inf

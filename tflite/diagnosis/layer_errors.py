@@ -1,4 +1,4 @@
-"""Where an int8 model leaves the float model: the error of every layer.
+"""Finds where an int8 model leaves the float model: every layer's error.
 
 An error made early is found in all that follows, so that the largest error is
 seldom where the fault is. Here each layer of the float model is given what the
@@ -25,7 +25,7 @@ _BATCH = 4  # All that both models compute for so many images is in memory.
 def layer_errors(
     model: bytes, network: keras.Model, images: np.ndarray
 ) -> list[LayerError]:
-    """Compares both models, layer by layer, on some images.
+    """Compares an int8 model with its float model, layer by layer, on images.
 
     A layer without a tensor of its own (a convolution before its
     normalisation) is a part of the next one that has one. A tensor that is 0
@@ -71,7 +71,7 @@ def layer_errors(
 
 
 class _Both(NamedTuple):
-    """A value of the float model.
+    """Holds a value of the float model.
 
     Attributes:
         total: As it is in the float model.
@@ -118,7 +118,7 @@ def _array(value: Any) -> np.ndarray:
 
 
 class _Sums:
-    """Sums over all numbers of a tensor, in all images."""
+    """Adds up all numbers of a tensor, in all images."""
 
     def __init__(self):
         self.signal = self.energy = self.product = 0.0
@@ -137,7 +137,7 @@ class _Sums:
         self.product += float(int8 @ total)
 
     def errors(self) -> tuple[float, float, float]:
-        """The own error, the total one, and the cosine."""
+        """Returns the own error, the total one, and the cosine."""
         return (
             # What a layer makes of zeros is compared with the true signal.
             math.sqrt(self.own / (self.given or self.signal)),

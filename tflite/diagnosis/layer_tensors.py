@@ -1,4 +1,4 @@
-"""Which tensor of a converted model holds what a layer gives."""
+"""Finds the tensor of a converted model that holds what a layer gives."""
 
 import math
 import re
@@ -14,7 +14,7 @@ _WRAPPER = "quant_"  # What tfmot puts before a layer's name.
 
 
 class LayerTensor(NamedTuple):
-    """A tensor and its layer.
+    """Names a tensor and its layer.
 
     Attributes:
         layer: Name of the layer.
@@ -74,7 +74,7 @@ def layer_tensors(model: bytes, network: keras.Model) -> list[LayerTensor]:
 def _exit_layers(
     contents, network: keras.Model, order: Mapping[str, int]
 ) -> dict[int, str]:
-    """The layers that give the model's outputs, by the number of the tensor.
+    """Names the layers that give the model's outputs, by the tensor's number.
 
     Their tensors may be called after the call of the whole model.
     """

@@ -1,4 +1,4 @@
-"""The numbers that a .tflite model holds."""
+"""Reads the numbers that a .tflite model holds."""
 
 import math
 
@@ -18,7 +18,7 @@ _DTYPES = {
 
 
 def constant(contents, tensor) -> np.ndarray | None:
-    """What a tensor stands for, dequantized.
+    """Returns the numbers that a tensor stands for, dequantized.
 
     Args:
         contents: From `model_file.read`.
@@ -47,7 +47,7 @@ def constant(contents, tensor) -> np.ndarray | None:
 
 
 def quantization(tensor) -> tuple[list[float], list[int], int]:
-    """The scales, zero points and axis of a tensor; as many of either."""
+    """Returns a tensor's scales, as many zero points, and their axis."""
     facts = tensor.quantization
     if facts is None or facts.scale is None or not len(facts.scale):
         return [], [], 0

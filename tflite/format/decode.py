@@ -172,7 +172,7 @@ _NUMBER_BYTES, _TABLE_BYTES = 40, 1000
 
 
 class InvalidModel(ValueError):
-    """A file that is no .tflite model, is damaged, or uses what we refuse."""
+    """Says that a file is damaged, no .tflite model, or uses what we refuse."""
 
 
 def decode(data: bytes) -> SimpleNamespace:

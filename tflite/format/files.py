@@ -14,7 +14,7 @@ MAX_MODEL_BYTES = 2**29
 
 
 class Unreadable(OSError, ValueError):
-    """A file that is no regular one, lies elsewhere, or is too large."""
+    """Says that a file is no regular one, lies elsewhere, or is too large."""
 
 
 def open_regular(path: str | os.PathLike) -> BinaryIO:
@@ -59,7 +59,7 @@ def open_inside(directory: str, name: str) -> BinaryIO:
 
 
 def read(path: str | os.PathLike, most: int) -> bytes:
-    """Returns what is in a regular file; nothing is read of a larger one.
+    """Returns the bytes of a regular file; reads nothing of a larger one.
 
     A sparse file takes no room on the disk, but all of the memory.
 
@@ -92,7 +92,7 @@ def in_mib(size: int) -> str:
 
 
 def model(path: str | os.PathLike) -> bytes:
-    """Returns what is in a .tflite file of at most `MAX_MODEL_BYTES`.
+    """Returns the bytes of a .tflite file of at most `MAX_MODEL_BYTES`.
 
     Raises:
         OSError: as `read`.
@@ -102,7 +102,7 @@ def model(path: str | os.PathLike) -> bytes:
 
 
 def _opened(path: str | os.PathLike) -> tuple[int, int]:
-    """Returns the descriptor of a regular file, and its bytes."""
+    """Returns the descriptor of a regular file, and its size in bytes."""
     try:
         # Without O_NONBLOCK opening a pipe would wait for who writes into it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

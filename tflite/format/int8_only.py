@@ -1,4 +1,4 @@
-"""Whether a model is int8 throughout: which operators are not."""
+"""Tells whether a model is int8 throughout, and which operators are not."""
 
 from tflite.format import model_file
 
@@ -7,7 +7,7 @@ _ALLOWED = {"INT8": 9, "INT32": 2, "BOOL": 6}
 
 
 class NotInt8Error(ValueError):
-    """An operator works on floats, or is not one of TFLite's own."""
+    """Says that an operator works on floats, or is not one of TFLite's own."""
 
 
 def exceptions(model: bytes) -> list[str]:

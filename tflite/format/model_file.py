@@ -129,7 +129,7 @@ def text(name: bytes | str | None) -> str:
 
 
 def _check(data: bytes, name: str, run: bool) -> int:
-    """Returns the memory that running takes; 0 if it is not to be run."""
+    """Checks a file; returns the bytes that running it takes, 0 if not run."""
     if not isinstance(data, bytes):
         raise InvalidModel(
             f"`{name}` must be bytes. Received: {type(data).__name__}"
@@ -269,7 +269,7 @@ def _code(operator: SimpleNamespace, model: SimpleNamespace) -> int:
 
 
 def _check_operators(model: SimpleNamespace) -> int:
-    """Returns the bytes that they need."""
+    """Checks all operators; returns the bytes that they need."""
     graph = model.subgraphs[0]
     contents = [
         model.buffers[tensor.buffer].data or None for tensor in graph.tensors

@@ -1,4 +1,4 @@
-"""What the operators that we know demand of their tensors and options.
+"""Checks what the operators that we know demand of tensors and options.
 
 A kernel of the runtime checks some of it and takes the rest for granted. A
 model whose operators pass here has results of the shapes that it says, hence
@@ -30,20 +30,20 @@ _ANY = 100
 
 @dataclasses.dataclass(frozen=True)
 class _Rule:
-    """What an operator demands.
+    """Describes what an operator demands.
 
     Attributes:
-        name: As in the schema.
+        name: The operator's name in the schema.
         shapes: Gives the shapes of the outputs, or refuses.
         options: Member of the union BuiltinOptions; 0 if it needs none.
-        inputs: The fewest and the most.
+        inputs: The fewest and the most inputs.
         data: Those inputs that must have the same type; none means all.
         types: Types that it can be.
         result: Types that the outputs can be; none means that of the data.
         weights: The input, one of `data`, that may be int8 beside float32, and
             have a scale per channel along this axis. The bias, if there is
             one, comes after all of `data`.
-        outputs: How many; 0 for any number.
+        outputs: Number of outputs; 0 for any number.
     """
 
     name: str
@@ -63,7 +63,7 @@ def check(code: int, options_type: int, node: shapes.Node) -> int:
     Args:
         code: Of the schema's BuiltinOperator.
         options_type: Member of its BuiltinOptions.
-        node: The rest of it.
+        node: Its options and tensors.
 
     Raises:
         InvalidModel: if it is not known, or what it demands does not hold.

@@ -1,6 +1,6 @@
-"""The shapes of convolutions, pools and products of matrices.
+"""Computes the shapes of convolutions, pools and products of matrices.
 
-As in `tflite.format.shapes`: a shape per output, or `InvalidModel`.
+Each function returns a shape per output, or raises `InvalidModel`.
 """
 
 import dataclasses
@@ -24,12 +24,12 @@ def _window(
     channels: int,
     looked_at: int,
 ) -> list[shapes.Shape]:
-    """The shape that a window leaves, moved over the input [N, H, W, C].
+    """Returns the shape that a window moved over [N, H, W, C] leaves.
 
     Args:
         node: With the options' `padding` and strides.
         size: Of the window: height, width.
-        dilation: Likewise.
+        dilation: Of the window: height, width.
         channels: Of the result.
         looked_at: Channels that the window sees at each place.
     """
@@ -62,7 +62,10 @@ def _window(
 
 
 def convolution(node: shapes.Node) -> list[shapes.Shape]:
-    """Of a filter [O, h, w, I], for one group of channels or more."""
+    """Returns the shape after a filter [O, h, w, I].
+
+    The filter may be for one group of channels or more.
+    """
     channels, *size, depth = shapes.ranked(node, 1, 4)
     given = shapes.ranked(node, 0, 4)[-1]
     if given % depth or channels % (given // depth):
@@ -74,7 +77,7 @@ def convolution(node: shapes.Node) -> list[shapes.Shape]:
 
 
 def depthwise(node: shapes.Node) -> list[shapes.Shape]:
-    """Of a filter [1, h, w, C x multiplier]."""
+    """Returns the shape after a filter [1, h, w, C x multiplier]."""
     one, *size, channels = shapes.ranked(node, 1, 4)
     given = shapes.ranked(node, 0, 4)[-1]
     if one != 1 or channels != given * node.options.multiplier:
@@ -87,14 +90,14 @@ def depthwise(node: shapes.Node) -> list[shapes.Shape]:
 
 
 def pool(node: shapes.Node) -> list[shapes.Shape]:
-    """Of a window per channel."""
+    """Returns the shape after a window per channel."""
     size = (node.options.filter_height, node.options.filter_width)
     channels = shapes.ranked(node, 0, 4)[-1]
     return _window(node, size, (1, 1), channels, 1)
 
 
 def transposed_convolution(node: shapes.Node) -> list[shapes.Shape]:
-    """The shape that is given, if a convolution would lead back from it."""
+    """Returns the given shape if a convolution would lead back from it."""
     channels, *size, depth = shapes.ranked(node, 1, 4)
     image = shapes.ranked(node, 2, 4)
     result = node.integers(0)
@@ -109,7 +112,7 @@ def transposed_convolution(node: shapes.Node) -> list[shapes.Shape]:
 
 
 def dense(node: shapes.Node) -> list[shapes.Shape]:
-    """Of weights [O, I]."""
+    """Returns the shape after weights [O, I]."""
     units, depth = shapes.ranked(node, 1, 2)
     shape = node.shape(0)
     options = node.options
@@ -126,7 +129,7 @@ def dense(node: shapes.Node) -> list[shapes.Shape]:
 
 
 def product_of_matrices(node: shapes.Node) -> list[shapes.Shape]:
-    """Of stacks of matrices, either of them transposed."""
+    """Returns the shape of stacked matrix products, transposed or not."""
     *batch, rows, depth = shapes.ranked(node, 0, 2, 3, 4, 5)
     *other, depth_too, columns = shapes.ranked(node, 1, 2, 3, 4, 5)
     if node.options.adjoint_x:

@@ -1,4 +1,4 @@
-"""The shapes of operators' results, from their inputs and options.
+"""Computes the shapes of operators' results from inputs and options.
 
 Each function takes a `Node` and returns a shape per output, or raises
 `InvalidModel` where a kernel of the runtime would do something else than
@@ -21,7 +21,7 @@ Shape = tuple[int, ...]
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """An operator and its tensors, as `decode` gives them.
+    """Holds an operator and its tensors, as `decode` gives them.
 
     Attributes:
         options: None if there are none.
@@ -40,7 +40,7 @@ class Node:
         return self.inputs[place].shape
 
     def has(self, place: int) -> bool:
-        """Whether an input is given."""
+        """Tells whether an input is given."""
         return len(self.inputs) > place and self.inputs[place] is not None
 
     def integers(self, place: int) -> tuple[int, ...]:
@@ -74,17 +74,17 @@ def _axis(axis: int, rank: int) -> int:
 
 
 def same(node: Node) -> list[Shape]:
-    """The shape of the input."""
+    """Returns the shape of the input."""
     return [node.shape(0)]
 
 
 def broadcast(node: Node) -> list[Shape]:
-    """That to which both inputs stretch."""
+    """Returns the shape to which both inputs stretch."""
     return [stretched(node.shape(0), node.shape(1))]
 
 
 def stretched(first: Shape, second: Shape) -> Shape:
-    """Returns the shape to which both stretch, as numpy's do."""
+    """Returns the shape to which two shapes stretch, as numpy's do."""
     rank = max(len(first), len(second))
     pairs = zip(
         (1,) * (rank - len(first)) + first,
@@ -100,7 +100,10 @@ def stretched(first: Shape, second: Shape) -> Shape:
 
 
 def sum_or_difference(node: Node) -> list[Shape]:
-    """Those of `broadcast`; the kernel aborts at a smaller output scale."""
+    """Returns the shape to which both inputs stretch.
+
+    The kernel aborts where the output's scale is too small for the inputs'.
+    """
     if node.outputs[0].type == INT8:
         first, second, result = (
             each.quantization.scale[0]
@@ -115,7 +118,7 @@ def sum_or_difference(node: Node) -> list[Shape]:
 
 
 def joined(node: Node) -> list[Shape]:
-    """Of tensors behind one another, along an axis that is there."""
+    """Returns the shape of tensors joined along an axis that is there."""
     first = node.shape(0)
     axis = _axis(node.options.axis, len(first))
     length = 0
@@ -134,7 +137,7 @@ def joined(node: Node) -> list[Shape]:
 
 
 def stacked(node: Node) -> list[Shape]:
-    """Of tensors behind one another, along a new axis."""
+    """Returns the shape of tensors stacked along a new axis."""
     first = node.shape(0)
     if any(each.shape != first for each in node.inputs):
         raise InvalidModel("all inputs must have the same shape")
@@ -145,7 +148,7 @@ def stacked(node: Node) -> list[Shape]:
 
 
 def unstacked(node: Node) -> list[Shape]:
-    """Of the slices along an axis, which goes."""
+    """Returns the shapes of the slices along an axis, which goes."""
     shape = node.shape(0)
     axis = _axis(node.options.axis, len(shape))
     if not node.options.count == shape[axis] == len(node.outputs):
@@ -157,7 +160,7 @@ def unstacked(node: Node) -> list[Shape]:
 
 
 def split(node: Node) -> list[Shape]:
-    """Of equal parts."""
+    """Returns the shapes of equal parts along an axis."""
     shape = node.shape(1)
     [axis] = _single(node, 0)
     axis = _axis(axis, len(shape))
@@ -179,7 +182,7 @@ def _single(node: Node, place: int) -> tuple[int, ...]:
 
 
 def reduced(node: Node) -> list[Shape]:
-    """Without some axes, or with 1 in their places."""
+    """Returns the shape without some axes, or with 1 in their places."""
     shape = node.shape(0)
     axes = {_axis(axis, len(shape)) for axis in node.integers(1)}
     if len(node.shape(1)) > 1:
@@ -190,7 +193,7 @@ def reduced(node: Node) -> list[Shape]:
 
 
 def resized(node: Node) -> list[Shape]:
-    """Of images of another height and width."""
+    """Returns the shape of images of another height and width."""
     batch, _, _, channels = ranked(node, 0, 4)
     size = node.integers(1)
     if len(size) != 2 or node.shape(1) != (2,) or min(size) < 1:
@@ -199,7 +202,7 @@ def resized(node: Node) -> list[Shape]:
 
 
 def padded(node: Node) -> list[Shape]:
-    """With something around it."""
+    """Returns the shape with something added on both sides of each axis."""
     shape = ranked(node, 0, 1, 2, 3, 4)
     numbers = node.integers(1)
     if node.shape(1) != (len(shape), 2) or min(numbers) < 0:
@@ -214,7 +217,7 @@ def padded(node: Node) -> list[Shape]:
 
 
 def padded_with(node: Node) -> list[Shape]:
-    """As `padded`, with a value that is given."""
+    """Returns the shape padded with a value that is given."""
     value, data = node.inputs[2], node.inputs[0]
     if value is None or value.type != data.type or math.prod(value.shape) != 1:
         raise InvalidModel("input 2 must be one number of the same type")
@@ -222,7 +225,7 @@ def padded_with(node: Node) -> list[Shape]:
 
 
 def mirrored(node: Node) -> list[Shape]:
-    """As `padded`, with what is there, which must be enough."""
+    """Returns the shape padded with what is there, which must be enough."""
     mode = node.options.mode
     numbers = node.integers(1)
     [shape] = padded(node)
@@ -235,7 +238,7 @@ def mirrored(node: Node) -> list[Shape]:
 
 
 def reshaped(node: Node) -> list[Shape]:
-    """The output's own shape, if the numbers asked for lead to it."""
+    """Returns the output's own shape if the numbers asked for lead to it."""
     if node.has(1):
         asked = node.integers(1)
     else:
@@ -253,7 +256,7 @@ def reshaped(node: Node) -> list[Shape]:
 
 
 def squeezed(node: Node) -> list[Shape]:
-    """Without axes of extent 1."""
+    """Returns the shape without axes of extent 1."""
     shape = node.shape(0)
     axes = {_axis(axis, len(shape)) for axis in node.options.squeeze_dims}
     axes = axes or {i for i, n in enumerate(shape) if n == 1}
@@ -263,7 +266,7 @@ def squeezed(node: Node) -> list[Shape]:
 
 
 def expanded(node: Node) -> list[Shape]:
-    """With one more axis."""
+    """Returns the shape with one more axis."""
     shape = node.shape(0)
     [axis] = _single(node, 1)
     axis = _axis(axis, len(shape) + 1)
@@ -271,7 +274,7 @@ def expanded(node: Node) -> list[Shape]:
 
 
 def transposed(node: Node) -> list[Shape]:
-    """With the axes in another order."""
+    """Returns the shape with the axes in another order."""
     shape, order = node.shape(0), node.integers(1)
     if sorted(order) != list(range(len(shape))):
         raise InvalidModel(f"{order} is no order of the axes of {shape}")
@@ -279,7 +282,7 @@ def transposed(node: Node) -> list[Shape]:
 
 
 def sliced(node: Node) -> list[Shape]:
-    """Of a part that begins somewhere and has a size."""
+    """Returns the shape of a part that begins somewhere and has a size."""
     shape, begin, size = node.shape(0), node.integers(1), node.integers(2)
     if not len(begin) == len(size) == len(shape):
         raise InvalidModel(f"{begin} and {size} do not fit {shape}")
@@ -296,7 +299,7 @@ def sliced(node: Node) -> list[Shape]:
 
 
 def strided_slice(node: Node) -> list[Shape]:
-    """As a slice in Python, or an index for some axes."""
+    """Returns the shape of a slice as in Python, or an index on some axes."""
     shape, options = node.shape(0), node.options
     numbers = [node.integers(place) for place in (1, 2, 3)]
     if options.ellipsis_mask or options.new_axis_mask or options.offset:
@@ -324,7 +327,7 @@ def strided_slice(node: Node) -> list[Shape]:
 
 
 def softmax(node: Node) -> list[Shape]:
-    """That of the input."""
+    """Returns the shape of the input; `beta` must be positive."""
     if not 0 < node.options.beta < math.inf or not node.shape(0):
         raise InvalidModel(
             "`beta` must be a positive number and the input have an axis. "
@@ -334,14 +337,14 @@ def softmax(node: Node) -> list[Shape]:
 
 
 def leaky(node: Node) -> list[Shape]:
-    """That of the input."""
+    """Returns the shape of the input; `alpha` must be finite."""
     if not math.isfinite(node.options.alpha):
         raise InvalidModel(f"`alpha` must be finite, not {node.options.alpha}")
     return same(node)
 
 
 def prelu(node: Node) -> list[Shape]:
-    """That of the input, to which the slopes stretch."""
+    """Returns the shape of the input, to which the slopes must stretch."""
     if broadcast(node) != [node.shape(0)]:
         raise InvalidModel(f"{node.shape(1)} does not fit {node.shape(0)}")
     return same(node)

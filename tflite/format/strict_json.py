@@ -1,4 +1,4 @@
-"""JSON that somebody else wrote, read without surprises.
+"""Reads JSON that somebody else wrote, without surprises.
 
 Python's own reader takes more than JSON (NaN, Infinity), overlooks that a key
 is there twice and takes the last one, and ends in a RecursionError where the
@@ -14,7 +14,7 @@ MAX_DEPTH = 64
 
 
 class InvalidJSON(ValueError):
-    """Bytes that are not the JSON that everybody reads alike."""
+    """Says that bytes are not the JSON that everybody reads alike."""
 
 
 def decode(data: bytes | str) -> Any:

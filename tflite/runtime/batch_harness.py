@@ -27,7 +27,7 @@ _COMPARED = 4
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What the harness says about N images, in their order.
+    """Holds what the harness says about N images, in their order.
 
     Attributes:
         classes: The most probable class, int64 [N].
@@ -76,7 +76,7 @@ class BatchHarness:
     Larger images want smaller batches.
 
     Attributes:
-        bundle: What was opened.
+        bundle: The bundle that was opened.
         batch_size: Images that a segment takes at once.
     """
 
@@ -93,7 +93,7 @@ class BatchHarness:
                 bundle that is open.
             batch_size: Images that a segment takes at once, if there are as
                 many.
-            **options: As in `interpreter.Options`; none if the bundle is open.
+            **options: Of `interpreter.Options`; none if the bundle is open.
 
         Raises:
             bundle.InvalidBundle: if the bundle is not what its manifest says.
@@ -213,13 +213,13 @@ class BatchHarness:
 
 
 class _Findings:
-    """What is known of N images so far; arrays as in `Results`.
+    """Collects what is known of N images so far.
 
     Attributes:
         policy: When to stop.
-        stops: [N], -1 for an image that has not stopped.
-        probabilities: [N, C], of those that have.
-        madds: [N].
+        stops: Where each image stopped, from 0, int64 [N]; -1 if it has not.
+        probabilities: Of every class, float64 [N, C], for those that stopped.
+        madds: Multiply-adds of all segments that each image ran, int64 [N].
     """
 
     def __init__(self, policy: Policy, images: int, classes: int):
@@ -265,7 +265,7 @@ def _wanted(segments: Sequence[bundle.SegmentFacts]) -> list[set[str]]:
 
 
 class _Segment:
-    """A segment in its interpreter, resized to what it is given."""
+    """Runs a segment in its interpreter, resized to what it is given."""
 
     def __init__(
         self, facts: bundle.SegmentFacts, stage: loaded_segment.LoadedSegment
@@ -288,7 +288,7 @@ class _Segment:
         self._takes_batches: bool | None = None
 
     def run(self, tensors: Tensors, runs: np.ndarray) -> Tensors:
-        """Returns the outputs, [B, ...] each.
+        """Runs the segment and returns its outputs, [B, ...] each.
 
         Where it is not run they are what they were: of a bypass, what the
         segment before it gave; else zeros.

@@ -1,4 +1,4 @@
-"""The segments of a bundle in the interpreters of one thread."""
+"""Runs the segments of a bundle in the interpreters of one thread."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +29,8 @@ class Chain:
         clock: Tells the time in seconds.
 
     Attributes:
-        segment_ms: Of the image in the chain, as in `harness.Result`.
+        segment_ms: Milliseconds spent in each segment so far, for the image in
+            the chain: copying its inputs and running it; 0.0 if it did not run.
         ran: Whether the image is there, which it is, and each segment so far
             ran.
         madds: Multiply-adds of those that ran.
@@ -180,7 +181,7 @@ class Chain:
 
 
 def _open(gates: tuple[loaded_segment.Source, ...], ran: list[bool]) -> bool:
-    """Whether the gate that was computed is not 0; none is as good as 0."""
+    """Tells whether the gate that was computed is not 0; none counts as 0."""
     for gate in gates:
         if ran[gate.origin]:
             return gate.memory.item() != gate.zero

@@ -26,7 +26,7 @@ from tflite.runtime.open_bundle import OpenBundle
 
 @dataclass(frozen=True)
 class Result:
-    """What the harness says about one image.
+    """Holds what the harness says about one image.
 
     Attributes:
         index: The most probable class.
@@ -54,11 +54,12 @@ class Result:
 
 
 class Reached(NamedTuple):
-    """An exit that an image got to.
+    """Describes an exit that an image got to.
 
     Attributes:
         logits: As the segment gives them, [C].
-        segment_ms: As in `Result`, of the segments since the exit before.
+        segment_ms: Milliseconds spent in each segment since the exit before;
+            0.0 if it did not run.
         ran: Whether each of these ran.
         madds: Multiply-adds of those that did.
     """
@@ -122,7 +123,7 @@ class Harness:
         self.close()
 
     def close(self) -> None:
-        """Frees models and interpreters; again, it does nothing.
+        """Frees models and interpreters; a second call does nothing.
 
         What a thread is running comes to its end; anything else is then a
         ValueError.
@@ -137,7 +138,7 @@ class Harness:
 
         Raises:
             bundle.InvalidBundle: as on opening, for any segment.
-            flatbuffer.InvalidModel: likewise.
+            flatbuffer.InvalidModel: as on opening, for any segment.
         """
         self._mine().chain.warm_up()
 
@@ -150,9 +151,9 @@ class Harness:
         """Classifies an image under one of the bundle's own policies.
 
         Args:
-            image: As for `run`.
+            image: uint8 [H, W, C], as in the bundle's input facts.
             point: Name of an operating point; the bundle's policy without.
-            budget_ms: As for `run`.
+            budget_ms: Milliseconds that this may take; no limit without.
 
         Raises:
             ValueError: as `run`; or if the bundle has no such point.
@@ -172,7 +173,7 @@ class Harness:
 
         Args:
             images: uint8 [N, H, W, C].
-            point: As for `classify`.
+            point: Name of an operating point; the bundle's policy without.
             batch_size: Images that a segment takes at once.
 
         Raises:
@@ -196,10 +197,11 @@ class Harness:
         asked for the next one all the same.
 
         Args:
-            images: As for `run`; taken one at a time, none ahead.
-            point: As for `classify`.
-            budget_ms: As for `run`, for each image, from when it is there. All
-                segments are loaded beforehand.
+            images: uint8 [H, W, C] each; taken one at a time, none ahead.
+            point: Name of an operating point; the bundle's policy without.
+            budget_ms: Milliseconds that each image may take, from when it is
+                there; no limit without. With one, all segments are loaded
+                beforehand.
 
         Raises:
             ValueError: if the bundle has no such point, or `budget_ms` is not
@@ -339,7 +341,7 @@ class Harness:
 
 
 class _Own(threading.local):
-    """What a thread has of its own; made in each when it first asks."""
+    """Keeps what a thread has of its own; made in each when it first asks."""
 
     def __init__(self, opened: OpenBundle, clock: Callable[[], float]):
         self.chain = Chain(opened, clock)

@@ -24,12 +24,12 @@ _PROVIDERS = (
 
 
 class Refused(ValueError):
-    """A model that the interpreter does not take."""
+    """Says that the interpreter does not take a model."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How models are run: what Android's `Interpreter.Options` has, too.
+    """Says how models are run, as Android's `Interpreter.Options` does.
 
     Attributes:
         threads: CPU threads that an operator may use; 1 or more.
@@ -56,7 +56,7 @@ class Options:
     memory_mapped: bool = False
 
     def __post_init__(self):
-        """Checks what there is to check."""
+        """Checks `threads` and `delegate_options`."""
         # True is an int to Python, and an error here.
         if type(self.threads) is not int or self.threads < 1:
             raise ValueError(
@@ -71,7 +71,7 @@ class Options:
 
 
 class Verified:
-    """A model that `model_file.verify` accepted, to be loaded again and again.
+    """Holds a model that `model_file.verify` accepted, to load again and again.
 
     Args:
         data: The .tflite file; the interpreters keep it, and do not copy it.
@@ -179,7 +179,7 @@ def _delegate(load_delegate: Callable[..., Any], options: Options) -> Any:
 
 
 def _provider() -> tuple:
-    """Returns the class, and where its `_PROVIDERS` row says the rest is."""
+    """Returns the interpreter's class, and the module of what belongs to it."""
     reasons = []
     for _, module, name, beside in _PROVIDERS:
         try:

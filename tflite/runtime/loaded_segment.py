@@ -1,4 +1,4 @@
-"""A segment of a bundle in an interpreter, all its tensors as memory."""
+"""Loads a segment of a bundle, with all its tensors as memory."""
 
 import ctypes
 from collections.abc import Callable, Iterable, Mapping
@@ -12,12 +12,12 @@ from tflite.runtime.open_bundle import OpenBundle
 
 
 class Source(NamedTuple):
-    """A tensor that comes out of a segment, or the image.
+    """Describes a tensor that comes out of a segment, or the image.
 
     Attributes:
         origin: Place of its segment in the chain, plus 1; 0 for the image.
         memory: Where it is, after its segment ran.
-        view: The same memory as bytes. Copied as such it takes a fifth of the
+        view: This memory as bytes. Copied as such it takes a fifth of the
             time of numpy's copy, which for a small tensor is all overhead.
         zero: What stands for 0 in it, and is all of it if its segment did not
             run.
@@ -32,14 +32,14 @@ class Source(NamedTuple):
 
 
 class Feed(NamedTuple):
-    """What goes into a segment: a tensor of one before, or the image.
+    """Describes an input of a segment: a tensor of one before, or the image.
 
     Attributes:
         view: Memory of the input, as bytes.
         sources: Where it may come from, as origins and bytes: a segment, and
             its bypass if it has one.
         memory: Of the input.
-        zero: As in `Source`.
+        zero: What stands for 0 in it.
     """
 
     view: memoryview
@@ -49,9 +49,9 @@ class Feed(NamedTuple):
 
 
 class LoadedSegment(NamedTuple):
-    """A loaded segment.
+    """Holds a loaded segment.
 
-    A tuple, and so is `Feed`: after the kernels of a segment all of Python is
+    It is a tuple, as `Feed` is: after the kernels of a segment all of Python is
     out of the processor's caches, and each object looked into costs a wait.
 
     Attributes:
@@ -158,7 +158,7 @@ def load(
 
 
 def zero(details: Mapping) -> int:
-    """What stands for 0 in a tensor, by the interpreter's details of it."""
+    """Returns the number that stands for 0 in a tensor of these details."""
     return details["quantization"][1]
 
 
@@ -191,7 +191,7 @@ def _check_names(
 def _check_match(
     file: str, name: str, found: Mapping, expected: Mapping
 ) -> None:
-    """Checks that both sides of a cut, or two segments, mean the same."""
+    """Checks that a tensor's shape, type, scale and zero point agree."""
     pairs = [
         (
             tuple(map(int, each["shape"])),

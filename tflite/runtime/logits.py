@@ -1,4 +1,4 @@
-"""An exit's logits where the interpreter has them, and what they stand for."""
+"""Reads and dequantizes an exit's logits where the interpreter has them."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Logits:
-    """The logits of an exit, for one image at a time.
+    """Reads the logits of an exit, for one image at a time.
 
     Args:
         memory: Where they are, [1, C].
@@ -24,11 +24,11 @@ class Logits:
             self._table = self.dequantize(every)
 
     def copy(self) -> np.ndarray:
-        """Returns them as they are, [C]; int8 if the model is quantized."""
+        """Returns the logits unchanged, [C]; int8 if the model is quantized."""
         return self._memory.copy()
 
     def numbers(self) -> np.ndarray:
-        """Returns the numbers that they stand for, float64 [C]."""
+        """Returns the numbers that the logits stand for, float64 [C]."""
         if self._bytes is None:
             return self.dequantize(self._memory)
         return self._table.take(self._bytes)

@@ -1,4 +1,4 @@
-"""An open bundle: what the threads that run it share."""
+"""Opens a bundle for all threads that run it."""
 
 import os
 import threading
@@ -13,7 +13,7 @@ MAX_MEMORY_BYTES = 2**29
 
 
 class OpenBundle:
-    """A bundle whose models are each read and checked once for all threads.
+    """Holds a bundle; reads and checks each model once for all threads.
 
     Interpreters are not shared: none may be run by two threads at once.
     Segments are bounded one by one (`interpreter.Verified`) and together: a

@@ -1,4 +1,4 @@
-"""How long a chain takes from one exit to the next, as far as it was seen."""
+"""Notes how long a chain takes from exit to exit, as far as it was seen."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ _FADED = 0.999
 
 
 class Pace:
-    """Running means of the milliseconds up to each exit from the one before.
+    """Keeps the running mean of milliseconds to each exit from the one before.
 
     Args:
         exits: Their number, K.
@@ -30,7 +30,7 @@ class Pace:
         self._means[exit] += _SHARE * (ms - self._means[exit])
 
     def reaches(self, exit: int, ms: float) -> bool:
-        """Whether an exit can be expected within some milliseconds.
+        """Tells whether an exit can be expected within some milliseconds.
 
         True for one behind the last: none keeps an image from it.
         """
@@ -58,7 +58,7 @@ class Watch:
         self._budget_ms = budget_ms
 
     def out_of_time(self, exit: int) -> bool:
-        """Notes that an exit was reached; whether to stop there.
+        """Notes that an exit was reached; tells whether to stop there.
 
         Args:
             exit: From 0.

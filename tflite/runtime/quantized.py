@@ -1,4 +1,4 @@
-"""From pixels to the numbers that a model's image tensor holds."""
+"""Turns pixels into the numbers that a model's image tensor holds."""
 
 import numpy as np
 
@@ -12,13 +12,13 @@ _BYTE = np.dtype(np.uint8)
 def quantized(
     pixels: np.ndarray, facts: InputFacts, out: np.ndarray | None = None
 ) -> np.ndarray:
-    """Returns what stands for pixels in the image's tensor.
+    """Returns the numbers that stand for pixels in the image's tensor.
 
     Args:
         pixels: uint8 of any shape: an image, or a batch.
         facts: Of the input; only its type and scale count here.
-        out: Of the same shape, and of the input's type: where the numbers are
-            written to; a new array without.
+        out: Where the numbers are written to, of the shape of `pixels` and of
+            the input's type; a new array without.
 
     Returns:
         int8 or float32, of the shape of `pixels`; see `InputFacts`.

@@ -1,4 +1,4 @@
-"""Images on their way between two segments, some at a time."""
+"""Regroups images on their way between two segments, some at a time."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ Tensors = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Some of the images between two segments.
+    """Holds some of the images between two segments.
 
     Attributes:
-        rows: Which they are, [B].
+        rows: Their numbers, [B].
         tensors: What later segments read, by name, [B, ...] each.
     """
 
@@ -21,7 +21,7 @@ class Batch:
     tensors: Tensors
 
     def take(self, chosen: np.ndarray | slice) -> "Batch":
-        """Returns some of them, by a mask, a slice, or their numbers."""
+        """Returns some of the images, by a mask, a slice, or their numbers."""
         return Batch(
             self.rows[chosen],
             {name: values[chosen] for name, values in self.tensors.items()},

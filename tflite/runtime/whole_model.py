@@ -10,7 +10,9 @@ IMAGE = "image"
 
 
 class Unsplit:
-    """The unsplit model: what the chain must equal, and is measured against.
+    """Runs the unsplit model.
+
+    The chain must equal it, and is measured against it.
 
     Args:
         model: From `tflite.quantization.conversion.convert`: the input `image`,
@@ -51,7 +53,7 @@ class Unsplit:
         self._outputs = [outputs[name] for name in names]
 
     def logits(self, image: np.ndarray) -> list[np.ndarray]:
-        """The logits of every exit, int8 [C] each, of a uint8 [H, W, C]."""
+        """Returns every exit's logits, int8 [C] each, of a uint8 [H, W, C]."""
         pixels = quantized(image, self._facts)
         self._interpreter.set_tensor(self._input, pixels[None])
         self._interpreter.invoke()
@@ -61,7 +63,7 @@ class Unsplit:
         ]
 
     def dequantize(self, logits: list[np.ndarray]) -> np.ndarray:
-        """The numbers that every exit's logits stand for, float64 [K, C]."""
+        """Returns the numbers for the logits of every exit, float64 [K, C]."""
         values = []
         for output, raw in zip(self._outputs, logits, strict=True):
             scale, zero_point = output["quantization"]

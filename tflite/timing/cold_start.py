@@ -1,4 +1,4 @@
-"""What a contestant takes before it is warm: each time in a new process."""
+"""Measures a contestant before it is warm, each time in a new process."""
 
 import dataclasses
 import json
@@ -15,16 +15,16 @@ from tflite.timing.contestants import Contestant
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """A contestant in a process that has numpy, its runtime and nothing else.
+    """Describes a start in a process with numpy, the runtime and nothing else.
 
     Attributes:
         load_ms: Milliseconds to read its files and make it ready; imports are
             not counted.
-        first_ms: Of its first call. The chain loads a segment when an image
-            first gets there: all but the first one in this call.
+        first_ms: Milliseconds of its first call. The chain loads a segment
+            when an image first gets there: all but the first one in this call.
         base_mib: Largest resident memory of the process before it loads, MiB:
             Python and the runtime.
-        peak_mib: The same after some calls.
+        peak_mib: Largest resident memory after some calls, MiB.
     """
 
     load_ms: float
@@ -37,9 +37,9 @@ def measure(contestant: Contestant, images: np.ndarray, times: int) -> Start:
     """Starts a contestant in new processes, one after the other.
 
     Args:
-        contestant: Who.
+        contestant: Whom to start.
         images: Some to run, uint8 [N, H, W, C].
-        times: How many processes.
+        times: Number of processes.
 
     Returns:
         The median of each number.
@@ -77,7 +77,7 @@ def _in_a_process(asked: dict) -> dict:
 
 
 def main() -> None:
-    """Measures once what stands on the standard input, and prints it."""
+    """Measures the contestant on the standard input once; prints the result."""
     asked = json.load(sys.stdin)
     images = np.load(asked.pop("images"))
     contestant = Contestant(**asked)
@@ -100,7 +100,7 @@ def main() -> None:
 
 
 def _peak_mib() -> float:
-    """Largest resident memory of this process so far."""
+    """Returns the largest resident memory of this process so far, in MiB."""
     try:
         text = pathlib.Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:

@@ -1,4 +1,4 @@
-"""What a benchmark times: ways to classify one image, loaded from files.
+"""Loads what a benchmark times: ways to classify one image, from files.
 
 Needs numpy, and of the runtimes only the one that a contestant runs on: the
 harness and whole models a TensorFlow Lite interpreter, ONNX models ONNX
@@ -22,7 +22,7 @@ from tflite.timing.stopwatch import TimedBundle
 
 
 class Call(NamedTuple):
-    """What a contestant gave for an image, and what it took.
+    """Holds what a contestant gave for an image, and the time it took.
 
     Attributes:
         outputs: Of each exit that it ran, [C], in the numbers of the runtime;
@@ -30,7 +30,7 @@ class Call(NamedTuple):
         ms: Milliseconds from pixels to `outputs`.
         kernel_ms: Those of them inside the runtime, for each model: one, or
             the segments of the chain, 0.0 for one that did not run.
-        segment_ms: The same with the copies between segments; of a single
+        segment_ms: `kernel_ms` and the copies between segments; of a single
             model, `ms`.
     """
 
@@ -45,12 +45,12 @@ Runner = Callable[[np.ndarray], Call]
 
 
 class WrongInput(ValueError):
-    """A model that cannot be given the images of the benchmark."""
+    """Says that a model cannot be given the images of the benchmark."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Contestant:
-    """A way to classify images.
+    """Describes a way to classify images.
 
     Attributes:
         runtime: One of `RUNTIMES`.
@@ -75,7 +75,7 @@ class Contestant:
             )
 
     def find_runtime(self) -> None:
-        """Imports what it runs on, as `load` does otherwise.
+        """Imports the runtime, which `load` does otherwise.
 
         Raises:
             ImportError: If that is not installed.
@@ -83,7 +83,7 @@ class Contestant:
         RUNTIMES[self.runtime].find()
 
     def load(self) -> Runner:
-        """Loads it.
+        """Loads the contestant.
 
         Raises:
             ImportError: As `find_runtime`.
@@ -94,7 +94,7 @@ class Contestant:
 
 
 class _Chain:
-    """The segments of a bundle, to the last exit."""
+    """Runs the segments of a bundle to the last exit."""
 
     find = staticmethod(interpreter.find)
 
@@ -122,7 +122,7 @@ class _Chain:
 
 
 class _Routed(_Chain):
-    """The same, as far as the bundle's policy lets each image go."""
+    """Runs the segments as far as the bundle's policy lets each image go."""
 
     def _run(self, image):
         start = time.perf_counter()
@@ -133,7 +133,7 @@ class _Routed(_Chain):
 
 
 class _Model:
-    """A .tflite model, used as its documentation says.
+    """Runs a .tflite model as its documentation says.
 
     It takes int8 = pixel - 128, uint8 pixels, or floats in [0, 1].
     """
@@ -170,7 +170,7 @@ class _Model:
 
 
 class _Session:
-    """An ONNX model of floats in [0, 1] in ONNX Runtime, on the CPU."""
+    """Runs an ONNX model of floats in [0, 1] in ONNX Runtime, on the CPU."""
 
     @staticmethod
     def find() -> None:
@@ -239,7 +239,7 @@ def _require_image(path: str, shapes: list[tuple]) -> None:
 
 
 def _outputs(loaded) -> list[int]:
-    """The tensors of the exits, shallow to deep, if a signature names them."""
+    """Returns the exits' tensors, shallow to deep if a signature names them."""
     if len(loaded.get_signature_list()) != 1:
         return [each["index"] for each in loaded.get_output_details()]
     found = loaded.get_signature_runner().get_output_details()

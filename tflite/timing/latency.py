@@ -11,7 +11,7 @@ from tflite.timing.contestants import Runner
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Times:
-    """Milliseconds of a contestant in each of `runs` rounds.
+    """Holds the milliseconds of a contestant in each of `runs` rounds.
 
     Attributes:
         call: From pixels to outputs, [runs].
@@ -28,13 +28,16 @@ class Times:
 
     @property
     def harness(self) -> np.ndarray:
-        """What is not kernel: preparing, copying, deciding, Python; [runs]."""
+        """Returns the milliseconds outside of kernels, [runs].
+
+        They go into preparing, copying, deciding, and Python.
+        """
         return self.call - self.kernel
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Rounds:
-    """What was measured; in each round one image went through all.
+    """Holds what was measured; in each round one image went through all.
 
     Attributes:
         images: Index of each round's image, [runs].
@@ -64,7 +67,7 @@ def measure(
         runners: Loaded contestants, by name.
         images: uint8 [N, H, W, C].
         warmup: Rounds that are not counted.
-        runs: Rounds that are.
+        runs: Rounds that are counted.
         seed: Of both orders.
 
     Raises:
@@ -98,7 +101,7 @@ def exit_times(
         harness: The chain.
         images: uint8 [N, H, W, C]; gone through again and again.
         warmup: Rounds that are not counted.
-        runs: Rounds that are.
+        runs: Rounds that are counted.
 
     Returns:
         Milliseconds, [runs, K].
@@ -124,7 +127,7 @@ def _check_rounds(images: np.ndarray, warmup: int, runs: int) -> None:
 
 
 def summary(values: np.ndarray) -> dict[str, float]:
-    """The mean, and the 50th, 90th and 99th percentiles."""
+    """Returns the mean, and the 50th, 90th and 99th percentiles."""
     found = {"mean": float(np.mean(values))}
     for p in (50, 90, 99):
         found[f"p{p}"] = float(np.percentile(values, p))

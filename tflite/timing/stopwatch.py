@@ -1,4 +1,4 @@
-"""A bundle whose interpreters note how long they run: kernel time."""
+"""Times the kernels of a bundle: its interpreters note how long they run."""
 
 import time
 
@@ -7,13 +7,13 @@ from tflite.runtime.open_bundle import OpenBundle
 
 
 class TimedBundle(OpenBundle):
-    """An open bundle that tells the time in kernels from all other time.
+    """Opens a bundle and tells the time in kernels from all other time.
 
     It times the threads of a harness together: use it from one.
 
     Args:
-        path: As for `OpenBundle`.
-        options: Likewise.
+        path: Directory of a bundle, or a bundle.zip.
+        options: How its models are run.
 
     Attributes:
         kernel_ms: Milliseconds that each segment's interpreter ran when it
@@ -22,7 +22,7 @@ class TimedBundle(OpenBundle):
 
     Raises:
         bundle.InvalidBundle: As `OpenBundle`.
-        ValueError: Likewise.
+        ValueError: As `OpenBundle`.
     """
 
     def __init__(self, path: str, options: interpreter.Options):
@@ -30,12 +30,12 @@ class TimedBundle(OpenBundle):
         self.kernel_ms = [0.0] * len(self.bundle.segments)
 
     def load(self, place: int):
-        """Returns a new interpreter that holds a segment, as `OpenBundle`."""
+        """Returns a new interpreter that holds a segment and notes its time."""
         return _Timed(super().load(place), self.kernel_ms, place)
 
 
 class _Timed:
-    """An interpreter that notes how long `invoke` took."""
+    """Wraps an interpreter and notes how long `invoke` took."""
 
     def __init__(self, loaded, kernel_ms: list[float], place: int):
         self._loaded = loaded
