@@ -1,4 +1,4 @@
-"""Running a Beam pipeline to its end, on whatever runner."""
+"""Runs a Beam pipeline to its end, on whatever runner."""
 
 import contextlib
 import re
@@ -24,7 +24,7 @@ from pipeline.storage import beam_files
 
 
 class PipelineFailed(RuntimeError):
-    """A pipeline that a runner did not finish; the message is one line."""
+    """Says in one line that a runner did not finish a pipeline."""
 
 
 def options(beam_args: Sequence[str]) -> PipelineOptions:
@@ -57,8 +57,8 @@ def is_template(beam_options: PipelineOptions) -> bool:
 def plain_labels() -> Iterator[None]:
     """Has Beam leave labels as they are while a pipeline is put together.
 
-    In a notebook it would put a cell's number before them, and import what only
-    its extra `interactive` installs.
+    In a notebook Beam would put a cell's number before them, and import modules
+    that only its extra `interactive` installs.
     """
     before = beam.pipeline.alter_label_if_ipython
     beam.pipeline.alter_label_if_ipython = lambda transform, pvalueish: None
@@ -71,8 +71,8 @@ def plain_labels() -> Iterator[None]:
 def wait(pipeline: beam.Pipeline) -> None:
     """Runs a pipeline and waits until it is done.
 
-    What Beam starts on this machine listens on localhost only. A Ctrl-C ends
-    the wait, and a job that runs elsewhere on code of this process.
+    Servers that Beam starts on this machine listen on localhost only. A Ctrl-C
+    ends the wait, and a job that runs elsewhere on code of this process.
 
     Raises:
         PipelineFailed: The runner says that it failed. What a step raised on
@@ -105,8 +105,8 @@ def _ended(pipeline: beam.Pipeline) -> str | None:
 def _leave_interrupts_to_us(pipeline: beam.Pipeline) -> None:
     """Lets the local runner's worker processes ignore a Ctrl-C.
 
-    A terminal sends it to all processes. They would tell of it in pages, while
-    this one ends them anyway.
+    A terminal sends a Ctrl-C to all processes. The workers would print pages
+    about it, although this process ends them anyway.
     """
     direct = pipeline.options.view_as(DirectOptions)
     if (
@@ -125,9 +125,9 @@ def _leave_interrupts_to_us(pipeline: beam.Pipeline) -> None:
 
 @contextlib.contextmanager
 def _deaf() -> Iterator[None]:
-    """Keeps SIGINT from all that threads begun in the block start.
+    """Keeps SIGINT from processes that threads begun in the block start.
 
-    One that comes within the block takes effect at its end.
+    A SIGINT that comes within the block takes effect at its end.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -137,7 +137,7 @@ def _deaf() -> Iterator[None]:
 
 
 def _cause(text: str) -> str:
-    """The line that tells most in the pages that a remote runner sends."""
+    """Returns the most telling line of the pages that a remote runner sends."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [
         line

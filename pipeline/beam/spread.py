@@ -10,9 +10,9 @@ import apache_beam as beam
 class Spread(beam.PTransform):
     """Breaks fusion, like `beam.Reshuffle`, and keeps every element.
 
-    Grouped, because Flink leaves what is reshuffled on the worker where it is:
-    of six elements, six were seen by one of two workers. Elements are bytes,
-    text, or tuples that end with one of these.
+    It groups, because Flink leaves reshuffled elements on the worker where they
+    are: of six elements, six were seen by one of two workers. Elements are
+    bytes, text, or tuples that end with one of these.
     """
 
     def expand(self, elements: beam.PCollection) -> beam.PCollection:

@@ -1,8 +1,8 @@
 """Holds a table of all that a configuration can name, with costs.
 
-`keras-dynamic list` reads it, for which nothing has to be imported or built. It
-is made from the code, and rewritten after a change of a configuration or a
-builder with
+`keras-dynamic list` reads the table, so that it need not import or build
+anything. The table is made from the code, and rewritten after a change of a
+configuration or a builder with
 
     python -m pipeline.cli.catalogue
 """
@@ -24,13 +24,14 @@ def read() -> dict[str, Any]:
     """Returns the table.
 
     Its keys are "models", "objectives", "sources" and "rules", lists of names,
-    and "configurations", which has what `cost` returns for each name.
+    and "configurations", a dict from each name to the facts that `cost`
+    returns.
     """
     return json.loads(PATH.read_text(encoding="utf-8"))
 
 
 def names() -> dict[str, list[str]]:
-    """Returns what can be named in a configuration, from the code."""
+    """Returns the names that a configuration can use, from the code."""
     from keras_dynamic import models, objectives
     from pipeline import sources
     from pipeline.policies import named_rules
@@ -44,10 +45,10 @@ def names() -> dict[str, list[str]]:
 
 
 def cost(name: str) -> dict[str, Any]:
-    """Builds the model of a configuration, and returns what it costs.
+    """Builds the model of a configuration, and returns its costs.
 
     Args:
-        name: Of a built-in configuration.
+        name: Name of a built-in configuration.
 
     Returns:
         `data_set`, `family`, `size` and `channels` of the input, `classes` (0:
@@ -87,7 +88,7 @@ def cost(name: str) -> dict[str, Any]:
 
 
 def made() -> dict[str, Any]:
-    """Returns the table as the code is now; builds every model."""
+    """Builds every model, and returns the table as the code is now."""
     from pipeline import config
 
     return {
@@ -97,7 +98,7 @@ def made() -> dict[str, Any]:
 
 
 def text(table: dict[str, Any]) -> str:
-    """Returns the table as the file holds it: a line per configuration."""
+    """Returns the table as text of the file: a line per configuration."""
     lines = [
         f'  "{key}": {json.dumps(value)}'
         for key, value in table.items()

@@ -1,4 +1,4 @@
-"""`keras-dynamic classify`: runs a bundle on image files."""
+"""Carries out `keras-dynamic classify`: runs a bundle on image files."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,9 +12,9 @@ from tflite.runtime.harness import Harness, Result
 
 
 def run(flags, positional: Sequence[str]) -> None:
-    """Prints label, probability, exit and milliseconds of each image.
+    """Prints the label, probability, exit and milliseconds of each image.
 
-    An image that cannot be read is named, the others are still classified,
+    If an image cannot be read, it is named, the others are still classified,
     and the command fails at the end.
     """
     if not positional:
@@ -54,7 +54,7 @@ def _options(flags) -> dict:
 
 
 def _pixels(path: str, harness: Harness) -> np.ndarray:
-    """Reads an image file as `prepare` and the evaluation do."""
+    """Reads an image file in the way `prepare` and the evaluation do."""
     # What decodes is in the extra `images`.
     from pipeline.data import image, photograph
 

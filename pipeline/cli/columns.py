@@ -11,8 +11,8 @@ def table(
     """Returns rows as lines whose columns are aligned, `<` or `>` each.
 
     Args:
-        rows: Of equal length; the first one is the head.
-        aligned: One character per column.
+        rows: Rows of equal length; the first one is the head.
+        aligned: `<` or `>` for each column.
         flexible: The column that gives way where `WIDTH` is too narrow; the
             beginnings of its cells are left out.
     """
@@ -29,7 +29,7 @@ def table(
 
 
 def _cut(words: str, width: int) -> str:
-    """Leaves out the beginning of what is too long: names differ at the end."""
+    """Leaves out the beginning of a long text: names differ at the end."""
     if len(words) <= width:
         return words
     return f"...{words[len(words) - width + 3 :]}"

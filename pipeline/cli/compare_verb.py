@@ -1,4 +1,4 @@
-"""`keras-dynamic compare`: the curves of several experiments in one figure."""
+"""Carries out `keras-dynamic compare`: draws several experiments' curves."""
 
 import pathlib
 from collections.abc import Sequence

@@ -55,7 +55,7 @@ def page() -> str:
 
 
 def _section(kind: type, prefix: str, title: str, text: str) -> Iterator[str]:
-    """Yields the lines of a section, and of those within it."""
+    """Yields the lines of a section, and of the sections within it."""
     every = settings(kind).values()
     yield from (f"## {title}", "")
     if text:
@@ -88,7 +88,7 @@ def _type(kind: Any) -> str:
 
 
 def _literal(value: Any) -> str:
-    """Writes a value as in Python, with double quotes."""
+    """Writes a value as Python code, with double quotes."""
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:_}" if value >= 10_000 else str(value)
     return re.sub("'", '"', repr(value))

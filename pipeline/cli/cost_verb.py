@@ -1,4 +1,4 @@
-"""`keras-dynamic cost`: what it takes to reach each exit."""
+"""Carries out `keras-dynamic cost`: prints what it takes to reach each exit."""
 
 import dataclasses
 import os

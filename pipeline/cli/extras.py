@@ -11,10 +11,10 @@ _OF_MODULES = {
 
 
 def hint(verb: str, module: str | None) -> str:
-    """Returns how to install what a verb needs.
+    """Returns advice on how to install the module that a verb needs.
 
     Args:
-        verb: One of `VERBS`; with another one it is the base install.
+        verb: One of `VERBS`; for any other text it is the base install.
         module: The missing module.
     """
     top = (module or "").partition(".")[0]

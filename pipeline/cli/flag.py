@@ -7,19 +7,19 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Flag:
-    """A flag, of one verb or of several.
+    """Describes a flag of one verb or of several.
 
     Attributes:
-        text: What it is for, as a phrase without a full stop.
-        value: What it is given, for the help; empty for a switch.
-        kind: What the value becomes: "bool", "integer", "float", "string",
-            "list" (at commas), "multi_string" (one per repetition), "enum", or
+        text: Its purpose, as a phrase without a full stop.
+        value: Placeholder of its value in the help; empty for a switch.
+        kind: Type of its value: "bool", "integer", "float", "string", "list"
+            (split at commas), "multi_string" (one per repetition), "enum", or
             "config", a configuration with all of its overrides.
         default: Its value where it is not given.
         choices: The values of an "enum".
         least: The lowest value of an "integer".
-        without: What holds where it is not given, for the help, if `default`
-            does not say it.
+        without: Words of the help on what holds where it is not given, if
+            `default` does not say it.
     """
 
     text: str
@@ -31,7 +31,7 @@ class Flag:
     without: str = ""
 
     def define(self, name: str, values: Any) -> None:
-        """Defines it among `values`, a `flags.FlagValues` of absl.
+        """Defines the flag among `values`, a `flags.FlagValues` of absl.
 
         A configuration is defined by `pipeline.config.define` instead, as its
         flags depend on what it holds.
@@ -52,13 +52,13 @@ class Flag:
                 define(name, self.default, self.text, **options)
 
     def spelled(self, name: str) -> str:
-        """Returns the flag as it is given."""
+        """Returns the flag as it is typed."""
         if self.kind == "bool":
             return f"--[no]{name}" if self.default else f"--{name}"
         return f"--{name}={self.value}"
 
     def explained(self) -> str:
-        """Returns what it is for, with what holds without it."""
+        """Returns the flag's purpose, and what holds without the flag."""
         default = self.without
         if not default and self.default not in (None, False, "", []):
             default = self.default

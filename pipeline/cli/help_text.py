@@ -60,7 +60,7 @@ def usage_of(name: str) -> str:
 
 
 def synopsis(name: str) -> str:
-    """Returns a verb with what must follow it, and what may."""
+    """Returns a verb with the words that must or may follow it."""
     verb = VERBS[name]
     words = [name, *(verb.flags[each].spelled(each) for each in verb.needs)]
     words += ["[--flag=value ...]"]
@@ -70,7 +70,7 @@ def synopsis(name: str) -> str:
 
 
 def rows(verb: Verb) -> Iterator[tuple[str, str]]:
-    """Yields each flag of a verb as it is given, and what it is for."""
+    """Yields each flag of a verb as it is typed, and its purpose."""
     for name, flag in (verb.flags | EVERYWHERE).items():
         yield flag.spelled(name), flag.explained()
         if flag.kind == "config":
@@ -78,7 +78,7 @@ def rows(verb: Verb) -> Iterator[tuple[str, str]]:
 
 
 def _aligned(spelled: str, text: str) -> list[str]:
-    """Returns the lines of a flag: its text beside it, or below a long one."""
+    """Returns the lines of a flag: its text stands beside or below it."""
     lines = textwrap.wrap(
         text,
         _WIDTH,

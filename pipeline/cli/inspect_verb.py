@@ -1,4 +1,4 @@
-"""`keras-dynamic inspect`: what is in a bundle."""
+"""Carries out `keras-dynamic inspect`: prints what is in a bundle."""
 
 import collections
 import textwrap
@@ -192,7 +192,7 @@ def _tensors(
 
 
 def _name(name: str) -> str:
-    """The first of the names that a converter joined, which tells most."""
+    """Returns the first of the names that a converter joined: it tells most."""
     return name.split(";")[0]
 
 
@@ -245,7 +245,7 @@ def _pairs(title: str, facts: Mapping[str, Any]) -> str:
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the values, those of mappings among them by their own names."""
+    """Returns the values in one dict, inner dicts' values by their own keys."""
     found = {}
     for key, value in values.items():
         found |= value if isinstance(value, dict) else {key: value}
@@ -253,7 +253,7 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shortened(words: str, width: int) -> str:
-    """Leaves out the end of what is too long."""
+    """Leaves out the end of a text that is too long."""
     # To shorten megabytes takes seconds.
     words = words[: 4 * width]
     return textwrap.shorten(words, width, placeholder=" ..")

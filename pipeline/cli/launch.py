@@ -1,7 +1,7 @@
-"""What a Dataflow flex template runs: builds a pipeline and submits it.
+"""Builds a pipeline and submits it, for a Dataflow flex template.
 
 The template's launcher gives the template's parameters as `--name=value`;
-what is not a flag of ours is Beam's. A job starts only when the program that
+a flag that is not ours is Beam's. A job starts only when the program that
 built it has ended, so nothing here waits for it.
 """
 
@@ -47,7 +47,7 @@ def main(verb: str) -> None:
 
 
 def launch(verb: str, arguments: Sequence[str]) -> PipelineResult:
-    """Submits the pipeline of a verb; does not wait for its end.
+    """Submits the pipeline of a verb, and does not wait for its end.
 
     Args:
         verb: One of `VERBS`.
@@ -83,7 +83,7 @@ def configure(name: str, overrides: str = "") -> ml_collections.ConfigDict:
     """Returns a configuration in which some values are replaced.
 
     Args:
-        name: As in `keras-dynamic list`.
+        name: Name that `keras-dynamic list` prints.
         overrides: "data.size=64;data.channels=1", as they would follow
             `--config.` on the command line.
 
@@ -96,7 +96,7 @@ def configure(name: str, overrides: str = "") -> ml_collections.ConfigDict:
 
 
 def _build(verb: str) -> Callable:
-    """Returns what builds the pipeline of a verb."""
+    """Returns the function that builds the pipeline of a verb."""
     if verb == "prepare":
         return _build_prepare
     return importlib.import_module(f"pipeline.cli.{verb}_verb").build

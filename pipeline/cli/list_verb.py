@@ -1,4 +1,4 @@
-"""`keras-dynamic list` names all there is, and tells what it costs."""
+"""Carries out `keras-dynamic list`: names all there is, and tells its costs."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _HEAD = ("", "input", "exits", "to exit 0", "to the last", "parameters")
 
 
 def run(flags, positional: Sequence[str]) -> None:
-    """Prints the names of all there is, and what the configurations cost."""
+    """Prints all names, and what the configurations cost."""
     del positional
     table = catalogue.read()
     if flags.json:
@@ -27,10 +27,10 @@ def run(flags, positional: Sequence[str]) -> None:
 
 
 def text(table: Mapping[str, Any]) -> str:
-    """Returns the table of `catalogue.read` for a terminal.
+    """Returns the table of `catalogue.read` as text for a terminal.
 
-    Configurations come by data set, then by family; multiply-adds are those up
-    to the first exit and up to the last one, of one image.
+    Configurations are sorted by data set, then by family; multiply-adds are
+    those up to the first exit and up to the last one, of one image.
     """
     parts = [
         f"{title}:\n"
@@ -67,7 +67,7 @@ def text(table: Mapping[str, Any]) -> str:
 
 
 def _place(item: tuple[str, Mapping[str, Any]]) -> tuple[int, str, int, str]:
-    """Returns where a configuration comes: the cheap ones of a family first."""
+    """Returns a configuration's sort key: the cheap ones of a family first."""
     name, facts = item
     data_set = catalogue.DATA_SETS.index(facts["data_set"])
     return data_set, facts["family"], facts["madds"][-1], name

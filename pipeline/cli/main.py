@@ -1,4 +1,4 @@
-"""The command line: `keras-dynamic VERB --flag=value`, then Beam's options."""
+"""Runs the command line: `keras-dynamic VERB --flag=value -- BEAM OPTIONS`."""
 
 import difflib
 import importlib
@@ -24,11 +24,11 @@ _LONGEST_ERROR = 4000
 
 
 class UsageError(ValueError):
-    """A command line that cannot be carried out."""
+    """Says that a command line cannot be carried out."""
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Runs the command line, as entry point of the console script."""
     with interruption.in_order():
         _main()
 
@@ -82,7 +82,7 @@ def _spelled(argument: str) -> str:
 
 
 def _parser(verb: str, rest: list[str]) -> Callable:
-    """Defines the flags; returns what parses them for `app.run`."""
+    """Defines the flags, and returns a parser of them for `app.run`."""
     configured = False
     for name, flag in VERBS[verb].flags.items():
         if flag.kind == "config":
@@ -112,7 +112,7 @@ def _parser(verb: str, rest: list[str]) -> Callable:
 
 
 def _unknown_flag(verb: str, name: str) -> UsageError:
-    """Returns what to say of a flag that a verb does not have."""
+    """Returns the error for a flag that a verb does not have."""
     known = [f"--{each}" for each in VERBS[verb].flags | EVERYWHERE]
     return UsageError(
         f"The flag of {verb} must be one of {', '.join(known)}. "
@@ -144,14 +144,14 @@ def _define_config(verb: str, rest: list[str]) -> None:
 
 
 def _check_config() -> None:
-    """Checks the configuration with what the command line says of it."""
+    """Checks the configuration, with its overrides on the command line."""
     from pipeline import config
 
     config.validated(flags.FLAGS.config.lock())
 
 
 def _command(verb: str, beam_args: list[str]) -> Callable:
-    """What carries the verb out, given the positional arguments."""
+    """Returns a function that runs the verb on the positional arguments."""
     if beam_args and not VERBS[verb].beam:
         takers = [name for name, each in VERBS.items() if each.beam]
         raise UsageError(
@@ -196,12 +196,12 @@ def _command(verb: str, beam_args: list[str]) -> Callable:
 
 
 def _is_staged(verb: str) -> bool:
-    """Whether a verb is a stage, or all of them."""
+    """Tells whether a verb is a stage, or `run`, which is all of them."""
     return verb in (*STAGES, "run")
 
 
 def _module(verb: str) -> types.ModuleType | None:
-    """What carries out a verb that is no stage."""
+    """Returns the module that carries out a verb, or None for a stage."""
     if _is_staged(verb):
         return None
     return importlib.import_module(f"pipeline.cli.{verb}_verb")
@@ -223,7 +223,7 @@ def _guarded(verb: str, command: Callable, positional: list[str]) -> None:
 def _end_unread() -> None:
     """Ends this process if nobody reads its output any more, as after `head`.
 
-    Without a word, and with the code that SIGPIPE would give it.
+    It prints nothing, and exits with the code that SIGPIPE would give.
     """
     output = select.poll()
     output.register(sys.stdout.fileno(), 0)
@@ -250,13 +250,13 @@ def _hint(word: str, valid) -> str:
 
 
 def _visible(record: standard_logging.LogRecord) -> bool:
-    """Makes a log record one that a terminal can be given, and keeps it."""
+    """Makes a log record safe to show in a terminal, and keeps it."""
     record.msg, record.args = printing.lines(record.getMessage()), None
     return True
 
 
 def _quieten_libraries() -> None:
-    """Leaves their warnings, and of what they only tell nothing."""
+    """Hides what libraries log that is less than a warning."""
     libraries.set_defaults()
     ours = str(pathlib.Path(__file__).parents[2])
     installed = os.sep + "site-packages" + os.sep

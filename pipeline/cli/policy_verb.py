@@ -1,4 +1,4 @@
-"""`keras-dynamic policy`: other thresholds for a bundle that is finished."""
+"""Carries out `keras-dynamic policy`: refits a finished bundle's thresholds."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ _TARGETS = ("max_drop", "budget_ms", "budget_madds")
 
 
 def run(flags, positional: Sequence[str]) -> None:
-    """Fits a policy, writes the bundle anew and prints what it promises.
+    """Fits a policy, rewrites the bundle and prints the policy's promises.
 
     Raises:
         ValueError: If the flags cannot be used, no policy does what is asked

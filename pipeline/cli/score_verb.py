@@ -1,4 +1,4 @@
-"""`keras-dynamic score`: runs a bundle on many images, with Beam."""
+"""Carries out `keras-dynamic score`: runs a bundle on many images with Beam."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from pipeline.processes import printing
 
 
 def run(flags, positional: Sequence[str], beam_args: Sequence[str]) -> None:
-    """Scores the images, and prints how many stopped where.
+    """Scores the images, and prints how many stopped at which exit.
 
     Raises:
         ValueError: The flags, the bundle or the images cannot be used, or
@@ -39,7 +39,7 @@ def run(flags, positional: Sequence[str], beam_args: Sequence[str]) -> None:
 
 
 def build(pipeline, flags) -> None:
-    """Adds the steps of this verb to a pipeline, for whoever launches it."""
+    """Adds the steps of this verb to a pipeline, which the caller launches."""
     from pipeline.scoring import score_images
 
     score_images.build(pipeline, _job(flags))
@@ -53,7 +53,7 @@ def _job(flags):
         raise ValueError("keras-dynamic score needs --input")
 
     def found_anywhere(path: str) -> str:
-        """Workers may run in another directory."""
+        """Returns a path for workers, which may run in another directory."""
         return os.path.abspath(path) if beam_files.is_local(path) else path
 
     return score_images.Job(

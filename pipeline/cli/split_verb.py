@@ -1,4 +1,4 @@
-"""`keras-dynamic split` cuts any .tflite at its outputs and gates."""
+"""Carries out `keras-dynamic split`: cuts any .tflite at outputs and gates."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from tflite.cutting.split import Segment
 
 
 def run(flags, positional: Sequence[str]) -> None:
-    """Writes the models of the chain and prints what they hold.
+    """Writes the models of the chain, and prints a table of their contents.
 
     Raises:
         ValueError: If it is not one file, or cannot be cut.
@@ -32,7 +32,7 @@ def run(flags, positional: Sequence[str]) -> None:
 
 
 def facts(place: int, segment: Segment) -> dict[str, Any]:
-    """Returns what there is to say of a segment, as JSON values."""
+    """Returns the facts about a segment, as JSON values."""
     wiring = segment.wiring
     return {
         "file": split.file_name(place),
@@ -50,8 +50,8 @@ def facts(place: int, segment: Segment) -> dict[str, Any]:
 def text(segments: Sequence[Mapping[str, Any]]) -> str:
     """Returns the `facts` of all segments as two tables.
 
-    Names of tensors are numbered, t0, t1, ..., and listed in the second one,
-    since converters give them names that fill a line.
+    Tensors are numbered, t0, t1, ..., and their names listed in the second
+    table, since converters give them names that fill a line.
     """
     segments = printing.visible_values(segments)
     numbers: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The verbs that are stages of an experiment, and `run`: all of them."""
+"""Carries out the verbs that are stages, and `run`, which is all of them."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def run(
 
 
 def _arguments(verb, flags, beam_args, positional):
-    """What the command line says to single stages."""
+    """Returns the arguments that the command line gives to single stages."""
     arguments = {"prepare": {"beam_args": beam_args}}
     if verb == "check":
         arguments["check"] = {"request": _request(flags)}
@@ -70,7 +70,7 @@ def _arguments(verb, flags, beam_args, positional):
 
 
 def _request(flags):
-    """What `check` is to compare with, if anything.
+    """Returns the request for `check` to compare, or None without reference.
 
     Raises:
         ValueError: If there are flags that need --reference.

@@ -1,4 +1,7 @@
-"""`keras-dynamic sweep`: trains many configurations; the best at a budget."""
+"""Carries out `keras-dynamic sweep`.
+
+It trains many configurations, and names the best at a budget.
+"""
 
 import contextlib
 import math
@@ -21,7 +24,7 @@ def build(pipeline: beam.Pipeline, flags) -> list[Job]:
     """Adds the steps of the sweep that the flags describe to a pipeline.
 
     Returns:
-        Its jobs.
+        The jobs of the sweep.
 
     Raises:
         ValueError: The flags cannot be used.
@@ -89,7 +92,7 @@ def _directory(flags) -> str:
 
 
 def _overrides(flags) -> dict[str, list[str]]:
-    """What --objectives and --set want to be tried."""
+    """Returns the values by key that --objectives and --set want tried."""
     found = {}
     if flags.objectives:
         found["train.objective"] = flags.objectives
@@ -153,7 +156,7 @@ def _watch(waiting: Sequence[Job], total: int, stop: threading.Event) -> None:
 
 
 def _line(found: dict) -> str:
-    """How one job ended."""
+    """Returns a line that says how one job ended."""
     if reason := sweep_job.reason(found):
         return f"{found['name']} failed: {reason}"
     best = leaderboard.best(found["metrics"], math.inf)

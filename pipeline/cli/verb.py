@@ -26,18 +26,18 @@ EVERYWHERE = {
 
 @dataclasses.dataclass(frozen=True)
 class Verb:
-    """What the command line can be asked to do.
+    """Describes a verb of the command line.
 
     Attributes:
-        text: What it does, in a sentence.
+        text: A sentence on what it does.
         needs: Flags that must be given, of `own` or `FLAGS`.
         takes: Flags of `FLAGS` that may be given.
         own: Flags that only this verb has.
-        files: What its other arguments are; empty if it takes none.
+        files: Name of its other arguments; empty if it takes none.
         beam: Whether Beam's options may follow `--`.
-        extras: Those of the package that it needs beside the base install.
+        extras: Extras of the package that it needs beside the base install.
         examples: Command lines, as they are typed.
-        codes: What its exit codes mean, where they are not those of all.
+        codes: Meanings of its exit codes, where they are not those of all.
     """
 
     text: str
@@ -52,7 +52,7 @@ class Verb:
 
     @property
     def flags(self) -> dict[str, Flag]:
-        """All flags by name, those that must be given first."""
+        """Returns all flags by name, first those that must be given."""
         known = FLAGS | dict(self.own)
         names = dict.fromkeys([*self.needs, *self.takes, *self.own])
         return {name: known[name] for name in names}

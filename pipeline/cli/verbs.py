@@ -1,8 +1,8 @@
 """Lists the verbs of the command line in one table.
 
 The help, docs/commands.md, the parser, the suggestions for misspelled words and
-the hints at missing extras are made from it. It imports the standard library
-only, so that help is there at once.
+the hints at missing extras are made from the table. This module imports the
+standard library only, so that help is there at once.
 """
 
 from pipeline.cli.flag import Flag
@@ -12,7 +12,7 @@ _STAGE = ("config", "workdir")
 
 
 def _example(verb: str, *more: str) -> str:
-    """Returns how a stage is run for the demo."""
+    """Returns the command line that runs a stage for the demo."""
     words = [verb, "--config=ranet_digits", "--workdir=runs/demo", *more]
     return " ".join(["keras-dynamic", *words])
 

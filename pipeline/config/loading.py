@@ -16,11 +16,11 @@ def names() -> list[str]:
 
 
 def load(name: str) -> ml_collections.ConfigDict:
-    """Returns a configuration, validated and locked; each time a new one.
+    """Returns a new configuration, validated and locked.
 
     Args:
-        name: That of a built-in one, or the path of a Python file whose
-            `get_config()` returns one. The file is run.
+        name: Name of a built-in configuration, or the path of a Python file
+            whose `get_config()` returns one. The file is run.
 
     Raises:
         ConfigError: If there is none, or it does not fit the schema.
@@ -57,7 +57,7 @@ def _of_file(name: str) -> ml_collections.ConfigDict:
 
 
 def _nearest(name: str) -> list[str]:
-    """Returns built-in names that may be meant, first of the same family."""
+    """Returns built-in names that may be meant, those of the family first."""
     family = difflib.get_close_matches(
         name.partition("_")[0], families.FAMILIES, n=1
     )

@@ -15,11 +15,11 @@ _PREFIX = "config."
 def overridden(
     config: ml_collections.ConfigDict, overrides: Iterable[str]
 ) -> ml_collections.ConfigDict:
-    """Sets values of a configuration, and checks what comes of it.
+    """Sets values of a configuration, and checks the result.
 
     Args:
         config: The configuration, which is changed.
-        overrides: "train.epochs=10" and the like, as they would follow
+        overrides: Texts such as "train.epochs=10", as they would follow
             `--config.` on the command line.
 
     Returns:
@@ -52,7 +52,7 @@ def define(
     arguments: Sequence[str],
     values: flags.FlagValues,
 ) -> None:
-    """Defines the flag `config`, and those of the arguments that override it.
+    """Defines the flag `config`, and flags for arguments that override it.
 
     Parsing the flags sets the values. A key that an open section, such as
     `model.arguments`, does not have is added; its value is read as a Python
@@ -60,7 +60,7 @@ def define(
 
     Args:
         config: The configuration.
-        arguments: A command line; what else is in it is left alone.
+        arguments: A command line; its other arguments are left alone.
         values: Where the flags are defined.
 
     Raises:
@@ -124,9 +124,9 @@ def _overrides(argument: str) -> str:
 
 
 def _make_room(config: ml_collections.ConfigDict, keys: list[str]) -> None:
-    """Makes the sections that a key lies in, within an open one.
+    """Makes the sections that a key lies in, within an open section.
 
-    A key that holds None is forgotten: there is no type to read its value as.
+    A key that holds None is removed: there is no type to read its value as.
     """
     *sections, last = keys
     for key in sections:

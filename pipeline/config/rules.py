@@ -8,11 +8,11 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """A rule for a value.
+    """Describes a rule for a value.
 
     Attributes:
-        text: What the value must be, to stand behind "must be".
-        holds: Whether a value of the right type is that.
+        text: Words that stand behind "must be".
+        holds: Tells whether a value of the right type obeys the rule.
     """
 
     text: str
@@ -25,7 +25,7 @@ def one_of(*choices: str | int) -> Rule:
 
 
 def named(*names: str) -> Rule:
-    """Allows these names, and a function of one's own by its place."""
+    """Allows these names, and a function of one's own as module:function."""
     return Rule(
         f"one of {', '.join(names)}, or module:function",
         lambda value: value in names or _is_place(value),

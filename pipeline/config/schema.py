@@ -1,9 +1,9 @@
 """Holds the schema of a configuration: keys, defaults, types and rules.
 
-A configuration is an `ml_collections.ConfigDict`. What it holds is said once,
+A configuration is an `ml_collections.ConfigDict`. Its keys are described once,
 by the dataclasses of `pipeline.config.sections`: `default` makes the
-configuration that has all defaults, `validated` checks one against them, and
-`section` gives a part of one as its dataclass.
+configuration that has all defaults, `validated` checks one against the schema,
+and `section` gives a part of one as its dataclass.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ _Section = TypeVar("_Section")
 
 
 class ConfigError(ValueError):
-    """A configuration that does not exist or does not fit the schema."""
+    """Says that a configuration does not exist or does not fit the schema."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ def default() -> ml_collections.ConfigDict:
 def validated(
     config: ml_collections.ConfigDict,
 ) -> ml_collections.ConfigDict:
-    """Returns `config` if its keys and values are what the schema says.
+    """Returns `config` if its keys and values fit the schema.
 
     Raises:
         ConfigError: Naming each key that is not, what its value must be, and
@@ -77,7 +77,7 @@ def section(
 
     Args:
         kind: A class of `pipeline.config.sections`.
-        config: That part, such as `config.data`.
+        config: The part of the configuration, such as `config.data`.
 
     Raises:
         ConfigError: If it does not fit the section.
@@ -90,7 +90,7 @@ def section(
 
 
 def check_key(config: Mapping[str, Any], key: str, prefix: str) -> None:
-    """Checks that there is such a key.
+    """Checks that `config` has a key.
 
     Raises:
         ConfigError: Naming the keys that there are, and the nearest.

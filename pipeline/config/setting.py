@@ -3,8 +3,8 @@
 A section of the configuration is a frozen dataclass. The annotation of a field
 is the type of the key; `setting` gives the default, the explanation and the
 rule. A field that is itself a section is a section within; one that is a
-`Mapping` is open: what it holds depends on the names beside it, and whoever
-takes it checks it.
+`Mapping` is open: its keys depend on the names beside it, and the code that
+takes it checks them.
 """
 
 import collections.abc
@@ -19,15 +19,15 @@ from pipeline.config.rules import Rule
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What is known of one key.
+    """Describes one key.
 
     Attributes:
         name: The key within its section.
-        type: What its values are, as annotated: `int`, `tuple[str, ...]`, a
+        type: Type of its values, as annotated: `int`, `tuple[str, ...]`, a
             section, or `Mapping[str, Any]` where it is open.
         default: Its value if nobody sets it; None for a section, open or not.
-        text: What it does, in a sentence.
-        rule: What its value must be, or None.
+        text: A sentence on what it does.
+        rule: Rule that its value must obey, or None.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Setting:
 
     @property
     def is_section(self) -> bool:
-        """Whether it has keys of its own that the schema names."""
+        """Tells whether it has keys of its own that the schema names."""
         return dataclasses.is_dataclass(self.type)
 
     @property
     def is_open(self) -> bool:
-        """Whether it takes any keys."""
+        """Tells whether it takes any keys."""
         return typing.get_origin(self.type) is collections.abc.Mapping
 
 
@@ -52,10 +52,10 @@ def setting(default: Any, text: str = "", rule: Rule | None = None) -> Any:
 
     Args:
         default: The value of the key if nobody sets it; a class stands for
-            what it makes without arguments: a section, or an empty dict.
-        text: What the key does, in a sentence; that of a section is its
-            docstring.
-        rule: What its value must be beyond its type.
+            its instance without arguments: a section, or an empty dict.
+        text: A sentence on what the key does; for a section it is the
+            section's docstring.
+        rule: Rule that its value must obey beyond its type.
     """
     if dataclasses.is_dataclass(default):
         text = " ".join(default.__doc__.split())
@@ -82,7 +82,7 @@ def settings(section: type) -> dict[str, Setting]:
 def problems(
     section: type, values: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[str]:
-    """Yields what is wrong with the values of a section that has all keys."""
+    """Yields the faults in the values of a section that has all keys."""
     for name, each in settings(section).items():
         value, key = values[name], f"{prefix}{name}"
         if each.is_section:

@@ -1,11 +1,11 @@
-"""Random changes of the training images, and the crop for evaluation.
+"""Changes the training images at random, and crops them for evaluation.
 
 An augmentation maps a batch, uint8 [B, H, H, C], and a random generator to
 uint8 [B, size, size, C]. It draws from that generator only, so the generator's
-seed decides everything but what `Part` says. Given a part of a batch, it draws
-for the whole one and keeps what is the part's: the parts together are what the
-whole would have been. Images of a batch are cut all at once: numpy then copies
-rows of pixels outside of Python's lock, so threads help.
+seed decides everything but the fields of `Part`. Given a part of a batch, it
+draws for the whole one and keeps the part's draws: the parts together equal the
+whole batch. Images of a batch are cut all at once: numpy then copies rows of
+pixels outside of Python's lock, so threads help.
 """
 
 import dataclasses
@@ -22,12 +22,12 @@ from pipeline.data import image
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Where some images lie in their batch.
+    """Tells where some images lie in their batch.
 
     Attributes:
-        rows: Which of the batch they are.
-        whole: Images of the batch.
-        turned: Which of them, bool, are mirrored in this epoch where each is
+        rows: Rows of the batch that they are.
+        whole: Number of images of the batch.
+        turned: Whether each, bool, is mirrored in this epoch, where each is
             mirrored in every second one; None where nobody counts epochs.
     """
 
@@ -78,7 +78,7 @@ def get(name: str, *, size: int, **options: object) -> Augmentation:
 def center_crop(images: np.ndarray, size: int) -> np.ndarray:
     """Cuts the centre out of a batch [N, H, H, C], without copying it.
 
-    Of an odd rest the larger half is cut at the bottom and at the right.
+    If the rest is odd, its larger half is cut at the bottom and at the right.
 
     Raises:
         ValueError: The images are smaller than `size`.
@@ -110,20 +110,20 @@ def _crop_flip(
     flip: str = "random",
     cutout: int = 0,
 ) -> np.ndarray:
-    """Pads, crops at random, mirrors half of the images.
+    """Pads the images, crops them at random, and mirrors half of them.
 
-    The usual one for CIFAR: He et al., "Deep Residual Learning for Image
+    This is usual for CIFAR: He et al., "Deep Residual Learning for Image
     Recognition", section 4.2; also in the code of RANet and MSDNet. The options
     are for short trainings.
 
     Args:
         images: uint8 [B, H, H, C].
-        generator: What to draw from.
-        part: Where the images lie in their batch.
+        generator: Generator to draw from.
+        part: Place of the images in their batch.
         size: Height and width of the result.
         padding: Pixels on each side.
-        fill: What they are, "zeros" or "reflect": the image mirrored at its
-            border.
+        fill: Values of the padding, "zeros" or "reflect": the image mirrored at
+            its border.
         flip: "random", or "alternating": each image is mirrored in every second
             epoch, in the first one half of them (Jordan, "94% on CIFAR-10 in
             3.29 Seconds on a Single GPU", arXiv 2404.00498, section 3.6), so
@@ -154,10 +154,11 @@ def _shift(
     pixels: int = 2,
     fill: str = "zeros",
 ) -> np.ndarray:
-    """Shifts each way by at most `pixels`, filling with zeros.
+    """Shifts the images each way by at most `pixels`, filling with zeros.
 
-    For images whose mirror image means something else, such as digits. Stored
-    images larger than `size` are cropped anywhere. `fill` is as of "crop_flip".
+    It is for images whose mirror image means something else, such as digits.
+    Stored images larger than `size` are cropped anywhere. `fill` may also be
+    "reflect": the image mirrored at its border.
     """
     _require_choice("fill", fill, ("zeros", "reflect"))
     room = _spare(images, size) + 2 * pixels + 1
@@ -192,16 +193,16 @@ def _resized_crop_flip(
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> np.ndarray:
-    """Resizes a random box to the input size, mirrors half of the images.
+    """Resizes a random box to the input size, and mirrors half of the images.
 
-    The usual one for ImageNet: Szegedy et al., "Going Deeper with
-    Convolutions", section 6. Bilinear with antialiasing; the pixels beside
-    the box count at its border.
+    This is usual for ImageNet: Szegedy et al., "Going Deeper with
+    Convolutions", section 6. Resizing is bilinear with antialiasing; the pixels
+    beside the box count at its border.
 
     Args:
         images: uint8 [B, H, H, C].
-        generator: What to draw from.
-        part: Where the images lie in their batch.
+        generator: Generator to draw from.
+        part: Place of the images in their batch.
         size: Height and width of the result.
         scale: Least and largest share of the area in the box.
         ratio: Least and largest width / height of the box.
@@ -232,7 +233,7 @@ def _random_boxes(
     scale: tuple[float, float],
     ratio: tuple[float, float],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws boxes in a square of `side`, as torchvision's RandomResizedCrop.
+    """Draws boxes in a square of `side`, like torchvision's RandomResizedCrop.
 
     The area is uniform, the ratio log-uniform. The first of ten draws that
     fits is taken, or else the whole square.
@@ -254,7 +255,7 @@ def _random_boxes(
 
 
 def _spare(images: np.ndarray, size: int) -> int:
-    """Returns how many pixels the stored images are wider than `size`."""
+    """Returns by how many pixels the stored images are wider than `size`."""
     stored = images.shape[1]
     if stored < size:
         raise ValueError(
@@ -272,7 +273,7 @@ def _flip(
 
 
 def _mirror(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Mirrors those of the images that are chosen, bool [B], in place."""
+    """Mirrors the images that are chosen, bool [B], in place."""
     _, height, width, channels = images.shape
     mirrored = np.flatnonzero(chosen)
     # Reversed pixels as an index of bytes, which is much faster than [::-1].

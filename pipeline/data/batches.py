@@ -1,4 +1,4 @@
-"""The batches of an epoch, read ahead by threads.
+"""Yields the batches of an epoch, read ahead by threads.
 
 A batch is a function of the seed, the epoch and its position, whatever the
 number of threads, so an epoch can be entered anywhere. Nothing here knows
@@ -21,21 +21,21 @@ Batch = tuple[np.ndarray, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    """Which images make which batch of which epoch.
+    """Tells which images make which batch of which epoch.
 
-    Of distributed training each worker has an `Order` of its own. At every
+    In distributed training each worker has an `Order` of its own. At every
     step the workers' batches are together those of one worker with a batch
     size `workers` times as large, and augmented as they would be there.
 
     Attributes:
         images: Number of images.
         batch_size: Images per batch, at most.
-        seed: Of the whole training.
+        seed: Seed of the whole training.
         worker: Number of this worker.
-        workers: How many there are; all have equal numbers of batches.
-        drop_remainder: Leave out the images that do not fill a batch on every
-            worker, others in every epoch. Or else every image occurs once,
-            and the sizes of batches differ by at most one.
+        workers: Number of workers; all have equal numbers of batches.
+        drop_remainder: Whether to leave out the images that do not fill a batch
+            on every worker, others in every epoch. Otherwise every image occurs
+            once, and the sizes of batches differ by at most one.
     """
 
     images: int
@@ -59,7 +59,7 @@ class Order:
             )
 
     def __len__(self) -> int:
-        """Batches of an epoch."""
+        """Returns the number of batches of an epoch."""
         step = self.batch_size * self.workers
         if self.drop_remainder:
             return self.images // step
@@ -92,7 +92,8 @@ class Order:
     def turned(self, epoch: int) -> np.ndarray:
         """Returns which images, bool [images], an epoch shows mirrored.
 
-        If each is in every second epoch: at first half of them, by the seed.
+        Each is mirrored in every second epoch, in the first one half of them,
+        chosen by the seed.
         """
         drawn = np.random.default_rng(
             np.random.SeedSequence(self.seed, spawn_key=(0,))
@@ -100,7 +101,7 @@ class Order:
         return (drawn < 0.5) ^ bool(epoch % 2)
 
     def generator(self, epoch: int, position: int) -> np.random.Generator:
-        """Returns what the batch at a position is augmented from."""
+        """Returns the generator that augments the batch at a position."""
         # Not another word of entropy: [seed, epoch, 0] is [seed, epoch].
         return np.random.default_rng(
             np.random.SeedSequence([self.seed, epoch], spawn_key=(position,))
@@ -120,13 +121,13 @@ def shuffled(
     """Yields the batches of one epoch, or of a part of it, for training.
 
     Args:
-        images: From `dataset.open_split`.
-        order: Of as many images.
+        images: Split from `dataset.open_split`.
+        order: Order of as many images.
         epoch: Number of the epoch.
-        augmentation: From `augmentation.get`.
+        augmentation: Augmentation from `augmentation.get`.
         start: Position of the first batch.
         stop: Position after the last one, by default the end of the epoch.
-        threads: How many read; by default as many as there are cores.
+        threads: How many threads read; by default as many as there are cores.
 
     Yields:
         float32 [B, size, size, C] in [0, 1], int32 [B].
@@ -158,15 +159,15 @@ def in_order(
     """Yields all images in their order, cropped at the centre.
 
     Args:
-        images: From `dataset.open_split`.
+        images: Split from `dataset.open_split`.
         batch_size: Images per batch; the last one may have fewer, or none if
             there are other workers.
         size: Height and width of the model's input.
         worker: Number of this worker.
-        workers: How many there are; all have equal numbers of batches, and at
-            every step they together are those of one with a batch size
+        workers: Number of workers; all have equal numbers of batches, and at
+            every step these together are those of one worker with a batch size
             `workers` times as large.
-        threads: How many read; by default as many as there are cores.
+        threads: How many threads read; by default as many as there are cores.
 
     Yields:
         float32 [B, size, size, C] in [0, 1], int32 [B].

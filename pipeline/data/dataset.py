@@ -1,4 +1,4 @@
-"""The images of one split of a prepared directory.
+"""Reads the images of one split of a prepared directory.
 
 A split that fits into memory is decoded once, into one array. A larger one is
 mapped: its images are decoded when they are taken, at random, and the system
@@ -6,7 +6,7 @@ keeps in memory what it has room for. Both have `labels`, `keys` and `take`.
 
 Every byte is checked: when a split is opened, against the SHA-256 of the
 manifest; or, where that is left out, against the CRC of its record whenever
-it is taken.
+the record is taken.
 """
 
 import concurrent.futures
@@ -44,7 +44,7 @@ _STORED = np.dtype(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Images:
-    """Images in memory, of a split in the order of its shards.
+    """Holds the images of a split in memory, in the order of its shards.
 
     Attributes:
         images: uint8 [N, H, W, C].
@@ -65,7 +65,7 @@ class Images:
 
 
 class MappedImages:
-    """Images in shards on disk, in the order of the shards.
+    """Reads images from shards on disk, in the order of the shards.
 
     Attributes:
         shape: (H, W, C).
@@ -84,11 +84,12 @@ class MappedImages:
         """Finds the records of all shards.
 
         Args:
-            directory: Of the shards.
+            directory: Directory of the shards.
             shards: Their rows of the manifest.
             shape: (H, W, C) of every image.
             classes: Number of labels.
-            verify: Compare each shard with its SHA-256, which reads all of it.
+            verify: Whether to compare each shard with its SHA-256, which reads
+                all of it.
 
         Raises:
             ValueError: A shard is missing or not the one that was prepared.
@@ -110,7 +111,7 @@ class MappedImages:
 
     @functools.cached_property
     def keys(self) -> tuple[str, ...]:
-        """The N names; reading them touches every record."""
+        """Reads the N names, which touches every record."""
         return tuple(
             record.decode(self._map(self._paths[shard])[start:stop]).key
             for shard, start, stop, *_ in self._stored.tolist()
@@ -146,7 +147,7 @@ class MappedImages:
         return images
 
     def _scan(self, number: int, shard: dict) -> np.ndarray:
-        """Returns where the records of a shard lie; reads headers only."""
+        """Returns where the records of a shard lie, from their headers only."""
         path, rows, position = self._paths[number], [], 0
         try:
             data = self._map(path)
@@ -210,10 +211,11 @@ def open_split(
     """Opens one split of a prepared directory.
 
     Args:
-        directory: With a manifest and the shards that it names.
+        directory: Directory with a manifest and the shards that it names.
         split: One of `splits.SPLITS`.
         memory: Bytes that its pixels may take; a larger split is mapped.
-        verify: Compare each shard with its SHA-256, which reads all of it.
+        verify: Whether to compare each shard with its SHA-256, which reads all
+            of it.
 
     Raises:
         ValueError: The split has no images, a shard is missing or is not the
@@ -248,7 +250,8 @@ def load(directory: str | os.PathLike, split: str) -> Images:
     """Reads one split of a prepared directory into memory.
 
     Raises:
-        ValueError: As `open_split` does.
+        ValueError: The split has no images, a shard is missing or is not the
+            one that was prepared, or a label has no name.
     """
     return open_split(directory, split)
 
@@ -278,7 +281,7 @@ def _decoded(data: memoryview, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def _verify(path: str, shard: dict) -> None:
-    """Raises an error unless the file is the one in the manifest."""
+    """Raises an error unless a file is the one that the manifest describes."""
     try:
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,12 +14,12 @@ _LOST = "nothing after it can be found"
 
 
 class Found(NamedTuple):
-    """What stands at one place of a file.
+    """Holds a record found at one place of a file, or why there is none.
 
     Attributes:
-        offset: Where it begins, in bytes.
-        data: Of a sound record.
-        reason: Why there is none, or "".
+        offset: Offset at which it begins, in bytes.
+        data: Data of a sound record.
+        reason: Why there is no sound record, or "".
     """
 
     offset: int
@@ -31,13 +31,13 @@ def find(path: str, start: int = 0, stop: int | None = None) -> Iterator[Found]:
     """Yields the records between two offsets of a file, sound or not.
 
     Damaged data costs that record, a damaged length all that is behind it: the
-    rest is one more `Found`. So is a file that cannot be opened, and what is
-    behind a place that cannot be read.
+    rest is one more `Found`. A file that cannot be opened is one `Found`, too,
+    and so is the rest behind a place that cannot be read.
 
     Args:
-        path: Local or in an object store.
-        start: Where a record begins.
-        stop: Where one ends; None for the end of the file.
+        path: Path of the file, local or in an object store.
+        start: Offset at which a record begins.
+        stop: Offset at which one ends; None for the end of the file.
     """
     offset = start
     try:

@@ -1,4 +1,4 @@
-"""The form in which images are stored: raw pixels, or encoded files."""
+"""Makes the form in which images are stored: raw pixels, or encoded files."""
 
 import dataclasses
 import io
@@ -13,15 +13,15 @@ _JPEG_QUALITY = 95
 
 @dataclasses.dataclass(frozen=True)
 class Stored:
-    """One image as it will be stored.
+    """Holds one image as it will be stored.
 
     Attributes:
         pixels: uint8 [size, size, channels].
-        height: Of the image as it came.
-        width: Of the image as it came.
+        height: Height of the image as it came.
+        width: Width of the image as it came.
         raw: The pixels' bytes, or None.
         encoded: A JPEG or PNG file, or None.
-        format: Of the file, "jpeg" or "png".
+        format: Format of the file, "jpeg" or "png".
     """
 
     pixels: np.ndarray
@@ -34,13 +34,13 @@ class Stored:
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """How images are stored, and which are accepted.
+    """Tells how images are stored, and which are accepted.
 
     Attributes:
         size: Height and width.
         channels: 1 for grey, 3 for RGB.
         encoded: Whether to store JPEG and PNG files instead of pixels.
-        rules: What an image must be.
+        rules: Rules that an image must obey.
     """
 
     size: int
@@ -98,7 +98,7 @@ class Form:
         file: bytes | None,
         format: str,
     ) -> Stored:
-        """Returns what is stored: pixels, the file as it is, or a new one."""
+        """Returns the image to store: pixels, the given file, or a new one."""
         height, width = size
         if not self.encoded:
             return Stored(pixels, height, width, raw=pixels.tobytes())

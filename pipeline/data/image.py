@@ -1,4 +1,4 @@
-"""From the bytes of an image file to pixels of a fixed size."""
+"""Decodes the bytes of an image file, and fits the pixels to a fixed size."""
 
 import dataclasses
 import io
@@ -20,20 +20,20 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class BadImage(ValueError):
-    """An image that cannot be used; the message is the reason to record."""
+    """Says why an image cannot be used; the message is recorded as reason."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """What an image must be to be used.
+    """Holds the rules that an image must obey to be used.
 
     Attributes:
         min_side: Least height and width.
         max_pixels: Largest height times width: a small file can hold an image
             that fills the memory. 64 million are a 64-megapixel photo, 192 MB
             when decoded.
-        modes: Accepted Pillow modes, such as ("RGB", "L"); empty for all, which
-            are converted.
+        modes: Accepted Pillow modes, such as ("RGB", "L"); empty to accept all,
+            which are converted.
     """
 
     min_side: int = 1
@@ -61,7 +61,7 @@ class Rules:
 def decode(data: bytes, rules: Rules = Rules()) -> Image.Image:
     """Decodes a whole JPEG or PNG file and turns it upright.
 
-    It is turned as Pillow's `ImageOps.exif_transpose` turns it: by the
+    The image is turned as Pillow's `ImageOps.exif_transpose` turns it: by the
     orientation in EXIF or, where EXIF has none, in XMP. A colour profile is not
     applied.
 
@@ -83,7 +83,8 @@ def with_pillow(data: bytes, rules: Rules = Rules()) -> Image.Image:
         The image; its `format` is None if it had to be turned.
 
     Raises:
-        BadImage: As `decode`.
+        BadImage: The bytes are no JPEG or PNG, are damaged, or the image is
+            not what `rules` want. The reason is the same in every process.
     """
     try:
         image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
@@ -109,11 +110,11 @@ def with_pillow(data: bytes, rules: Rules = Rules()) -> Image.Image:
 def plain_jpeg(data: bytes, rules: Rules = Rules()) -> np.ndarray | None:
     """Decodes an ordinary JPEG file, several times faster than Pillow.
 
-    The pixels are the same: both use libjpeg-turbo. What Pillow takes long for
-    is to read the markers one by one in Python.
+    The pixels are the same: both use libjpeg-turbo. Pillow takes long because
+    it reads the markers one by one in Python.
 
     Returns:
-        uint8 [H, W, 3], or None for what Pillow must look at: other files
+        uint8 [H, W, 3], or None for files that Pillow must look at: other files
         and colour spaces, those that may have to be turned, and damaged ones.
 
     Raises:
@@ -137,7 +138,8 @@ def pixels(data: bytes) -> np.ndarray:
     """Decodes a whole JPEG or PNG file to uint8 [H, W] or [H, W, C].
 
     Raises:
-        BadImage: As `decode`.
+        BadImage: The bytes are no JPEG or PNG, are damaged, or the image is
+            not what `Rules()` want. The reason is the same in every process.
     """
     plain = plain_jpeg(data)
     return np.asarray(with_pillow(data)) if plain is None else plain
@@ -152,7 +154,7 @@ def _may_be_turned(data: bytes) -> bool:
 
 
 def from_pixels(pixels: np.ndarray) -> Image.Image:
-    """Returns uint8 [H, W] or [H, W, C], C up to 4, as an image.
+    """Returns an image made of uint8 [H, W] or [H, W, C], C up to 4.
 
     Two channels are grey and alpha, four are RGB and alpha.
     """
@@ -164,9 +166,9 @@ def from_pixels(pixels: np.ndarray) -> Image.Image:
 def fit(image: Image.Image, size: int, channels: int) -> np.ndarray:
     """Scales an image to cover size x size and crops what sticks out.
 
-    Bilinear, with Pillow's antialiasing when the image shrinks; the crop is
-    centred. Any mode is converted to grey (1 channel) or RGB (3); an alpha
-    channel is dropped, 16 bits are cut to the upper 8.
+    Scaling is bilinear, with Pillow's antialiasing when the image shrinks; the
+    crop is centred. Any mode is converted to grey (1 channel) or RGB (3); an
+    alpha channel is dropped, 16 bits are cut to the upper 8.
 
     Returns:
         uint8 [size, size, channels].
@@ -187,7 +189,7 @@ def fit(image: Image.Image, size: int, channels: int) -> np.ndarray:
 def centre(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """Cuts the centre out of uint8 [..., H, W, C], without copying it.
 
-    Of an odd rest the larger half is cut at the bottom and at the right.
+    If the rest is odd, its larger half is cut at the bottom and at the right.
     """
     top = (pixels.shape[-3] - height) // 2
     left = (pixels.shape[-2] - width) // 2

@@ -1,4 +1,6 @@
-"""The manifest of a prepared data set: what it holds, and in which files.
+"""Builds and reads the manifest of a prepared data set.
+
+It says what the data set holds, and in which files:
 
     {"format_version": 2,
      "made_from": hash of configuration and source, or "" if the data set lies
@@ -16,9 +18,9 @@
      "shards": [{"file": name, "split": split, "images": n, "bytes": n,
                  "sha256": hash}, ...]}
 
-counts, rejected and dropped add up to listed. Nothing in it depends on when or
-where the data was prepared. Readers read the shards that it names and no
-others.
+The numbers counts, rejected and dropped add up to listed. Nothing in the
+manifest depends on when or where the data was prepared. Readers read the shards
+that it names and no others.
 """
 
 import os
@@ -53,7 +55,8 @@ def build(
         size: Height and width.
         channels: 1 or 3.
         storage: "raw" or "encoded".
-        rows: As `pipeline.prepare.shard.WriteBucket` yields them, in any order.
+        rows: Rows that `pipeline.prepare.shard.WriteBucket` yields, in any
+            order.
     """
     shards = [shard for row in rows for shard in row["shards"]]
     shards.sort(key=lambda s: (splits.SPLITS.index(s["split"]), s["file"]))

@@ -1,8 +1,8 @@
-"""From a photograph to the pixels that a bundle's first segment takes.
+"""Turns a photograph into the pixels that a bundle's first segment takes.
 
-It is what preparing the images and cropping them for evaluation did with those
-that the bundle was measured on. Needs Pillow and simplejpeg, the extra
-`images`.
+It does what preparing the images and cropping them for evaluation did with the
+images that the bundle was measured on. It needs Pillow and simplejpeg, the
+extra `images`.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ def pixels_for(photo: bytes | np.ndarray, facts: InputFacts) -> np.ndarray:
         photo: A whole JPEG or PNG file; or pixels, upright, uint8 [H, W] or
             [H, W, C] of any size. Of 2 or 4 channels the last one, alpha, is
             dropped; grey becomes RGB, and RGB grey, as the input wants it.
-        facts: `input` of a bundle.
+        facts: The `input` of a bundle.
 
     Returns:
         uint8 [height, width, channels], of `facts.shape`.

@@ -1,6 +1,6 @@
-"""The records of a prepared data set: a tf.train.Example per image.
+"""Encodes and decodes the records of a prepared data set.
 
-Its features:
+A record is a tf.train.Example per image. Its features are:
 
     image/raw                     the pixels, uint8, row by row; or else
     image/encoded, image/format   a JPEG or PNG file, and "jpeg" or "png"
@@ -8,10 +8,10 @@ Its features:
     image/label                   class index
     image/key                     name of the image, UTF-8
 
-Written by hand, because it is faster than building messages, and because
-equal images must give equal bytes: fields are in the order of their names, as
-in `Example.SerializeToString(deterministic=True)`. Read by hand, in any order,
-because a message would copy the image.
+Records are written by hand, because it is faster than building messages, and
+because equal images must give equal bytes: fields are in the order of their
+names, as in `Example.SerializeToString(deterministic=True)`. They are read by
+hand, in any order, because a message would copy the image.
 """
 
 import dataclasses
@@ -39,17 +39,17 @@ _ENTRY = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """One stored image.
+    """Holds one stored image.
 
     Attributes:
         key: Name of the image.
         label: Class index.
-        height: Of the stored image.
-        width: Of the stored image.
+        height: Height of the stored image.
+        width: Width of the stored image.
         channels: 1 or 3.
-        raw: Its pixels, row by row, if it is stored so.
-        encoded: A whole JPEG or PNG file, if it is stored so.
-        format: Of `encoded`: "jpeg" or "png".
+        raw: Its pixels, row by row, if it is stored as pixels.
+        encoded: A whole JPEG or PNG file, if it is stored as a file.
+        format: Format of `encoded`: "jpeg" or "png".
     """
 
     key: str
@@ -189,7 +189,7 @@ def _opening(name: str, size: int) -> bytes:
 
 
 def _entry(name: str, kind: bytes, size: int) -> bytes:
-    """Returns what stands before a value of `size` bytes."""
+    """Returns the bytes that stand before a value of `size` bytes."""
     before = b""
     for tag in (b"\x0a", kind, b"\x12"):  # Value, list, feature.
         before = tag + _varint(len(before) + size) + before

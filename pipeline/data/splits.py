@@ -1,4 +1,4 @@
-"""The four splits, and the hashes that send each image to one of them."""
+"""Names the four splits, and sends each image to one of them by a hash."""
 
 import functools
 import hashlib
@@ -12,7 +12,7 @@ HASH_BITS = 63  # Beam codes integers as signed 64-bit.
 
 
 def identity(content: bytes | np.ndarray) -> bytes:
-    """Returns what exact duplicates have in common.
+    """Returns a hash that exact duplicates have in common.
 
     Args:
         content: An encoded file, or pixels; a file and its pixels differ.
@@ -40,7 +40,7 @@ def hash63(image: bytes, purpose: str) -> int:
 
 
 def assign(image: bytes, fractions: Mapping[str, float], seed: int) -> str:
-    """Returns the split of an image, a function of what it shows alone.
+    """Returns the split of an image, a function of its content alone.
 
     The hash of its identity is a point in [0, 1): the fractions of validation,
     calibration and test lie there one after the other, and train is the rest.
@@ -50,7 +50,7 @@ def assign(image: bytes, fractions: Mapping[str, float], seed: int) -> str:
     Args:
         image: Its `identity`.
         fractions: Shares of the splits.
-        seed: Another one gives other splits.
+        seed: Seed of the splits; another one gives other splits.
     """
     point = hash63(image, f"split-{seed}") / 2**HASH_BITS
     edge = 0.0

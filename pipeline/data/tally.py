@@ -1,4 +1,4 @@
-"""What the images of a data set are like: counts that add up.
+"""Counts what the images of a data set are like, in numbers that add up.
 
 A tally is plain JSON, made of integers only, so tallies of parts add up to the
 same numbers in whatever order:
@@ -39,7 +39,7 @@ class Counter:
     def add(
         self, pixels: np.ndarray, label: int, height: int, width: int
     ) -> None:
-        """Counts one image: uint8 [H, W, C], and its size as it came."""
+        """Counts one image, uint8 [H, W, C], and the size in which it came."""
         self._classes[label] += 1
         self._sides[bisect.bisect(SIDES, min(height, width)) - 1] += 1
         self._waiting.append(pixels)
@@ -48,7 +48,7 @@ class Counter:
             self._add_up()
 
     def tally(self) -> dict:
-        """Returns what was counted."""
+        """Returns the tally of the images that were added."""
         self._add_up()
         return {
             "classes": {str(k): n for k, n in sorted(self._classes.items())},
@@ -72,7 +72,7 @@ class Counter:
 
 
 def add(tallies: Iterable[dict]) -> dict:
-    """Returns the tally of all images that these counted."""
+    """Returns the tally of all images that some tallies counted."""
     classes = collections.Counter()
     sides, levels, pixels = np.zeros(len(SIDES), np.int64), 0, 0
     for tally in tallies:
@@ -92,7 +92,7 @@ def describe(tally: dict, classes: int) -> dict:
     """Returns a tally as the manifest shows it.
 
     Args:
-        tally: Of at least one image.
+        tally: Tally of at least one image.
         classes: Number of classes.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The processes that train one model together, by their environment.
+"""Runs processes that train one model together, and tells which this one is.
 
 Each knows the others from the variables that `keras.distribution.initialize`
 reads: KERAS_DISTRIBUTION_JOB_ADDRESSES, KERAS_DISTRIBUTION_NUM_PROCESSES and
@@ -30,11 +30,11 @@ _SETTLE = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """One of the processes that train a model together.
+    """Describes one of the processes that train a model together.
 
     Attributes:
-        number: From 0; that one writes all files.
-        count: How many there are.
+        number: Its number; number 0 writes all files.
+        count: Number of processes.
     """
 
     number: int = 0
@@ -42,7 +42,7 @@ class Member:
 
     @property
     def writes(self) -> bool:
-        """Whether this is the one that writes files and the log."""
+        """Tells whether this is the one that writes files and the log."""
         return self.number == 0
 
 
@@ -50,7 +50,7 @@ ALONE = Member()
 
 
 def member() -> Member:
-    """Returns which of the processes this one is; the only one by default.
+    """Returns which of the processes this one is, by default the only one.
 
     Raises:
         ValueError: The environment says something else than a number of
@@ -74,7 +74,7 @@ def member() -> Member:
 
 
 def check(count: int, *, batch_size: int, backend: str) -> None:
-    """Checks that so many processes can train together.
+    """Checks that `count` processes can train together.
 
     Raises:
         ValueError: The backend is not JAX, or a batch has no equal parts.
@@ -100,7 +100,7 @@ def run(command: Sequence[str], count: int) -> None:
 
     Args:
         command: The program and its arguments.
-        count: How many processes.
+        count: Number of processes.
 
     Raises:
         ChildProcessError: One of them failed; says which one, and how.

@@ -32,7 +32,7 @@ def run(
     environment: Mapping[str, str] | None = None,
     keep_open: Sequence[int] = (),
 ) -> int:
-    """Runs a command to its end; nothing of its process group remains.
+    """Runs a command to its end, and leaves nothing of its process group.
 
     Args:
         command: The program and its arguments.
@@ -43,7 +43,7 @@ def run(
             process are both gone, such as that of a lock.
 
     Returns:
-        Its exit code; 128 and the number of the signal that killed it.
+        Its exit code, or 128 plus the number of the signal that killed it.
 
     Raises:
         TimeoutError: It took longer, and was killed.
@@ -74,16 +74,18 @@ def started(
     environment: Mapping[str, str],
     keep_open: Sequence[int] = (),
 ) -> Iterator[subprocess.Popen]:
-    """Starts a command; after the block nothing of its group remains.
+    """Starts a command, and ends all of its group after the block.
 
     Args:
         command: The program and its arguments.
-        output: Where all that it prints goes; None: where this process prints.
+        output: File to which it prints; None: where this process prints.
         environment: All variables that it gets.
-        keep_open: As of `run`.
+        keep_open: File descriptors that are closed when the command and this
+            process are both gone, such as that of a lock.
 
     Yields:
-        Its guard, which leads the group and ends with the command; see `code`.
+        Its guard, which leads the group and ends with the command; `code`
+        returns its exit code.
 
     Raises:
         ChildProcessError: This process has been told to end.
@@ -109,10 +111,10 @@ def started(
 
 
 def stop(*guards: subprocess.Popen) -> None:
-    """Asks started commands to end, and kills what has not in a few seconds.
+    """Asks started commands to end, and kills them after a few seconds.
 
     Args:
-        guards: As `started` yields them; those that have ended may be among
+        guards: Guards that `started` yields; those that have ended may be among
             them.
     """
     running = [guard for guard in guards if guard.poll() is None]
@@ -134,8 +136,8 @@ def stop(*guards: subprocess.Popen) -> None:
 def _await_end(group: int) -> None:
     """Waits until no process of a killed group is left, a second at most.
 
-    A large one takes a moment to go. Where nobody collects what has ended, as
-    in some containers, a group stays for ever.
+    A large group takes a moment to go. Where nobody collects ended processes,
+    as in some containers, a group stays for ever.
     """
     deadline = time.monotonic() + 1.0
     with contextlib.suppress(ProcessLookupError):
@@ -145,10 +147,10 @@ def _await_end(group: int) -> None:
 
 
 def end_children(number: int) -> None:
-    """Sends a signal to the processes that this one started; starts no more.
+    """Sends a signal to processes that this one started, and starts no more.
 
-    With one that leads a process group, as a guard does, all of its group get
-    it. Finds none where the system does not list them as Linux does.
+    If one leads a process group, as a guard does, all of its group get the
+    signal. It finds none where the system does not list them as Linux does.
     """
     global _ending
     _ending = True
@@ -169,13 +171,13 @@ def _tell(pid: int, number: int) -> None:
 
 
 def code(guard: subprocess.Popen, timeout: float | None = None) -> int:
-    """Waits for a started command; returns the exit code as `run` does."""
+    """Waits for a started command, and returns the exit code as `run` does."""
     found = guard.wait(timeout)
     return found if found >= 0 else 128 - found
 
 
 def _guard(parent: int, command: Sequence[str]) -> int:
-    """Waits for the command, or kills it when the parent is another."""
+    """Waits for a command, or kills it when this process gets a new parent."""
     # Who asks the group to end means the command; this one goes when it does.
     signal.signal(signal.SIGTERM, lambda *_: None)
     child = subprocess.Popen(command)

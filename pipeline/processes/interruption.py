@@ -21,10 +21,10 @@ def in_order() -> Iterator[None]:
     """Ends this process with one line if it is told to end within the block.
 
     The first SIGINT or SIGTERM is passed on to the processes that this one
-    started, and raises a KeyboardInterrupt in the main thread, so that what is
-    half-written is removed on the way out of the block. The exit code is 128
-    and the number of the signal. A second one ends the process at once. A
-    signal that whoever started this process had set to be ignored stays so.
+    started, and raises a KeyboardInterrupt in the main thread, so that
+    half-written files are removed on the way out of the block. The exit code is
+    128 plus the number of the signal. A second signal ends the process at once.
+    A signal that whoever started this process had set to be ignored stays so.
     """
     told: list[int] = []
 
@@ -61,8 +61,8 @@ def _hush() -> None:
 def _end(number: int) -> None:
     """Ends this process and those that it started.
 
-    Nothing else is waited for: threads of a library, or JAX, which at its exit
-    waits for the processes of other machines.
+    It waits for nothing else: no threads of a library, nor JAX, which at its
+    exit waits for the processes of other machines.
     """
     guarded.end_children(signal.SIGKILL)
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What TensorFlow and Keras are told before they are imported."""
+"""Sets options of TensorFlow and Keras before they are imported."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Memory that stays with the process between training steps."""
+"""Keeps memory with the process between training steps."""
 
 import ctypes
 
@@ -7,7 +7,7 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 
 
 def keep_freed_memory() -> None:
-    """Tells glibc's malloc to keep what is freed; elsewhere does nothing.
+    """Tells glibc's malloc to keep freed memory; elsewhere does nothing.
 
     TensorFlow on a CPU allocates and frees each step's activations. By default
     malloc hands large blocks back to the system at once, and most of a step

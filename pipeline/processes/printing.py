@@ -1,8 +1,8 @@
-"""Text on its way to a terminal, which obeys what is written to it.
+"""Prints text so that the terminal obeys nothing in it.
 
 Names in a bundle or a file are somebody else's: an escape sequence in a label
 could clear the screen, set its title, or show another answer. All that the
-command line prints goes through here. Standard library only.
+command line prints goes through here. It imports the standard library only.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def visible(text: str) -> str:
-    r"""Returns text in which nothing is left that a terminal would obey.
+    r"""Returns a text in which nothing is left that a terminal would obey.
 
     Control characters, invisible ones, ends of lines, and halves of characters
     are written as in a Python string, such as \x1b or \n.
@@ -30,8 +30,8 @@ def visible(text: str) -> str:
 def visible_values(value: Any) -> Any:
     """Returns a JSON value with all of its strings, and keys, made `visible`.
 
-    For those who lay it out in lines and columns: an end of a line in a name
-    must not begin one.
+    It is for code that lays the value out in lines and columns: an end of a
+    line in a name must not begin a line.
     """
     if isinstance(value, str):
         return visible(value)
@@ -45,16 +45,16 @@ def visible_values(value: Any) -> Any:
 
 
 def lines(text: str) -> str:
-    """Returns text whose lines are `visible`; they stay lines."""
+    """Returns a text with each of its lines made `visible`."""
     return "\n".join(map(visible, text.split("\n")))
 
 
 def show(text: str, file: Any = None) -> None:
-    """Prints some `lines`.
+    """Prints a text, with each of its lines made `visible`.
 
     Args:
         text: The lines.
-        file: Where to; the standard output without.
+        file: File to print to; by default the standard output.
     """
     print(lines(text), file=file or sys.stdout)
 

@@ -1,4 +1,4 @@
-"""What a person sees who waits; a log file gets plain lines instead."""
+"""Shows progress to a person who waits; a log file gets plain lines instead."""
 
 import contextlib
 import sys
@@ -10,7 +10,7 @@ import tqdm
 
 
 def is_watched() -> bool:
-    """Whether standard error, where logs go, is a terminal."""
+    """Tells whether standard error, where logs go, is a terminal."""
     return sys.stderr.isatty()
 
 
@@ -19,13 +19,13 @@ def bar(
 ) -> Iterator[Any]:
     """Yields the steps, and shows how many of `count` are done.
 
-    Only in a terminal, and gone afterwards.
+    The bar appears only in a terminal, and is gone afterwards.
 
     Args:
-        steps: To go through.
-        count: How many there are, with those done before.
-        what: They are, such as "epoch 1/30".
-        done: Before the first of `steps`.
+        steps: Steps to go through.
+        count: Number of steps, with those done before.
+        what: Name of the steps, such as "epoch 1/30".
+        done: Number of steps done before the first of `steps`.
     """
     # A generator: Keras takes no other iterable of batches.
     yield from _bar(steps, count, what, done)
@@ -35,15 +35,15 @@ def bar(
 def following(
     finished: Callable[[], int], count: int, what: str, *, seconds: float = 0.5
 ) -> Iterator[None]:
-    """Shows how much of what others do is done, while the block runs.
+    """Shows how much of others' work is done, while the block runs.
 
-    Only in a terminal, and gone afterwards.
+    The bar appears only in a terminal, and is gone afterwards.
 
     Args:
-        finished: Says how many are done; called in a thread of its own.
-        count: How many there are.
-        what: They are.
-        seconds: Between two calls.
+        finished: Returns how many are done; called in a thread of its own.
+        count: Number of tasks.
+        what: Name of the tasks, such as "images".
+        seconds: Seconds between two calls.
     """
     if not is_watched():
         yield
@@ -79,6 +79,6 @@ def _bar(steps, count, what, done):
 
 
 def row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """A line of a table, each cell to the right of its column."""
+    """Returns a line of a table, with each cell right-aligned in its column."""
     pairs = zip(cells, widths, strict=True)
     return "  ".join(cell.rjust(width) for cell, width in pairs)

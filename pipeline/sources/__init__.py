@@ -1,10 +1,10 @@
-"""Where images come from: one module per source.
+"""Names the sources that images come from: one module per source.
 
 A source is a frozen dataclass. Its fields are its options; it is pickled to
 the workers, and has five methods:
 
     find() -> Found                  in the driver; cheap, reads no pixels
-    paths() -> tuple of str          likewise: files and directories it reads
+    paths() -> tuple of str          in the driver: files, directories it reads
     items(piece) -> iterator of Item in a worker: lists what a piece holds
     load(location) -> bytes or array in a worker: one image
     state() -> str                   a hash that changes when the images do
@@ -38,10 +38,10 @@ _SOURCES = {
 
 @runtime_checkable  # Beam checks the types of what its steps take.
 class Source(Protocol):
-    """What every source can do; see the module."""
+    """Describes the methods that every source has."""
 
     def find(self) -> Found:
-        """Returns what there is."""
+        """Returns the labels and the pieces that the source has."""
 
     def paths(self) -> tuple[str, ...]:
         """Returns the files and directories that it reads: none is replaced."""
@@ -62,7 +62,7 @@ def names() -> tuple[str, ...]:
 
 
 def build(name: str, **options: object) -> Source:
-    """Returns the source of that name with these options.
+    """Returns the source of a name, made with these options.
 
     Raises:
         ValueError: There is no such source, or it has other options.

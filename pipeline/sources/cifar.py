@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 as they are published, binary or for Python.
+"""Reads CIFAR-10 and CIFAR-100 as they are published, binary or for Python.
 
 A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
 A binary record is one label (CIFAR-10) or a coarse and a fine one (CIFAR-100),
@@ -25,13 +25,13 @@ _MAX_NAMES = 1 << 20  # Bytes of a file of names.
 
 @dataclasses.dataclass(frozen=True)
 class _Labels:
-    """One way to label the images of a layout.
+    """Describes one way to label the images of a layout.
 
     Attributes:
         count: Number of classes.
-        at: Which label of a binary record it is, or the key in a batch.
-        file: Where the names are.
-        key: Of the names in a pickled file.
+        at: Place of the label in a binary record, or its key in a batch.
+        file: Name of the file with the class names.
+        key: Key of the class names in a pickled file.
     """
 
     count: int
@@ -42,13 +42,13 @@ class _Labels:
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """One way in which the data is published.
+    """Describes one way in which the data is published.
 
     Attributes:
-        train: Names of its files.
-        test: Name of its file.
+        train: Names of the files with training images.
+        test: Name of the file with test images.
         fine: The labels.
-        coarse: Coarser ones, if there are any.
+        coarse: Coarser labels, if there are any.
         head: Bytes before the pixels of a binary record; 0 for pickles.
     """
 
@@ -100,7 +100,7 @@ _LAYOUT_OF = {
 
 @dataclasses.dataclass(frozen=True)
 class Cifar:
-    """A published directory; a key is "file/number", such as "test/00042".
+    """Reads a published directory; keys are "file/number", as "test/00042".
 
     The keys are the same in both layouts. The test images stay the test split.
 
@@ -118,7 +118,7 @@ class Cifar:
         object.__setattr__(self, "path", path)
 
     def find(self) -> Found:
-        """Finds out which layout it is; a piece is a range of records.
+        """Finds out which layout the directory has; a piece is a record range.
 
         Raises:
             ValueError: It is none, lacks a file, or has no coarse labels.
@@ -268,7 +268,7 @@ class Cifar:
 # CIFAR-100 take 184 MB; the binary layout is read from disk instead.
 @functools.lru_cache(maxsize=6)
 def _batch(path: str, version: str) -> Mapping[bytes, object]:
-    """Returns what a batch for Python holds, its data uint8 [N, 3072]."""
+    """Returns the dict of a batch for Python, its data uint8 [N, 3072]."""
     batch = cifar_pickle.read(path)
     data = batch.get(b"data")
     if (

@@ -1,8 +1,8 @@
 """Reads the pickled dicts of CIFAR, which need not be what they say.
 
-Before one is unpickled its opcodes are looked through: Python's unpickler
-takes memory for whatever an opcode asks for, a place in its memo for one, and
-calls whatever one names.
+Before a pickle is read its opcodes are checked: Python's unpickler takes memory
+for whatever an opcode asks for, such as a place in its memo, and calls whatever
+an opcode names.
 """
 
 import io
@@ -41,7 +41,7 @@ _PUTS = ("PUT", "BINPUT", "LONG_BINPUT")
 
 
 def read(path: str) -> Mapping[bytes, object]:
-    """Returns the dict in a file: of texts, numbers, lists and uint8 arrays.
+    """Returns the dict in a file, of texts, numbers, lists and uint8 arrays.
 
     Raises:
         ValueError: The file holds anything else, or more than CIFAR has.
@@ -63,7 +63,7 @@ def read(path: str) -> Mapping[bytes, object]:
 
 
 def _check(data: bytes) -> None:
-    """Raises an error unless a pickle takes about as much memory as bytes."""
+    """Raises an error if a pickle takes much more memory than it has bytes."""
     for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
         if opcode.name not in _OPCODES:
             raise pickle.UnpicklingError(f"{opcode.name} is not allowed")
@@ -84,7 +84,7 @@ class _Unpickler(pickle.Unpickler):
         self._left = len(data)
 
     def find_class(self, module: str, name: str) -> Callable | None:
-        """Returns our own stand-ins for what NumPy pickles name."""
+        """Returns our own stand-ins for the names in NumPy's pickles."""
         if (module, name) == ("_codecs", "encode"):
             return self._latin1
         if (module, name) not in _STAND_INS:
@@ -92,7 +92,7 @@ class _Unpickler(pickle.Unpickler):
         return _STAND_INS[module, name]
 
     def _latin1(self, text: str, encoding: str) -> bytes:
-        """Returns bytes, which Python 3 pickles so for Python 2."""
+        """Returns the bytes that Python 3 pickles as a text for Python 2."""
         # A text may be repeated for a few bytes; no file repeats it.
         self._left -= len(text)
         if self._left < 0:

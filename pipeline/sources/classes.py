@@ -1,4 +1,4 @@
-"""Class names that the user gives."""
+"""Checks class names that the user gives."""
 
 from collections.abc import Sequence
 

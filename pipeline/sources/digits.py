@@ -1,4 +1,4 @@
-"""The 1,797 handwritten digits of 8x8 pixels that scikit-learn carries.
+"""Reads the 1,797 handwritten digits of 8x8 pixels that scikit-learn carries.
 
 E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI
 Machine Learning Repository, 1998 (its test set). No file and no network is
@@ -18,14 +18,14 @@ _IMAGES = 1797
 
 @dataclasses.dataclass(frozen=True)
 class Digits:
-    """The digits; a key is "digit/number", such as "3/0003"."""
+    """Reads the digits; a key is "digit/number", such as "3/0003"."""
 
     def find(self) -> Found:
         """Returns the ten labels and one piece."""
         return Found(tuple("0123456789"), ("all",), _IMAGES)
 
     def paths(self) -> tuple[str, ...]:
-        """Returns none: they come with scikit-learn."""
+        """Returns no path: the digits come with scikit-learn."""
         return ()
 
     def items(self, piece: str) -> Iterator[Item]:

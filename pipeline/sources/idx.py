@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST and others of the same format: IDX files.
+"""Reads IDX files: MNIST, Fashion-MNIST and others of the same format.
 
 Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied
 to document recognition", 1998; H. Xiao, K. Rasul and R. Vollgraf,
@@ -44,7 +44,7 @@ _PIECE = 10_000  # Images.
 
 @dataclasses.dataclass(frozen=True)
 class Idx:
-    """A directory of IDX files; a key is "train/number" or "t10k/number".
+    """Reads a directory of IDX files; keys are "train/number", "t10k/number".
 
     The files are named "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
     and so on, with "-" or "." before "idx", with ".gz" or not. Images of
@@ -155,7 +155,7 @@ class Idx:
 
 @functools.lru_cache(maxsize=4)
 def _read(path: str, version: str, rank: int) -> np.ndarray:
-    """Returns the values of a file, uint8 of so many dimensions.
+    """Returns the values of a file, uint8 of `rank` dimensions.
 
     Raises:
         ValueError: It is not what its header says.

@@ -1,8 +1,8 @@
-"""A folder of JPEG and PNG files, with one directory per class.
+"""Reads a folder of JPEG and PNG files, with one directory per class.
 
-Either ROOT/<class>/..., or ROOT/train/<class>/... and ROOT/test/<class>/...
-where the publisher chose the test images: those stay the test split, and the
-others are divided by hash.
+Files lie in ROOT/<class>/..., or in ROOT/train/<class>/... and
+ROOT/test/<class>/... where the publisher chose the test images: those stay the
+test split, and the others are divided by hash.
 """
 
 import collections
@@ -22,9 +22,9 @@ _PIECE = 20_000  # Images, about.
 
 @dataclasses.dataclass(frozen=True)
 class ImageFolder:
-    """A folder; a key is the path below it, with forward slashes.
+    """Reads a folder; a key is the path below it, with forward slashes.
 
-    Every file is an item. One with another extension, outside of the class
+    Every file is an item. A file with another extension, outside of the class
     directories or in a hidden one is an item with a reason.
 
     Attributes:
@@ -45,7 +45,7 @@ class ImageFolder:
     def find(self) -> Found:
         """Counts the files; a piece is a part of a class directory.
 
-        Or what is outside of them.
+        Another piece holds the files outside of all class directories.
 
         Raises:
             ValueError: The folder is missing, holds fewer than two classes or
@@ -106,9 +106,9 @@ class ImageFolder:
         """Yields files of a class directory, or those outside of all.
 
         Args:
-            piece: "label:part/parts:directory". A part of a directory are the
-                files whose names have one remainder: every part is listed
-                whole, which takes little of what reading its images takes.
+            piece: "label:part/parts:directory". A part of a directory holds the
+                files whose names have one remainder: for every part all of the
+                directory is listed, which takes little beside reading images.
         """
         label, numbers, directory = piece.split(":", 2)
         part, parts = map(int, numbers.split("/"))
@@ -134,7 +134,7 @@ class ImageFolder:
                 yield Item(key, int(label), key, split)
 
     def load(self, location: str) -> bytes:
-        """Returns what the file of a key holds."""
+        """Returns the bytes of an image file."""
         return tree.read(f"{self.path}/{location}")
 
     def state(self) -> str:
@@ -149,7 +149,7 @@ class ImageFolder:
         return {"": None}
 
     def _outside(self) -> Iterator[Item]:
-        """Yields what is not in a class directory."""
+        """Yields the files that are not in a class directory."""
         splits = self._splits()
 
         def listed(name: str) -> bool:
@@ -193,7 +193,7 @@ def _rejected(key: str, reason: str) -> Item:
 
 
 def _is_text(name: str) -> bool:
-    """Returns whether a name is valid UTF-8."""
+    """Tells whether a name is valid UTF-8."""
     try:
         name.encode()
     except UnicodeEncodeError:

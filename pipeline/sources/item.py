@@ -1,4 +1,4 @@
-"""What a source finds, and the items in it."""
+"""Describes what a source finds, and the items in it."""
 
 import dataclasses
 from typing import NamedTuple
@@ -7,16 +7,16 @@ from tflite.bundle import class_names
 
 
 class Item(NamedTuple):
-    """One image that was listed but not yet read.
+    """Describes one image that was listed but not yet read.
 
     Attributes:
-        key: Names the image for ever. Unique, relative, the same on every
+        key: Name of the image for ever: unique, relative, the same on every
             machine.
-        label: Index into `Found.labels`; -1 for what is set aside.
-        location: What the source's `load` needs to read the image.
+        label: Index into `Found.labels`; -1 for an item that is set aside.
+        location: Place from which the source's `load` reads the image.
         split: The split that the publisher of the data chose for this image,
             or None to choose by hash.
-        reason: Why it cannot be an image, for what is set aside unread.
+        reason: Why it cannot be an image, for an item set aside unread.
     """
 
     key: str
@@ -28,11 +28,11 @@ class Item(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What a source holds, as far as it is known without reading images.
+    """Tells what a source holds, as far as is known without reading images.
 
     Attributes:
         labels: Class names, in the order of their labels.
-        pieces: What `items` lists one by one, in the workers.
+        pieces: Pieces that `items` lists one by one, in the workers.
         images: About how many there are; the number of shards follows.
         splits: Splits that the publisher chose, such as ("test",).
 

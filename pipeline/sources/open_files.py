@@ -1,4 +1,4 @@
-"""Files that stay open between reads, for random access."""
+"""Keeps files open between reads, for random access."""
 
 import contextlib
 import functools
@@ -13,7 +13,7 @@ from pipeline.storage import beam_files
 
 @contextlib.contextmanager
 def borrow(path: str) -> Iterator[BinaryIO]:
-    """Gives a file to one thread of this process, wherever it stands.
+    """Lends an open file to one thread of this process, at any position.
 
     A local file that was replaced is opened anew.
     """

@@ -1,7 +1,7 @@
-"""Generated images, as many and as large as a load test needs.
+"""Generates images, as many and as large as a load test needs.
 
 An image is a function of its number and the seed: a coarse pattern that tells
-its class, plus noise. The noise is the sum of windows into two blocks of it,
+its class, plus noise. The noise is the sum of windows into two blocks of noise,
 at offsets that no two images share, so that an image of 32x32 takes a few
 microseconds and no two are equal unless `duplicates` asks for it.
 """
@@ -29,13 +29,13 @@ _PATTERN = 4  # Rows and columns of a class's pattern.
 
 @dataclasses.dataclass(frozen=True)
 class Synthetic:
-    """A generated data set; a key is the number of an image.
+    """Generates a data set; a key is the number of an image.
 
     Attributes:
-        images: How many there are.
+        images: Number of images.
         size: Height and width.
         channels: 1 or 3.
-        classes: How many there are; image n is of class n modulo this.
+        classes: Number of classes; image n is of class n modulo this.
         encoding: "raw" gives pixels, "jpeg" and "png" give files.
         seed: Another seed gives other images.
         duplicates: Share of the images that repeat one with a lower number,
@@ -92,18 +92,18 @@ class Synthetic:
         )
 
     def paths(self) -> tuple[str, ...]:
-        """Returns none: the images are computed."""
+        """Returns no path: the images are computed."""
         return ()
 
     def items(self, piece: str) -> Iterator[Item]:
-        """Yields the images of a range; each is there, damaged or not."""
+        """Yields all images of a range, damaged or not."""
         for number in range(*map(int, piece.split(":"))):
             label = self._original(number) % self.classes
             key = f"{number:09d}"
             yield Item(key, label, key)
 
     def load(self, location: str) -> np.ndarray | bytes:
-        """Returns pixels, uint8 [size, size, channels], or a file."""
+        """Returns an image: pixels, uint8 [size, size, channels], or a file."""
         number = int(location)
         if self._chosen(number, self.damaged, "damaged"):
             return self._damage(number)
@@ -186,7 +186,7 @@ def _pattern(label: int, seed: int, size: int, channels: int) -> np.ndarray:
 def _mixed(seed: int, number: int, purpose: str) -> int:
     """Returns 64 bits that look random, different for each purpose.
 
-    The finaliser of SplitMix64: G. Steele, D. Lea and C. Flood, "Fast
+    It is the finaliser of SplitMix64: G. Steele, D. Lea and C. Flood, "Fast
     splittable pseudorandom number generators", OOPSLA 2014.
     """
     bits = (number + _salt(seed, purpose)) % 2**64

@@ -1,4 +1,4 @@
-"""A table that names image files and their labels: CSV or JSON Lines.
+"""Reads a table of image files and their labels: CSV or JSON Lines.
 
 Both are UTF-8. A CSV file (comma, or tab in .tsv; RFC 4180) begins with a row
 of column names. A JSON Lines file holds an object per line.
@@ -31,11 +31,11 @@ _MAX_LINE = 1 << 20
 
 
 class Row(NamedTuple):
-    """A row of the table.
+    """Holds a row of the table.
 
     Attributes:
-        offset: Where it begins, in bytes.
-        line: In which line, counted from 1.
+        offset: Offset at which it begins, in bytes.
+        line: Line in which it begins, counted from 1.
         fields: Its values by column.
         reason: Why it cannot be read, or "".
     """
@@ -48,7 +48,7 @@ class Row(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table of images; a key is the path of an image as it is written.
+    """Reads a table of images; a key is the path of an image as it is written.
 
     A row is set aside, as "name of the table:line", when it cannot be read,
     has no path, or has the path of an earlier row.
@@ -59,9 +59,9 @@ class Table:
         label: Name of the column with their classes: texts or integers.
         split: Name of the column with their splits, of "train", "validation",
             "calibration", "test"; "train" and none are divided by hash. "" for
-            a table without.
+            a table without such a column.
         root: Directory that paths are relative to, local or on an object
-            store. By default that of the table.
+            store. By default the directory of the table.
         classes: Class names in the order of their labels; images of other
             classes are set aside. By default all that occur, sorted, by value
             if they are integers.
@@ -87,7 +87,7 @@ class Table:
         object.__setattr__(self, "classes", classes.checked(self.classes))
 
     def find(self) -> Found:
-        """Reads the table once, twice if paths are repeated.
+        """Reads the table once, or twice if paths are repeated.
 
         Raises:
             ValueError: The table is missing or empty, lacks a column, or has
@@ -142,8 +142,8 @@ class Table:
 
         Args:
             piece: JSON: where the range begins ("offset", "line") and ends
-                ("end", a line), its "labels" by name, and the lines of it
-                whose path is "repeated".
+                ("end", a line), its "labels" by name, and its lines whose path
+                is "repeated".
         """
         given = json.loads(piece)
         repeated = set(given["repeated"])
@@ -153,13 +153,13 @@ class Table:
             yield self._item(row, given["labels"], row.line in repeated)
 
     def load(self, location: str) -> bytes:
-        """Returns what an image file holds."""
+        """Returns the bytes of an image file."""
         return tree.read(location)
 
     def state(self) -> str:
         """Returns a hash of the table and the images, by size and time.
 
-        Of an object store everything below `root` counts, which takes one
+        In an object store everything below `root` counts, which takes one
         listing instead of a request per image.
         """
         if not tree.version(self.path):
@@ -202,7 +202,7 @@ class Table:
     def _repeated(self, hashes: array.array) -> list[int]:
         """Returns the lines whose path an earlier row has, in order.
 
-        The paths themselves may not fit in memory: those are compared whose
+        All paths together may not fit in memory: only those are compared whose
         hashes are equal.
         """
         values, counts = np.unique(np.asarray(hashes), return_counts=True)
@@ -253,11 +253,11 @@ class Table:
 
 
 class _Unreadable(ValueError):
-    """A line that is no text."""
+    """Says that a line is no text."""
 
 
 class _Lines:
-    """An iterator over the lines of a table that knows where it is.
+    """Yields the lines of a table, and knows where in the table it is.
 
     Unlike a generator it goes on after an error.
     """

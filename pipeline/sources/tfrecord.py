@@ -1,6 +1,6 @@
-"""TFRecord files of tf.train.Examples that exist already.
+"""Reads TFRecord files of tf.train.Examples that exist already.
 
-Such as those of TensorFlow Datasets (`image="image"`, `label="label"`), of
+They may be those of TensorFlow Datasets (`image="image"`, `label="label"`), of
 ImageNet's old converter (the defaults), or prepared data sets of our own
 (`label="image/label"`, `key="image/key"`). Compressed files are refused:
 images cannot be read from them at random.
@@ -41,7 +41,7 @@ _SAMPLE = 100  # Records from which the number of all is estimated.
 
 @dataclasses.dataclass(frozen=True)
 class TFRecord:
-    """Records; a key is a feature, or "file:number of the record".
+    """Reads records; a key is a feature, or "file:number of the record".
 
     Attributes:
         pattern: Names of the files, local or on an object store, with `*`,
@@ -56,7 +56,7 @@ class TFRecord:
         key: Feature with a text that no other record has. "" for none.
         split: Feature with the split's name. "" to take it from names of files
             such as "name-test.tfrecord-00000-of-00001"; other files are
-            divided by hash. So is what is called "train".
+            divided by hash. So are records of the split "train".
         splits: Splits, besides "train", that the feature `split` names.
         raw: Whether `image` holds pixels, uint8, row by row.
         height: Feature with the height of pixels.
@@ -98,7 +98,7 @@ class TFRecord:
             object.__setattr__(self, "labels_file", labels_file)
 
     def find(self) -> Found:
-        """Lists the files, a piece each; reads the first records of one.
+        """Lists the files, a piece each, and reads the first records of one.
 
         Raises:
             ValueError: There are no files, they are no TFRecord files or are
@@ -117,13 +117,13 @@ class TFRecord:
         )
 
     def paths(self) -> tuple[str, ...]:
-        """Returns the files that match, and that of the labels."""
+        """Returns the files that match, and the file of the labels."""
         return (*self._files(), *filter(None, [self.labels_file]))
 
     def items(self, piece: str) -> Iterator[Item]:
         """Yields the records of a file.
 
-        A record whose length is damaged hides the rest of its file: that is
+        A record whose length is damaged hides the rest of its file: the rest is
         one item, with a reason that says so.
 
         Raises:
@@ -145,7 +145,7 @@ class TFRecord:
             yield item
 
     def load(self, location: str) -> np.ndarray | bytes:
-        """Returns what the image feature of a record holds."""
+        """Returns the image in a record: pixels, or the bytes of a file."""
         offset, _, piece = location.partition(":")
         try:
             with (
@@ -179,9 +179,9 @@ class TFRecord:
 
         Args:
             data: The record.
-            key: What it has for a key unless it is in a feature.
+            key: Its key, unless a feature holds one.
             labels: Numbers of the classes by name.
-            split: What the name of the file says.
+            split: Split that the name of the file says.
         """
         try:
             features = example.features(data)

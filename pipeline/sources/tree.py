@@ -1,7 +1,7 @@
-"""Files below a directory, on a local disk or on an object store.
+"""Lists files below a directory, on a local disk or on an object store.
 
 A path with a scheme, such as gs://bucket/photos, goes through Beam's file
-systems. A local one does not: their listing passes over links to directories,
+systems. A local path does not: Beam's listing passes over links to directories,
 dangling links and unreadable directories without a word.
 """
 
@@ -20,11 +20,11 @@ from pipeline.storage import beam_files
 
 
 class Entry(NamedTuple):
-    """A file or a directory.
+    """Describes a file or a directory.
 
     Attributes:
-        name: Path below the directory that is walked, with forward slashes. A
-            directory's ends with one.
+        name: Path below the directory that is walked, with forward slashes. The
+            path of a directory ends with one.
         fault: Why it cannot be entered, or "".
     """
 
@@ -55,7 +55,7 @@ def join(directory: str, name: str) -> str:
 
 
 def is_directory(path: str) -> bool:
-    """Returns whether there is such a directory, or an object below it."""
+    """Tells whether a path is a directory, or has an object below it."""
     if beam_files.is_local(path):
         return os.path.isdir(path)
     return any(True for _ in _listed(path))
@@ -66,16 +66,16 @@ def walk(
     below: str = "",
     skip: Callable[[str], bool] = lambda name: False,
 ) -> Iterator[Entry]:
-    """Yields what is in a directory, in no particular order.
+    """Yields the entries below a directory, in no particular order.
 
     Links are followed. Nothing is passed over: a link to nothing is a file,
-    and a directory that cannot be entered is an entry with a fault; that of
-    `path` itself has no name.
+    and a directory that cannot be entered is an entry with a fault; the entry
+    of `path` itself has no name.
 
     Args:
         path: The directory that names are relative to.
         below: Directory in it, such as "train/cat", whose entries are wanted.
-        skip: Says for the name of a directory, without a slash at its end,
+        skip: Tells for the name of a directory, without a slash at its end,
             whether it is not to be entered.
     """
     if beam_files.is_local(path):
@@ -99,13 +99,14 @@ def state_of(path: str, names: Iterable[str]) -> str:
 
     Args:
         path: Directory that the names are relative to.
-        names: In any order. A name that ends with a slash counts by itself.
+        names: Names in any order. A name that ends with a slash counts by
+            itself.
     """
     return _sum(f"{name}\0{version(join(path, name))}" for name in names)
 
 
 def version(path: str) -> str:
-    """Returns size and time of a file, or "" for what is none."""
+    """Returns the size and the time of a file, or "" if there is no file."""
     try:
         if not beam_files.is_local(path):
             return _version(FileSystems.get_filesystem(path).metadata(path))
@@ -118,7 +119,7 @@ def version(path: str) -> str:
 
 
 def read(path: str, max_bytes: int = MAX_BYTES) -> bytes:
-    """Returns what an image file holds.
+    """Returns the bytes of an image file.
 
     Raises:
         BadImage: It has gone, may not be read, or is no file of at most
@@ -130,7 +131,7 @@ def read(path: str, max_bytes: int = MAX_BYTES) -> bytes:
 
 @contextlib.contextmanager
 def set_aside() -> Iterator[None]:
-    """Makes a reason of an error of a file that trying again does not mend.
+    """Turns a file's error that trying again does not mend into a reason.
 
     Raises:
         BadImage: In place of such an error; others pass.

@@ -1,4 +1,4 @@
-"""Paths of which none may lie in another one."""
+"""Checks that of some paths none lies in another one."""
 
 import os
 from collections.abc import Iterable
@@ -10,9 +10,11 @@ def check(written: str, others: Iterable[str]) -> None:
     """Raises ValueError if a path is one of others, lies in it, or holds it.
 
     Args:
-        written: Where a directory is published, from `location`. What lies in
-            it is replaced, and what it lies in would hold it from then on.
-        others: What must stay as it is, or is published, too; likewise.
+        written: Path where a directory is published, from `location`. Files in
+            it are replaced, and a directory around it would hold it from then
+            on.
+        others: Paths that must stay as they are, or are published, too, from
+            `location`.
 
     Raises:
         ValueError: If they are not apart.
@@ -30,7 +32,7 @@ def location(path: str | os.PathLike, *, follow: bool = True) -> str:
     """Returns where a path is, with links resolved.
 
     Args:
-        path: On a local disk, or in an object store, which has no links.
+        path: Path on a local disk, or in an object store, which has no links.
         follow: Whether to resolve a link of that very name, too.
     """
     path = os.fspath(path)

@@ -1,4 +1,4 @@
-"""Files on local disks and in object stores, through Beam's file systems.
+"""Reads and writes local files and objects through Beam's file systems.
 
 A path with a scheme, such as "gs://bucket/data", needs the extra of that
 store: `apache-beam[gcp]` for gs://. Nothing is ever decompressed on the way.
@@ -41,7 +41,7 @@ _AS_IT_IS = CompressionTypes.UNCOMPRESSED
 
 
 def is_local(path: str | os.PathLike) -> bool:
-    """Returns whether a path is one of this machine's."""
+    """Tells whether a path is one of this machine's."""
     return "://" not in os.fspath(path)
 
 
@@ -78,11 +78,13 @@ def read(path: str, max_bytes: int | None = None) -> bytes:
     """Returns all bytes of a file.
 
     Args:
-        path: Of the file.
-        max_bytes: The most that it may have; None for files of our own.
+        path: Path of the file.
+        max_bytes: The most bytes that it may have; None for files of our own.
 
     Raises:
-        OSError: As `open`, or it has more than `max_bytes` bytes.
+        OSError: A local path is no regular file, no file system knows the
+            scheme, or the file has more than `max_bytes` bytes. Object stores
+            raise errors of their own, too: see `fault`.
     """
     if max_bytes is None:
         with open(path) as file:
@@ -98,7 +100,7 @@ def read(path: str, max_bytes: int | None = None) -> bytes:
 
 
 def size(file: BinaryIO) -> int:
-    """Returns the bytes of an open file, which then stands at its beginning."""
+    """Returns the size of an open file in bytes, and goes to its beginning."""
     total = file.seek(0, io.SEEK_END)
     file.seek(0)
     return total
@@ -107,8 +109,8 @@ def size(file: BinaryIO) -> int:
 def fault(error: Exception) -> str:
     """Returns why a file cannot be read, as a reason to set it aside.
 
-    It is "" for errors that trying again may mend, and for those that are not
-    of a file.
+    The reason is "" for errors that trying again may mend, and for those that
+    are not of a file.
     """
     if isinstance(error, OSError) and error.errno in _LASTING:
         return f"cannot be read: {error.strerror}"
@@ -125,12 +127,12 @@ def write(path: str, data: bytes) -> None:
 
 
 def rename(old: str, new: str) -> None:
-    """Moves a file; one that is there is replaced."""
+    """Moves a file, and replaces a file that is there."""
     FileSystems.rename([old], [new])
 
 
 def exists(path: str) -> bool:
-    """Returns whether there is a file or, on a local disk, a directory."""
+    """Tells whether there is a file or, on a local disk, a directory."""
     return FileSystems.exists(path)
 
 

@@ -1,4 +1,4 @@
-"""tf.train.Example, read without TensorFlow.
+"""Reads tf.train.Example without TensorFlow.
 
 The message is declared here, in a pool of its own, so that it lives beside
 TensorFlow's in one process.
@@ -63,9 +63,9 @@ def _parts(
 
     Args:
         data: The whole Example.
-        start: Where the message begins in it.
-        stop: Where it ends.
-        level: Of the message, 0 for the Example itself.
+        start: Offset at which the message begins in it.
+        stop: Offset at which the message ends.
+        level: Level of the message, 0 for the Example itself.
         kind: Field of the message above it.
     """
     for field, first, last in _fields(data, start, stop):
@@ -80,7 +80,7 @@ def _parts(
 def _fields(
     data: bytes, start: int, stop: int
 ) -> Iterator[tuple[int, int, int]]:
-    """Yields number, first byte and end of each field of a message.
+    """Yields the number, first byte and end of each field of a message.
 
     Raises:
         IndexError: It is none.
@@ -103,7 +103,7 @@ def _fields(
 
 
 def _varint(data: bytes, start: int) -> tuple[int, int]:
-    """Returns a number of 7 bits a byte, and where it ends."""
+    """Returns a number of 7 bits a byte, and the offset at which it ends."""
     value = shift = 0
     while data[start] > 0x7F:
         value |= (data[start] & 0x7F) << shift

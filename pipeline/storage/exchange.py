@@ -1,4 +1,4 @@
-"""Two paths that trade places in one step, where the system can."""
+"""Swaps two paths in one step, where the system can."""
 
 import ctypes
 import errno
@@ -15,12 +15,12 @@ def exchange(one: str | os.PathLike, other: str | os.PathLike) -> bool:
     """Swaps two paths of one file system, so that neither is ever missing.
 
     Args:
-        one: A file, a directory or a link; not what a link points to.
-        other: Another one, which need not be of the same kind.
+        one: A file, a directory or a link; not the target of a link.
+        other: Another path, which need not be of the same kind.
 
     Returns:
-        Whether it was done. If not nothing was: the system or the file system
-        cannot.
+        Whether the paths were swapped. If not, nothing was done: the system or
+        the file system cannot.
 
     Raises:
         OSError: The system can, but not with these paths.

@@ -1,4 +1,4 @@
-"""A hash of what something is made from."""
+"""Hashes what something is made from."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ def of(*parts: object) -> str:
 
 
 def of_files(arguments: Mapping[str, object]) -> dict[str, str]:
-    """Hashes the content of the files among some arguments, by their names."""
+    """Hashes the files among some arguments, and returns the hashes by name."""
     hashes = {}
     for name, value in arguments.items():
         if isinstance(value, str) and pathlib.Path(value).is_file():

@@ -1,4 +1,4 @@
-"""Files and directories that appear whole or not at all."""
+"""Publishes files and directories that appear whole or not at all."""
 
 import contextlib
 import fcntl
@@ -32,15 +32,16 @@ def published(
     old one or the new one. Where the file system cannot exchange directories
     the old one is moved aside first, and a kill between the two renames leaves
     nothing at `path`; the next `published` or `alone` of the same path moves
-    it back. What else a killed run left behind is removed then, too; a run
-    that is still alive holds a lock and is left alone.
+    it back. Other files that a killed run left behind are removed then, too; a
+    run that is still alive holds a lock and is left alone.
 
     Args:
         path: File or directory to publish. Its parents are created.
-        files: For a directory that may replace an old one: what the old one
-            may hold, as in `check_replaceable`.
-        follow: Whether, if `path` is a symbolic link, what it points to is
-            replaced, and not the link.
+        files: For a directory that may replace an old one: matches the paths,
+            relative to it, of all files that the old one may hold. None for a
+            file.
+        follow: Whether, if `path` is a symbolic link, its target is replaced,
+            and not the link.
         held: Whether the caller is in `alone` with this path.
 
     Raises:
@@ -86,11 +87,12 @@ def check_replaceable(
     """Raises ValueError if something that is not ours would be replaced.
 
     Args:
-        path: Where a file or a directory is to be published.
+        path: Path where a file or a directory is to be published.
         files: For a directory: matches the paths, relative to it, of all files
             that it may hold. One that holds others is somebody's, in whole or
             in part. None for a file.
-        follow: As for `published`; a link by itself holds nothing.
+        follow: Whether, if `path` is a symbolic link, its target is replaced,
+            and not the link; a link by itself holds nothing.
 
     Raises:
         ValueError: If it would; the message names what is there.
@@ -122,7 +124,7 @@ def check_replaceable(
 def names(directory: str | os.PathLike) -> Iterator[str]:
     """Yields the paths of all files below a directory, relative to it.
 
-    A link is a file, whatever it points to.
+    A link counts as a file, whatever it points to.
     """
     with os.scandir(directory) as entries:
         for entry in entries:
@@ -137,9 +139,10 @@ def names(directory: str | os.PathLike) -> Iterator[str]:
 def alone(path: str | os.PathLike) -> Iterator[None]:
     """Lets one process or thread at a time change a directory.
 
-    Everybody who publishes it waits, so what is read in the block is still
-    there when it is published in the block, with `held`. What a killed run
-    moved aside is moved back first. A path without a directory is nobody's.
+    Everybody who publishes it waits, so files that are read in the block are
+    still there when it is published in the block, with `held`. A directory that
+    a killed run moved aside is moved back first. A path without a directory is
+    nobody's.
     """
     descriptor = _locked(pathlib.Path(os.path.realpath(path)))
     try:
@@ -150,7 +153,7 @@ def alone(path: str | os.PathLike) -> Iterator[None]:
 
 
 def _locked(directory: pathlib.Path) -> int | None:
-    """Opens and locks a directory; returns None if there is none."""
+    """Opens and locks a directory, or returns None if there is none."""
     while directory.parent.is_dir():
         with _in_turn(directory.parent):
             _clean_up(directory)
@@ -189,8 +192,8 @@ def write_json(path: str | os.PathLike, obj: object) -> None:
 def _in_turn(directory: pathlib.Path) -> Iterator[None]:
     """Lets one run at a time change what it holds in a directory.
 
-    Else another one could take for a killed run's what is not locked yet, or
-    no more, or find the old directory just moved aside.
+    Otherwise another run could find a directory that is not locked yet, or no
+    more, and take it for a killed run's, or find the old one just moved aside.
     """
     descriptor = os.open(directory, os.O_RDONLY)
     try:
@@ -228,7 +231,7 @@ def _is_directory(path: pathlib.Path) -> bool:
 
 
 def _clean_up(target: pathlib.Path) -> None:
-    """Removes what killed runs left, after restoring what they moved aside."""
+    """Removes leftovers of killed runs, and restores what they moved aside."""
     # Eight characters are what tempfile.mkdtemp puts in the middle.
     leftovers = f".{glob.escape(target.name)}.????????.partial"
     for holding in target.parent.glob(leftovers):
@@ -246,7 +249,7 @@ def _clean_up(target: pathlib.Path) -> None:
 
 
 def _is_ours(holding: pathlib.Path) -> bool:
-    """Whether a directory of such a name was made by `published`."""
+    """Tells whether a directory of such a name was made by `published`."""
     return _is_directory(holding) and {"lock", "new", "previous"}.issuperset(
         os.listdir(holding)
     )

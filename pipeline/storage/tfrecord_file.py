@@ -1,8 +1,8 @@
-"""The TFRecord file format, without TensorFlow.
+"""Reads and writes records of TFRecord files, without TensorFlow.
 
 A record is its length, a CRC of the length, the data, a CRC of the data; all
-numbers little-endian, the CRCs CRC-32C, masked. Importing TensorFlow for this
-costs a Beam worker more time and memory than its work.
+numbers are little-endian, the CRCs are CRC-32C, masked. Importing TensorFlow
+for this costs a Beam worker more time and memory than its work.
 """
 
 import struct
@@ -23,7 +23,7 @@ HEADER, FOOTER = 12, 4
 
 
 class Damaged(ValueError):
-    """A file that is no TFRecord, ends too early, or was changed."""
+    """Says that a file is no TFRecord, ends too early, or was changed."""
 
 
 def frame(data: bytes) -> bytes:
@@ -68,7 +68,7 @@ def checked(data: bytes, footer: bytes) -> bytes:
 
 
 def scan(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yields the offset of each record and its data, from where `file` is.
+    """Yields the offset and the data of each record, from where `file` is.
 
     Raises:
         Damaged: At the first record that is not sound; nothing after it can
@@ -96,7 +96,7 @@ def read_at(file: BinaryIO, offset: int, max_bytes: int) -> bytes:
 
 
 def _masked_crc(data: bytes) -> bytes:
-    """Returns CRC-32C, rotated and shifted as TFRecord asks for."""
+    """Returns the CRC-32C of data, rotated and shifted as TFRecord asks."""
     crc = google_crc32c.value(data)
     rotated = (crc >> 15 | crc << 17) & 0xFFFFFFFF
     return struct.pack("<I", (rotated + 0xA282EAD8) & 0xFFFFFFFF)

@@ -1,6 +1,6 @@
-"""Names of files as texts that are valid UTF-8, and back.
+"""Writes names of files as texts that are valid UTF-8, and reads them back.
 
-A file's name is bytes. Python gives those that are not UTF-8 as halves of
+A file's name is bytes. Python gives bytes that are not UTF-8 as halves of
 surrogate pairs, which no coder of Beam and no CSV, JSON or Parquet file takes.
 """
 
@@ -15,11 +15,11 @@ _ESCAPED = re.compile("[%\udc80-\udcff]")
 
 
 def written(name: str) -> str:
-    """Returns a name as valid UTF-8: itself, if it is that.
+    """Returns a name as valid UTF-8, unchanged if it is valid already.
 
     Otherwise the bytes that are not UTF-8 become "%E9" and the like, as does
-    "%", and "bytes:" stands in front. So does a name that begins like this:
-    no two names are written alike.
+    "%", and "bytes:" stands in front. A name that begins with "bytes:" is
+    changed, too: no two names are written alike.
     """
     if not name.startswith(_PREFIX):
         try:
@@ -31,7 +31,7 @@ def written(name: str) -> str:
 
 
 def original(text: str) -> str:
-    """Returns the name that was `written` so."""
+    """Returns the name from which `written` made a text."""
     if not text.startswith(_PREFIX):
         return text
     return os.fsdecode(urllib.parse.unquote_to_bytes(text[len(_PREFIX) :]))

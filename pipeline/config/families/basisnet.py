@@ -1,6 +1,6 @@
 """Configures the BasisNet experiments.
 
-The paper's settings could not be read (keras_dynamic/models/basisnet.py): the
+The paper's settings could not be read (keras_dynamic/models/basisnet.py). The
 backbones and sizes here are chosen so that the preview costs a tenth to a fifth
 of the specialist, and the sigmoid because on a device it stays in XNNPACK,
 unlike the softmax.
@@ -43,7 +43,7 @@ def _cifar10(**backbones):
 
 
 def v3_imagenet(size: str, bases: int) -> ml_collections.ConfigDict:
-    """Configures MobileNetV3, previewed by Small, which half of it previews."""
+    """Configures MobileNetV3, previewed by Small, and Small by half of it."""
     width = {"large": 1.0, "small": 0.5}[size]
     return _imagenet(
         bases,
@@ -78,7 +78,7 @@ def _imagenet(bases, **backbones):
 def digits() -> ml_collections.ConfigDict:
     """Configures a small BasisNet on scikit-learn's scanned digits.
 
-    The same images and training as `ranet_digits`. The specialist is the
+    It has the images and the training of `ranet_digits`. The specialist is the
     backbone of `resnet_digits`; the preview sees the scans at 8x8, as they are.
     """
     return datasets.digits(

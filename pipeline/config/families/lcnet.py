@@ -1,7 +1,7 @@
 """Configures the LC-Net experiments.
 
-The paper's schedule could not be read. They are trained as the static networks
-beside which they are shown, for a share of their multiply-adds.
+The paper's schedule could not be read. The models are trained like the static
+networks beside which they are shown, for a share of their multiply-adds.
 """
 
 import functools
@@ -20,7 +20,7 @@ def resnet_cifar10(depth: int, **gates: Any) -> ml_collections.ConfigDict:
     """Configures an LC-Net on the ResNet of some depth, 6n + 2, for CIFAR-10.
 
     Args:
-        depth: Of the ResNet.
+        depth: Depth of the ResNet.
         **gates: Arguments of the family, for gates of layers or of channels
             alone.
     """
@@ -36,7 +36,7 @@ def resnet_cifar10(depth: int, **gates: Any) -> ml_collections.ConfigDict:
 def mobilenet_v2_cifar10() -> ml_collections.ConfigDict:
     """Configures an LC-Net on a MobileNetV2 for CIFAR-10, down to maps of 4x4.
 
-    Blocks without a shortcut have no gates, so 0.42 of it always runs.
+    Blocks without a shortcut have no gates, so 0.42 of the network always runs.
     """
     backbone = {"family": "mobilenet_v2", "width": 1.0, "downsampling": 8}
     return _cifar10(backbone, 0.7)
@@ -68,7 +68,8 @@ def _cifar10(
 def digits() -> ml_collections.ConfigDict:
     """Configures a small LC-Net on the digits, beside `ranet_digits`.
 
-    The same images and training, and gates in a ResNet with one early exit.
+    It has the images and the training of `ranet_digits`, and gates in a ResNet
+    with one early exit.
     """
     config = datasets.digits(
         "lcnet",

@@ -1,7 +1,7 @@
 """Configures the MobileNet experiments.
 
-Their authors trained for longer, with RMSProp: here they are trained like the
-early-exit networks beside which they are shown.
+The authors of MobileNet trained for longer, with RMSProp: here the models are
+trained like the early-exit networks beside which they are shown.
 """
 
 import functools

@@ -1,9 +1,9 @@
 """Configures the MSDNet experiments: the published settings.
 
-The commands of the authors' repositories: "anytime" with ten exits as in the
-paper, "batch_nbK" with K exits at the layers 1, 3, 6, 10, ..., and on ImageNet
-five exits, the first one after as many layers as lie between two. nb5, nb7
-and step 4 are in their READMEs, nb8 and step 7 in their scripts, nb6 and
+They follow the commands of the authors' repositories: "anytime" with ten exits
+as in the paper, "batch_nbK" with K exits at the layers 1, 3, 6, 10, ..., and on
+ImageNet five exits, the first one after as many layers as lie between two. nb5,
+nb7 and step 4 are in their READMEs, nb8 and step 7 in their scripts, nb6 and
 step 5 in BoostNet's, nb4 and step 6 in later papers that compare with MSDNet.
 """
 

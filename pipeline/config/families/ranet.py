@@ -1,8 +1,8 @@
 """Configures the RANet experiments: the published settings, and the demo.
 
-The commands of the authors' repository for the anytime models, and of
-BoostNet's for "model1" to "model3". The CIFAR and ImageNet schedules are
-those of the RANet code.
+The anytime models follow the commands of the authors' repository, "model1" to
+"model3" those of BoostNet's. The CIFAR and ImageNet schedules are those of the
+RANet code.
 """
 
 import functools

@@ -1,8 +1,9 @@
 """Configures the ResNet experiments.
 
-The paper's networks for CIFAR, shorter ones, and ones of half their width, to
-draw a curve beside the early-exit networks. They are trained like these, not
-as in the paper, whose schedule for CIFAR-10 is half as long.
+These are the paper's networks for CIFAR, shorter ones, and ones of half their
+width, to draw a curve beside the early-exit networks. They are trained like the
+early-exit networks, not as in the paper, whose schedule for CIFAR-10 is half as
+long.
 """
 
 import functools
@@ -18,7 +19,7 @@ _HALF_AS_WIDE = (8, 14, 20)
 def cifar(
     classes: int, depth: int, *, half: bool = False
 ) -> ml_collections.ConfigDict:
-    """ResNet-`depth` for CIFAR, `depth` being 6n + 2; perhaps half as wide."""
+    """Configures ResNet-`depth`, 6n + 2, for CIFAR; half as wide if `half`."""
     return datasets.cifar(
         classes,
         "resnet",
@@ -33,7 +34,7 @@ def cifar(
 def digits() -> ml_collections.ConfigDict:
     """Configures a small ResNet on the digits, beside `ranet_digits`.
 
-    The same images and training, and one exit.
+    It has the images and the training of `ranet_digits`, and one exit.
     """
     return datasets.digits("resnet", {"blocks": 1, "widths": (8, 16, 32)})
 

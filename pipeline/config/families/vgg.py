@@ -28,7 +28,7 @@ def cifar(classes: int) -> ml_collections.ConfigDict:
 
 
 def static_cifar(classes: int, width: float) -> ml_collections.ConfigDict:
-    """Configures its last exit alone, at a share of its width."""
+    """Configures the last exit of `cifar` alone, at a share of its width."""
     config = _cifar(classes, width)
     config.model.arguments.exits = (len(_WIDTHS) - 1,)
     return config
@@ -78,8 +78,8 @@ def train_briefly(
 def digits() -> ml_collections.ConfigDict:
     """Configures a small VGG with exits on scikit-learn's scanned digits.
 
-    The images of `ranet_digits`, and the recipe of `vgg_cifar10` but for the
-    mirroring.
+    It has the images of `ranet_digits`, and the recipe of `vgg_cifar10` but for
+    the mirroring.
     """
     config = datasets.digits(
         "vgg",
@@ -106,8 +106,8 @@ def digits() -> ml_collections.ConfigDict:
 def photos() -> ml_collections.ConfigDict:
     """Configures four exits for photographs in a folder, seen at 96 pixels.
 
-    `--config.data.source_options.path=DIR`; as many classes as it has
-    directories.
+    The folder is given by `--config.data.source_options.path=DIR`; there are as
+    many classes as it has directories.
     """
     config = train_briefly(default())
     with config.unlocked():
