@@ -70,7 +70,7 @@ def _arguments(verb, flags, beam_args, positional):
 
 
 def _request(flags):
-    """Returns the request for `check` to compare, or None without reference.
+    """Returns what `check` is to compare with, or None without --reference.
 
     Raises:
         ValueError: If there are flags that need --reference.

@@ -111,7 +111,7 @@ def started(
 
 
 def stop(*guards: subprocess.Popen) -> None:
-    """Asks started commands to end, and kills them after a few seconds.
+    """Asks started commands to end, and kills what is left in a few seconds.
 
     Args:
         guards: Guards that `started` yields; those that have ended may be among

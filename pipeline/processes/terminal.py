@@ -42,7 +42,7 @@ def following(
     Args:
         finished: Returns how many are done; called in a thread of its own.
         count: Number of tasks.
-        what: Name of the tasks, such as "images".
+        what: Name of the tasks, such as "prepared buckets of images".
         seconds: Seconds between two calls.
     """
     if not is_watched():

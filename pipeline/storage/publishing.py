@@ -231,7 +231,7 @@ def _is_directory(path: pathlib.Path) -> bool:
 
 
 def _clean_up(target: pathlib.Path) -> None:
-    """Removes leftovers of killed runs, and restores what they moved aside."""
+    """Restores what killed runs moved aside, and removes their leftovers."""
     # Eight characters are what tempfile.mkdtemp puts in the middle.
     leftovers = f".{glob.escape(target.name)}.????????.partial"
     for holding in target.parent.glob(leftovers):

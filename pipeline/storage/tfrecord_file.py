@@ -1,4 +1,4 @@
-"""Reads and writes records of TFRecord files, without TensorFlow.
+"""Frames and reads the records of TFRecord files, without TensorFlow.
 
 A record is its length, a CRC of the length, the data, a CRC of the data; all
 numbers are little-endian, the CRCs are CRC-32C, masked. Importing TensorFlow

@@ -43,7 +43,10 @@ def _cifar10(**backbones):
 
 
 def v3_imagenet(size: str, bases: int) -> ml_collections.ConfigDict:
-    """Configures MobileNetV3, previewed by Small, and Small by half of it."""
+    """Configures MobileNetV3, previewed by MobileNetV3-Small.
+
+    Small itself is previewed by a Small of half its width.
+    """
     width = {"large": 1.0, "small": 0.5}[size]
     return _imagenet(
         bases,
