@@ -32,15 +32,14 @@ def read() -> dict[str, Any]:
 
 def names() -> dict[str, list[str]]:
     """Returns the names that a configuration can use, from the code."""
-    from keras_dynamic import models, objectives
+    from keras_dynamic import exits, models, objectives
     from pipeline import sources
-    from pipeline.policies import named_rules
 
     return {
         "models": sorted(models.BUILDERS),
         "objectives": sorted(objectives.BUILDERS),
         "sources": sorted(sources.names()),
-        "rules": sorted(named_rules.RULES),
+        "rules": sorted(exits.RULES),
     }
 
 

@@ -13,7 +13,6 @@ from pipeline.config.sections import (
 )
 from pipeline.config.setting import settings
 from pipeline.data import augmentation
-from pipeline.policies import named_rules
 
 
 def changed(key, value):
@@ -156,7 +155,7 @@ def test_a_part_as_its_dataclass():
         (model_section.FAMILIES, models.BUILDERS),
         (train_section.OBJECTIVES, objectives.BUILDERS),
         (train_section.AUGMENTATIONS, augmentation.names()),
-        (policy_section.RULES, named_rules.RULES),
+        (policy_section.RULES, exits.RULES),
         (policy_section.CONFIDENCES, exits.KINDS),
         (policy_section.RISKS, exits.RISKS),
     ],
