@@ -1,4 +1,4 @@
-"""Where data flows: preparation, the driver of each stage, and reports.
+"""Runs experiments: preparation, the driver of each stage, and reports.
 
 `Experiment` does from Python what the command line does; it is imported when
 it is first asked for.
@@ -15,7 +15,7 @@ __all__ = ["Experiment", "config", "sources"]
 
 
 def __getattr__(name: str) -> object:
-    """Imports what is asked for from the module that holds it."""
+    """Imports a public name from the module that holds it."""
     if name == "Experiment":
         return importlib.import_module(f"{__name__}.experiment").Experiment
     if name in __all__:

@@ -1,4 +1,4 @@
-"""An experiment from Python: what the command line does, as methods."""
+"""Runs an experiment from Python: the command line's work, as methods."""
 
 import copy
 import functools
@@ -29,7 +29,7 @@ _TEST_FRACTION = 0.1
 
 
 class Experiment:
-    """A configuration and the working directory of its results.
+    """Holds a configuration and the working directory of its results.
 
     `run` carries out all stages, in order, and leaves out those whose inputs
     have not changed. The other stages are methods of their own names, which
@@ -50,7 +50,7 @@ class Experiment:
         model: object = None,
         overrides: Mapping[str, Any] | None = None,
     ):
-        """Takes a configuration; nothing runs, and nothing is written.
+        """Takes a configuration; runs nothing and writes nothing.
 
         Args:
             workdir: Directory of the results, which may exist.
@@ -85,7 +85,8 @@ class Experiment:
         """Runs the stages whose inputs have changed.
 
         Returns:
-            What `pipeline.stages.run` returns.
+            The value that each stage returned, by its name; None if the stage
+            was left out.
 
         Raises:
             ValueError: If a stage fails, such as `check`.
@@ -142,7 +143,7 @@ class Experiment:
 
     @property
     def metrics(self) -> Metrics:
-        """What has been measured, read anew each time.
+        """Returns the content of metrics.json, read anew each time.
 
         Raises:
             ValueError: If `evaluate` has not run.
@@ -151,7 +152,7 @@ class Experiment:
 
     @property
     def bundle(self) -> "ShippedBundle":
-        """The bundle that `convert` has made."""
+        """Returns the bundle that `convert` has made."""
         return ShippedBundle(self.layout.bundle)
 
     def _stage(self, name: str, **arguments: Any) -> Any:
@@ -167,17 +168,17 @@ class Experiment:
 
 
 class ShippedBundle:
-    """The bundle of an experiment.
+    """Opens the bundle of an experiment.
 
     Attributes:
-        directory: Its path.
+        directory: Path of the bundle.
     """
 
     def __init__(self, directory: pathlib.Path):
         self.directory = directory
 
     def read(self) -> bundle.Bundle:
-        """Reads its manifest: policies, labels, segments.
+        """Reads the bundle's manifest: policies, labels, segments.
 
         Raises:
             bundle.InvalidBundle: If it is not a sound bundle.
@@ -185,10 +186,10 @@ class ShippedBundle:
         return bundle.read(str(self.directory))
 
     def harness(self, **options: Any) -> Harness:
-        """Opens it to run it, such as over many images.
+        """Opens the bundle to run it, such as over many images.
 
         Args:
-            **options: As for `tflite.Harness`.
+            **options: Keyword arguments of `tflite.Harness`.
         """
         return Harness(str(self.directory), **options)
 
@@ -204,17 +205,19 @@ class ShippedBundle:
         """Adds another policy without training; nothing but policies changes.
 
         Args:
-            name: Of the operating point; None replaces the default policy.
-            max_drop: What may be lost against the last exit, a share of the
-                images.
+            name: Name of the operating point; None replaces the default
+                policy.
+            max_drop: Accuracy that may be lost against the last exit, a share
+                of the images.
             budget_madds: Highest mean number of multiply-adds of an image.
             budget_ms: Highest mean number of milliseconds of an image. One of
                 the three must be given.
-            exit_ms: Milliseconds up to each exit, [K]; see
-                `pipeline.policies.operating_points.fit`.
+            exit_ms: Milliseconds up to each exit, [K]; for `budget_ms`
+                measured here if they are not given, otherwise multiply-adds
+                are the cost.
 
         Returns:
-            The policy, and what it gives on the calibration images.
+            The policy, and its results on the calibration images.
 
         Raises:
             ValueError: If an argument is not as said, or no policy does what
@@ -255,7 +258,7 @@ class ShippedBundle:
 def _loaded(
     config: str | ml_collections.ConfigDict | None, layout: Layout
 ) -> ml_collections.ConfigDict:
-    """Returns a configuration of its own, which may be changed."""
+    """Returns a copy of the configuration, which may be changed."""
     if config is None:
         if not layout.config.is_file():
             raise ValueError(
@@ -271,7 +274,7 @@ def _loaded(
 
 
 def _frozen(value: Any) -> Any:
-    """Makes tuples of the lists of JSON, as configurations have them."""
+    """Turns the lists of JSON into tuples, as configurations have them."""
     if isinstance(value, dict):
         return {key: _frozen(each) for key, each in value.items()}
     return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -21,16 +21,16 @@ from pipeline.storage import fingerprint, publishing
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """Describes a stage, and what decides whether it has to run.
+    """Describes a stage, and the inputs that decide whether it has to run.
 
     Attributes:
         entry: The function that carries it out, "module:function".
         sections: Parts of the configuration that it reads.
         needs: Stages whose results it reads.
-        makes: What it writes, attributes of `Layout`; "results" is what it
-            measured, `Layout.results_of`.
-        extras: What it writes, too, but the stages that need it can do
-            without.
+        makes: Results that it writes, attributes of `Layout`; "results" is
+            the file of its measurements, `Layout.results_of`.
+        extras: Results that it writes, too, but that the stages that need it
+            can do without.
     """
 
     entry: str
@@ -102,20 +102,22 @@ def run(
 ) -> dict[str, Any]:
     """Runs some stages in order.
 
-    After each, metrics.json holds what stages have measured of the model and
-    the bundle that are there then.
+    After each, metrics.json holds the measurements that stages have made of the
+    model and the bundle that are there then.
 
     Args:
         config: The configuration.
-        layout: Where results go.
+        layout: Paths of the results.
         names: Stages, in the order of `STAGES`.
-        arguments: What some stages take beside configuration and layout, by
-            their names: keyword arguments of their functions.
-        skip_finished: Leave out a stage that has finished with the same
-            configuration, data, version and results of the stages it needs.
+        arguments: Keyword arguments of the functions of some stages, beside
+            configuration and layout, by the stages' names.
+        skip_finished: Whether to leave out a stage that has finished with the
+            same configuration, data, version and results of the stages it
+            needs.
 
     Returns:
-        What each stage returned, by its name; None if it was left out.
+        The value that each stage returned, by its name; None if the stage was
+        left out.
 
     Raises:
         ValueError: If the configuration does not fit the schema, or something
@@ -184,7 +186,7 @@ def _check_there(
 
 
 def _settings(config, layout: Layout, name: str) -> dict[str, Any]:
-    """With what each stage was run last, or will be.
+    """Returns the settings that each stage was run with last, or will be.
 
     A stage does not change what those before it were run with: `benchmark`
     without the flags of the training says nothing of the training.
@@ -200,7 +202,7 @@ def _settings(config, layout: Layout, name: str) -> dict[str, Any]:
 
 
 def _dependents(name: str) -> list[str]:
-    """The stages that read, directly or not, what a stage makes."""
+    """Lists the stages that read, directly or not, what a stage makes."""
     found = [name]
     for other, stage in STAGES.items():
         if set(stage.needs) & set(found):
@@ -214,7 +216,7 @@ def _function(name: str) -> Callable:
 
 
 def _fingerprints(config) -> dict[str, str]:
-    """A hash, per stage, of all that its result depends on."""
+    """Returns a hash, per stage, of all that its result depends on."""
     settings = config.to_dict()
     prints = {}
     for name, stage in STAGES.items():
@@ -255,7 +257,7 @@ def _finished(name, expected, layout) -> bool:
 
 
 def _missing(name, results, layout) -> str:
-    """The first result of a stage that is not there, or an empty string."""
+    """Returns the path of the first missing result, or an empty string."""
     for made in results:
         path = _path(name, made, layout)
         if not path.exists():

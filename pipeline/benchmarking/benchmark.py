@@ -1,4 +1,4 @@
-"""Measures times and memory of the chain, and of what it is compared with."""
+"""Measures times and memory of the chain, and of the models beside it."""
 
 import dataclasses
 import os
@@ -35,7 +35,7 @@ _START_IMAGES = 32
 
 
 def benchmark(config: ml_collections.ConfigDict, layout: Layout) -> Results:
-    """Measures all of them side by side, on test images, one at a time.
+    """Measures all contestants side by side, on test images, one at a time.
 
     Writes the directory `layout.benchmark`.
 
@@ -113,7 +113,7 @@ def benchmark(config: ml_collections.ConfigDict, layout: Layout) -> Results:
 
 
 def _rows(threads, entered, opened, rounds, starts) -> list[dict[str, Any]]:
-    """All rows of the tables, in their order."""
+    """Returns all rows of the tables, in their order."""
     names = [each.file.removesuffix(".tflite") for each in opened.segments]
     return [
         row
@@ -136,7 +136,7 @@ def _noted(times: Mapping[str, Times], up_to: np.ndarray) -> dict[str, Any]:
     model.
 
     Args:
-        times: By contestant.
+        times: Times by the name of the contestant.
         up_to: Milliseconds of the chain up to each exit, [runs, K].
     """
     chain, unsplit = times["chain"], times["unsplit"]
@@ -159,7 +159,7 @@ def _noted(times: Mapping[str, Times], up_to: np.ndarray) -> dict[str, Any]:
 def _mean_time(policy, logits, rounds, up_to) -> float:
     """Returns the mean milliseconds of images up to the exits of a policy.
 
-    They are those of the full-depth runs, `up_to` each exit, [runs, K].
+    The times are those of the full-depth runs, `up_to` each exit, [runs, K].
     """
     taken = exits.Policy.from_dict(policy).route(logits)[rounds.images]
     return float(up_to[np.arange(len(taken)), taken].mean())

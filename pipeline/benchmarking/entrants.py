@@ -1,4 +1,4 @@
-"""Who takes part in a benchmark: the chain, and what it is compared with."""
+"""Finds who takes part in a benchmark: the chain, and the models beside it."""
 
 import dataclasses
 import pathlib
@@ -21,14 +21,14 @@ _COMPARED = 16
 
 @dataclasses.dataclass(frozen=True)
 class Entrant:
-    """What is timed, whatever the number of threads.
+    """Describes a model or bundle to time, whatever the number of threads.
 
     Attributes:
-        name: In tables.
-        runtime: As in `tflite.timing.contestants.Contestant`.
-        path: Of the model or bundle, as in `Contestant`.
-        about: What it is, in words.
-        accuracy: On the test split, in [0, 1].
+        name: Name in tables.
+        runtime: One of `tflite.timing.contestants.RUNTIMES`.
+        path: The bundle of "chain" and "routed"; else the model file.
+        about: Description in words.
+        accuracy: Accuracy on the test split, in [0, 1].
     """
 
     name: str
@@ -38,17 +38,17 @@ class Entrant:
     accuracy: float
 
     def contestant(self, threads: int) -> Contestant:
-        """Says the same to those who load and run it."""
+        """Returns the contestant that loads and runs it on some threads."""
         return Contestant(self.runtime, self.path, threads)
 
 
 @dataclasses.dataclass(frozen=True)
 class Absent:
-    """What belongs into the comparison and cannot be timed.
+    """Names a model that belongs into the comparison and cannot be timed.
 
     Attributes:
-        name: As in `Entrant`.
-        reason: Why not.
+        name: Name in tables.
+        reason: Why it cannot be timed.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Absent:
 
 
 class _CannotEnter(Exception):
-    """The message is the reason."""
+    """Says that a model cannot be timed; the message is the reason."""
 
 
 def enter(
@@ -66,12 +66,12 @@ def enter(
     metrics: dict,
     images: np.ndarray,
 ) -> tuple[list[Entrant], list[Absent]]:
-    """Finds all who take part, and makes the models of those that are not yet.
+    """Finds all who take part, and makes the models that are not there yet.
 
     Args:
         config: The whole configuration.
-        layout: Where the results of the other stages lie.
-        directory: Where models are written.
+        layout: Paths of the results of the other stages.
+        directory: Directory to which models are written.
         metrics: The content of metrics.json.
         images: The test split as the model takes it, uint8 [N, H, W, C].
 
@@ -114,7 +114,7 @@ def enter(
 
 
 def _static(layout, directory, shipped, int8) -> Entrant:
-    """The int8 model, cut back to an exit that does what the policy does."""
+    """Cuts the int8 model back to an exit that does what the policy does."""
     if len(int8) == 1:
         raise _CannotEnter("the network has one exit: it is static itself")
     enough = [k for k, each in enumerate(int8) if each >= shipped["accuracy"]]
@@ -129,7 +129,7 @@ def _static(layout, directory, shipped, int8) -> Entrant:
 
 
 class _Floats:
-    """The float network in two runtimes, from one Keras model."""
+    """Converts the float network to two runtimes, from one Keras model."""
 
     def __init__(self, layout, directory, metrics, images):
         self._layout = layout
@@ -172,7 +172,7 @@ class _Floats:
         return entrant
 
     def _require_same(self, entrant) -> None:
-        """Checks that it is the network that Keras ran."""
+        """Checks that an entrant is the network that Keras ran."""
         run = entrant.contestant(1).load()
         found = np.array([run(image).outputs for image in self._images])
         said = predictions.load(self._layout.float_predictions, "test").logits

@@ -1,4 +1,4 @@
-"""What a benchmark measured: rows, ratios between them, and a table to read.
+"""Makes rows of a benchmark's times, ratios between them, and a table to read.
 
 Rows are those of benchmark.csv and of benchmark.json; docs/benchmark.md says
 what their columns mean.
@@ -48,10 +48,10 @@ def of(
     """Returns the row of a contestant, and one per segment if it has some.
 
     Args:
-        entrant: Who.
-        threads: With how many.
-        times: From `latency.measure`.
-        start: From `cold_start.measure`.
+        entrant: The contestant.
+        threads: Number of threads that it ran with.
+        times: Its times, from `latency.measure`.
+        start: Its start, from `cold_start.measure`.
         segments: Names of the models that it ran one after the other.
     """
     key = {"contestant": entrant.name, "threads": threads}

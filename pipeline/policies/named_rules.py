@@ -21,10 +21,10 @@ _Q = [p / 20 for p in range(1, 40)]
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """Where a rule's argument comes from.
+    """Names the setting that a rule's argument comes from.
 
     Attributes:
-        key: Of `config.policy`.
+        key: Key of `config.policy`.
         value: Makes the argument from `config.policy` and the costs up to each
             exit, [K].
     """
@@ -77,10 +77,10 @@ def fit(
     Args:
         config: `config.policy`.
         calibration: Images that neither training nor testing saw.
-        test: What the policies are tried on.
+        test: Images that the policies are tried on.
         madds: Cumulative multiply-adds of each exit. With gates the means of
-            what ran on the calibration images: what an image costs at an exit
-            is taken for the same for all.
+            those that ran on the calibration images: the cost of an image at
+            an exit is taken for the same for all.
 
     Returns:
         The policy of `config.rule`, and the rows of "routed" in metrics.json,
@@ -132,7 +132,7 @@ def _set_aside(calibration):
 
 
 def _shipped(rule, config, fitting, calibration, madds, temperatures):
-    """Returns what the rule fitted, and its target for the table.
+    """Returns the policy that the rule fitted, and its target for the table.
 
     Args:
         rule: An `exits.Rule`.
@@ -140,7 +140,7 @@ def _shipped(rule, config, fitting, calibration, madds, temperatures):
         fitting: Images that a scheduler may be learned from.
         calibration: Images for the thresholds.
         madds: Cumulative multiply-adds of each exit.
-        temperatures: One per exit.
+        temperatures: Temperatures, one per exit.
     """
     costs, unit = _costs(config, madds)
     measure = {} if rule.own_scores else {"kind": config.confidence}
@@ -176,7 +176,7 @@ def _arguments(rule, config, costs):
 
 
 def _costs(config, madds):
-    """Returns what a budget is compared with, and in which unit."""
+    """Returns the costs that a budget is compared with, and their unit."""
     if not config.exit_ms:
         return madds, "multiply-adds"
     if len(config.exit_ms) != len(madds):

@@ -31,8 +31,8 @@ def fit(
         directory: The bundle; not its bundle.zip, which lacks the record.
         name: Operating point to add or replace; None replaces the bundle's
             default policy.
-        max_drop: What may be lost against the last exit, a share of the
-            images; the cheapest policy is sought.
+        max_drop: Accuracy that may be lost against the last exit, a share of
+            the images; the cheapest policy is sought.
         budget_madds: Highest mean number of multiply-adds of an image; the
             most accurate policy is sought.
         budget_ms: Highest mean number of milliseconds of an image. One of the
@@ -41,7 +41,7 @@ def fit(
             here if they are not given, otherwise multiply-adds are the cost.
 
     Returns:
-        The policy, and what it gives on the calibration images.
+        The policy, and its results on the calibration images.
 
     Raises:
         ValueError: If an argument is not as said, no policy does what is asked
@@ -119,7 +119,7 @@ def _publish(
     policy: exits.Policy,
     points: Mapping[str, exits.Policy],
 ) -> None:
-    """Replaces the bundle by one with these; other files go along."""
+    """Replaces the bundle by one with these policies; keeps other files."""
     there = "|".join(map(re.escape, publishing.names(opened.directory)))
     with publishing.published(
         opened.directory, re.compile(there), held=True
@@ -142,9 +142,9 @@ def _publish(
 
 
 def _keep(source: str | os.PathLike, target: str | os.PathLike) -> None:
-    """Makes a file that is not ours one of the new directory, too.
+    """Puts a file that is not ours into the new directory, too.
 
-    By another name for it, whatever it is: it may be a pipe, or have a terabyte
+    A hard link is made, whatever it is: it may be a pipe, or have a terabyte
     that is not on the disk.
     """
     try:

@@ -1,7 +1,8 @@
 """Fits another policy to what a bundle recorded, without model or images.
 
-What is compared with the thresholds stays that of the bundle's own policy: its
-kind, temperatures and scheduler. The thresholds are solved for anew.
+The scores that are compared with the thresholds stay those of the bundle's own
+policy: its kind, temperatures and scheduler. The thresholds are solved for
+anew.
 """
 
 import dataclasses
@@ -20,17 +21,18 @@ _WARMUP, _RUNS = 50, 300
 
 @dataclasses.dataclass(frozen=True)
 class Refit:
-    """A policy, and what it gives on the calibration images.
+    """Holds a policy, and its results on the calibration images.
 
     Attributes:
         policy: The policy.
-        images: How many there are.
+        images: Number of calibration images.
         accuracy: Share of right answers.
         exit_shares: Share of images that stop at each exit, [K].
-        mean_madds: Multiply-adds per image; with gates of what ran.
+        mean_madds: Multiply-adds per image; with gates those that ran.
         mean_ms: Milliseconds per image; None if those of the exits are not
             known.
-        last: The same of the policy that lets every image go to the last exit.
+        last: The results of the policy that lets every image go to the last
+            exit.
     """
 
     policy: exits.Policy
@@ -53,12 +55,12 @@ def refit(
 
     Costs are milliseconds if those of the exits are given, else multiply-adds.
     With gates these depend on the image: a policy is sought as if each cost at
-    an exit what all do in the mean; `Refit.mean_madds` is what really ran.
+    an exit what all do in the mean; `Refit.mean_madds` counts what really ran.
 
     Args:
         opened: The bundle.
-        max_drop: What may be lost against the last exit, a share of the
-            images, as for `exits.budgeted_drop`.
+        max_drop: Accuracy that may be lost against the last exit, a share of
+            the images, as for `exits.budgeted_drop`.
         budget: The highest mean cost, as for `exits.cost_budget`; one of
             the two must be given.
         exit_ms: Milliseconds up to each exit, [K].
@@ -127,8 +129,8 @@ def refit(
 def measure(opened: bundle.Bundle) -> list[float]:
     """Returns the median milliseconds up to each exit, [K], on this machine.
 
-    On one thread, of images of noise: the time of a chain without gates does
-    not depend on the image.
+    It runs images of noise on one thread: the time of a chain without gates
+    does not depend on the image.
 
     Raises:
         ValueError: If the bundle has gates.

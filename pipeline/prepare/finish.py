@@ -1,4 +1,4 @@
-"""The last step of preparation: checks everything, then publishes it."""
+"""Checks everything that was prepared, then publishes it: the last step."""
 
 import dataclasses
 import json
@@ -14,11 +14,11 @@ _FAILURE = "failure.txt"
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What the last step has to know.
+    """Holds the facts that the last step has to know.
 
     Attributes:
         made_from: Fingerprint of configuration and source.
-        source: Its name.
+        source: Name of the source.
         labels: Class names.
         size: Height and width of the stored images.
         channels: 1 or 3.
@@ -26,7 +26,7 @@ class Facts:
         splits: The splits that must get images.
         max_rejected: Largest share of the images that may be set aside.
         output: Directory of the data set.
-        work: Directory of what is not to be kept.
+        work: Directory of the files that are not to be kept.
     """
 
     made_from: str
@@ -42,21 +42,21 @@ class Facts:
 
 
 def finish(rows: Sequence[dict], listed: int, facts: Facts) -> dict:
-    """Checks the rows of all buckets and writes what describes them.
+    """Checks the rows of all buckets and writes the files that describe them.
 
     The manifest is written last: with it the data set is there.
 
     Args:
-        rows: As `pipeline.prepare.shard.WriteBucket` yields them.
-        listed: How many items the source listed.
-        facts: See there.
+        rows: Rows that `pipeline.prepare.shard.WriteBucket` yields.
+        listed: Number of items that the source listed.
+        facts: Facts about the source, the images and the directories.
 
     Returns:
         The manifest.
 
     Raises:
         ValueError: The images cannot be trained on and tested. The message is
-            left for the driver, too: see `failure`.
+            left for the driver, too, where `failure` reads it.
         RuntimeError: The runner lost or repeated some.
     """
     rejected = sorted(pair for row in rows for pair in row["rejected"])

@@ -1,4 +1,4 @@
-"""Where a data set goes: what may be replaced there, and what leads to it."""
+"""Decides where a data set goes: what it may replace, and what leads to it."""
 
 import dataclasses
 import os
@@ -17,7 +17,7 @@ _WORK = re.compile(r"work-[0-9a-f]{32}/.*", re.DOTALL)
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """The places of a data set.
+    """Describes the places of a data set.
 
     Attributes:
         shared: Directory where it is made for several working directories; ""
@@ -41,9 +41,10 @@ def decide(
     """Returns where a data set goes, if it harms nothing there.
 
     Args:
-        output: Its place in the working directory.
+        output: Place of the data set in the working directory.
         shared: `data.directory`.
-        made_from: What its manifest will say; "" if it is not shared.
+        made_from: Fingerprint that its manifest will hold; "" if it is not
+            shared.
         read: Files and directories that it is made from.
 
     Raises:
@@ -66,7 +67,7 @@ def decide(
 
 
 def made_from(directory: str) -> str:
-    """Returns what a data set that is there was made from; "" without one.
+    """Returns the fingerprint a data set was made from; "" without a data set.
 
     Raises:
         ValueError: There is another manifest.
@@ -117,7 +118,7 @@ def fetch(
 
 
 def _follows(output: str | os.PathLike, made: str) -> bool:
-    """Whether what `output` leads to may be replaced, if it is a link.
+    """Tells whether the target of `output`, if it is a link, may be replaced.
 
     Other data that say what they were made from may be shared.
     """

@@ -1,4 +1,4 @@
-"""Where every image goes, before any is decoded.
+"""Decides where every image goes, before any is decoded.
 
 A bucket holds the images whose identities have hashes in one part of the
 range. Their number is a power of two, so that a set that grows changes only
@@ -23,12 +23,12 @@ _CHUNK = 16_384
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What decides where an image goes.
+    """Holds the settings that decide where an image goes.
 
     Attributes:
         fractions: Shares of the splits.
-        seed: Of the splits and of the order in a shard.
-        buckets: Their number, a power of two.
+        seed: Seed of the splits and of the order in a shard.
+        buckets: Number of buckets, a power of two.
     """
 
     fractions: Mapping[str, float]
@@ -45,7 +45,7 @@ class Plan:
         return item.split or splits.assign(image, self.fractions, self.seed)
 
     def order(self, item: Item) -> tuple:
-        """Returns what the items of a bucket are sorted by.
+        """Returns the key that the items of a bucket are sorted by.
 
         Those of published splits come first, test before all: whatever
         repeats one of them later is the copy, and may not be trained on.
@@ -107,5 +107,5 @@ def place(
 
 
 def _name(item: Item) -> bytes:
-    """Returns what stands for an item by its key alone."""
+    """Returns an identity of an item made from its key alone."""
     return splits.identity(item.key.encode(errors="surrogatepass"))

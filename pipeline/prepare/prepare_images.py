@@ -1,4 +1,4 @@
-"""The Beam pipeline from a source of images to TFRecord shards.
+"""Runs the Beam pipeline from a source of images to TFRecord shards.
 
     pieces -> items, listed -> buckets, by content hash -> GroupByKey
            -> sorted shards, one per bucket and split -> checks and manifest
@@ -40,12 +40,12 @@ from pipeline.storage import beam_files, fingerprint, publishing
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A preparation that can be run.
+    """Describes a preparation that can be run.
 
     Attributes:
-        data: Its configuration.
-        source: Where the images come from.
-        found: What the source holds.
+        data: Configuration of the preparation.
+        source: Source that the images come from.
+        found: Contents of the source.
         made_from: Fingerprint of configuration and images, if the data set
             gets a directory of its own, where others look for it; or "".
     """
@@ -57,7 +57,7 @@ class Job:
 
     @property
     def buckets(self) -> int:
-        """Into how many the images are divided."""
+        """Returns the number of buckets that the images are divided into."""
         return plan.buckets(self.found.images, self.data.shard_images)
 
 
@@ -73,10 +73,10 @@ class PrepareImages(beam.PTransform):
         """Prepares into a directory.
 
         Args:
-            job: From `job`.
+            job: Preparation that `job` returned.
             output: Directory of the data set, local or not, there for all
                 workers.
-            work: Directory below it for what is not to be kept.
+            work: Directory below it for files that are not to be kept.
         """
         super().__init__()
         self._job = job
@@ -171,7 +171,7 @@ def stage(
     layout: Layout,
     beam_args: Sequence[str] = (),
 ) -> dict:
-    """Prepares the images of a working directory; see `prepare`."""
+    """Prepares the images of a working directory, as a stage."""
     return prepare(config, layout.data, beam_args)
 
 
@@ -180,7 +180,7 @@ def prepare(
     output: str | os.PathLike,
     beam_args: Sequence[str] = (),
 ) -> dict:
-    """Writes the images of a source as shards, and what they hold.
+    """Writes the images of a source as shards, and a manifest of them.
 
     The directory gets the shards, `manifest.json`, `rejected.jsonl` with the
     key and the reason of every image that was set aside, and

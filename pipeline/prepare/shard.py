@@ -1,4 +1,4 @@
-"""How a worker writes the shards of a bucket, one per split."""
+"""Writes the shards of a bucket in a worker, one per split."""
 
 import contextlib
 import hashlib
@@ -21,7 +21,7 @@ from pipeline.storage import beam_files, tfrecord_file
 
 
 class WriteBucket(beam.DoFn):
-    """Writes the images of a bucket in order, yields what became of them.
+    """Writes the images of a bucket in order, yields a row of their fates.
 
     An attempt is written under a name of its own and renamed when complete; the
     final name holds the hash of the bytes. So a bundle that a runner repeats
@@ -110,7 +110,7 @@ class WriteBucket(beam.DoFn):
     def _drops(
         self, item: Item, split: str, original: tuple, row: dict
     ) -> bool:
-        """Counts a copy; returns whether it is to be left out."""
+        """Counts a copy, and tells whether it is to be left out."""
         key, label, original_split = original
         across = split != original_split
         row["copies"] += 1
@@ -132,13 +132,13 @@ class WriteBucket(beam.DoFn):
 
 
 def buckets_written(directory: str) -> int:
-    """Returns of how many buckets a local directory has shards."""
+    """Counts the buckets of which a local directory has shards."""
     names = pathlib.Path(directory).glob("*-?????-of-?????-*.tfrecord")
     return len({name.name.split("-")[1] for name in names})
 
 
 class _Shard:
-    """A shard that is being written, under a name of its own."""
+    """Writes a shard under a name of its own."""
 
     def __init__(self, directory: str, form: Form):
         self.path = beam_files.join(directory, uuid.uuid4().hex)
@@ -179,7 +179,7 @@ class _Shard:
         )
 
     def close(self) -> dict:
-        """Ends the file; returns what is in it."""
+        """Ends the file, and returns the counts and the hash of its images."""
         self._file.close()
         return {
             "images": self._images,

@@ -50,12 +50,12 @@ class _Facts:
     """Holds what a bundle says of itself, whatever its policy.
 
     Attributes:
-        name: Of the configuration.
-        family: Of the model.
+        name: Name of the configuration.
+        family: Family of the model.
         size: Height and width of the input.
-        channels: Of the input.
-        stored_size: To which an image is fitted before it is cropped.
-        labels: One per class.
+        channels: Channels of the input.
+        stored_size: Size to which an image is fitted before it is cropped.
+        labels: Labels, one per class.
     """
 
     name: str
@@ -70,7 +70,7 @@ def convert(config: ml_collections.ConfigDict, layout: Layout) -> Results:
     """Converts, splits, fits the exit policy and writes the bundle.
 
     Returns:
-        What the int8 model reaches, and the policies that were tried.
+        Results of the int8 model, and of the policies that were tried.
 
     Raises:
         ValueError: If the float model was not evaluated, the images are not
@@ -128,8 +128,8 @@ def _record(
 
     Args:
         whole: The model.
-        cut: Its segments.
-        images: The split.
+        cut: Segments of the model.
+        images: Images of the split.
         size: Height and width of the model's input.
         write: Writes the segments as a bundle with a policy to a directory.
     """
@@ -165,13 +165,13 @@ def _measured(
     recorded: dict[str, Recorded],
     found: dict[str, Predictions],
 ) -> tuple[exits.Policy, dict]:
-    """Fits the policies, and measures what the int8 model reaches.
+    """Fits the policies, and measures the accuracy and cost of the int8 model.
 
     Args:
         settings: `config.policy`.
         costs: Multiply-adds up to each exit with all gates open, [K].
-        recorded: By split.
-        found: The same answers, dequantized.
+        recorded: Answers of the int8 model by split.
+        found: The answers of `recorded`, dequantized.
 
     Returns:
         The policy that ships, and the part of metrics.json.
@@ -199,12 +199,12 @@ def _measured(
 def _note_costs(
     routed: list[dict], madds: np.ndarray, logits: np.ndarray
 ) -> None:
-    """Replaces the mean costs of policies by those of what ran.
+    """Replaces the mean costs of policies by the costs of the layers that ran.
 
     Args:
         routed: Rows of "routed".
-        madds: Of the test images up to each exit, [N, K].
-        logits: Of the same images, [K, N, C].
+        madds: Multiply-adds of the test images up to each exit, [N, K].
+        logits: Logits of the test images, [K, N, C].
     """
     for row in routed:
         taken = exits.Policy.from_dict(row["parameters"]).route(logits)
@@ -266,7 +266,7 @@ def _as_it_is(model: bytes, **_) -> bytes:
 
 
 def _encoded(recorded: Recorded) -> bytes:
-    """The calibration file, of as many images as may be in it."""
+    """Encodes the calibration file, of as many images as may be in it."""
     kept = recorded_logits.shortened(recorded)
     if len(kept.labels) < len(recorded.labels):
         logging.warning(

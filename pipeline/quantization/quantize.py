@@ -1,4 +1,4 @@
-"""Quantization-aware training of the float model."""
+"""Fine-tunes the float model: quantization-aware training."""
 
 import itertools
 
@@ -107,7 +107,7 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> Results:
 
 
 def _ranges(quantized):
-    """The ends of every activation range, as TensorBoard shows them."""
+    """Returns the ends of every activation range, as TensorBoard shows them."""
     scalars = {}
     for name, each in ranges.of(quantized).items():
         scalars[f"ranges/{name}/low"] = float(each.low)
@@ -116,7 +116,7 @@ def _ranges(quantized):
 
 
 def _batches(config, images):
-    """Epoch after epoch, augmented as in the float training."""
+    """Yields batches epoch after epoch, augmented as in the float training."""
     change = augmentation.get(
         config.train.augmentation,
         size=config.model.size,

@@ -1,4 +1,4 @@
-"""A Beam model handler for bundles: RunInference with early exits.
+"""Handles bundles as Beam models: RunInference with early exits.
 
     from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
     from pipeline import scoring
@@ -49,13 +49,14 @@ _MAX_ARCHIVE_BYTES = (
 
 
 class Scored(NamedTuple):
-    """What a bundle says about one image.
+    """Holds a bundle's answer about one image.
 
     Attributes:
         predicted: The most probable class.
-        probabilities: Of every class, float64 [C], at the exit's temperature.
-        exit: Where the image stopped, from 0.
-        madds: Multiply-adds up to there.
+        probabilities: Probability of every class, float64 [C], at the exit's
+            temperature.
+        exit: Exit at which the image stopped, from 0.
+        madds: Multiply-adds up to that exit.
     """
 
     predicted: int
@@ -65,11 +66,11 @@ class Scored(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """Why something is not scored.
+    """Tells why an image, or several, are not scored.
 
     Attributes:
-        reason: Says it.
-        items: How many this stands for.
+        reason: Reason, in words.
+        items: Number of images that this stands for.
     """
 
     reason: str
@@ -100,12 +101,13 @@ class BundleModelHandler(
         threads: int = 1,
         **batching: Any,
     ):
-        """Describes the bundle; workers load it.
+        """Describes the bundle that workers load.
 
         Args:
             bundle: Directory of a bundle, or its bundle.zip; here or in an
                 object store.
-            policy: When to stop; the bundle's own if there is none.
+            policy: Policy that says when to stop; the bundle's own if there is
+                none.
             batch_size: Images that a segment takes at once.
             threads: Threads that an operator may use.
             **batching: Further arguments of `ModelHandler`. By default
@@ -204,7 +206,7 @@ def described(bundle: str | os.PathLike) -> Bundle:
 def local(bundle: str | os.PathLike) -> Iterator[str]:
     """Yields a path on this machine that the harness can open.
 
-    What is in an object store is copied: of a directory the files that the
+    A bundle in an object store is copied: of a directory the files that the
     manifest names and a device needs, each up to the size that is named there.
 
     Args:
@@ -230,7 +232,7 @@ def local(bundle: str | os.PathLike) -> Iterator[str]:
 
 
 class _Model:
-    """A loaded bundle, and whose turn it is."""
+    """Holds a loaded bundle, and the lock by which threads take turns."""
 
     def __init__(self, harness: BatchHarness):
         self.harness = harness

@@ -1,4 +1,4 @@
-"""The files of a pattern, and what stands in their places.
+"""Lists the files of a pattern, and the directories that cannot be listed.
 
 Of an object store Beam lists them. Its listing of a local disk passes over
 dangling links, links to directories and unreadable directories without a word.
@@ -20,7 +20,7 @@ Match = tuple[str, int, str]
 
 
 def matches(pattern: str) -> Iterator[Match]:
-    """Yields what a pattern matches, in no particular order.
+    """Yields the files that a pattern matches, in no particular order.
 
     Args:
         pattern: Local or of an object store, in Beam's syntax: "*" and "?" are
@@ -60,12 +60,13 @@ def _match(path: str) -> Match:
 
 
 def _may_hold(parts: Sequence[str], name: str) -> bool:
-    """Returns whether matches may be in a directory.
+    """Tells whether matches may be in a directory.
 
     Args:
         parts: The pattern, directory by directory, below where it begins to
             have wildcards.
-        name: Of the directory, below the same.
+        name: Name of the directory, below where the pattern begins to have
+            wildcards.
     """
     depth = name.count("/") + 1
     if any("**" in part for part in parts[:depth]):
@@ -77,7 +78,7 @@ def _may_hold(parts: Sequence[str], name: str) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _regex(pattern: str) -> re.Pattern:
-    """Returns what a whole path that matches a pattern is matched by."""
+    """Returns the regular expression that matches a pattern's whole paths."""
     regex = FileSystem.translate_pattern(pattern)
     # A backslash is a letter like any other here.
     return re.compile(regex.replace(r"[^/\\]*", "[^/]*"))

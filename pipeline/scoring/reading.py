@@ -1,4 +1,4 @@
-"""What `score` reads: image files, and TFRecords of tf.train.Example.
+"""Reads the inputs of `score`: image files, and TFRecords of tf.train.Example.
 
 A file whose name ends in .jpg, .jpeg or .png is an image; its path is its key,
 it has no label. Any other file is a TFRecord. Of the features in
@@ -6,7 +6,7 @@ it has no label. Any other file is a TFRecord. Of the features in
 image/height, image/width and image/channels. One without image/key is named by
 its file and its offset in it.
 
-Whatever is found is read as an image or as a `Rejected`; nothing is left out.
+Every file is read as an image or as a `Rejected`; nothing is left out.
 A path is carried, and is a key, as `pipeline.storage.written_name` writes it.
 """
 
@@ -46,9 +46,9 @@ def pieces(path: str, size: int, fault: str = "") -> Iterator[Piece]:
     those are read.
 
     Args:
-        path: Of the file.
-        size: Its bytes.
-        fault: Why it cannot be read, if that is known.
+        path: Path of the file.
+        size: Bytes of the file.
+        fault: Reason why it cannot be read, if that is known.
     """
     if fault or size <= PIECE or _is_image(path):
         yield _piece(path, 0, size, fault)
@@ -84,7 +84,8 @@ class Read(beam.DoFn):
         """Names the bundle; a worker reads its facts.
 
         Args:
-            bundle: As for `bundle_handler.BundleModelHandler`.
+            bundle: Directory of a bundle, or its bundle.zip; here or in an
+                object store.
         """
         self._bundle = bundle
 
@@ -145,7 +146,7 @@ class Read(beam.DoFn):
 
 
 def _summed_up(found: Iterable[Named]) -> Iterator[Named]:
-    """Yields what was found; beyond `LISTED` rejected ones, their number."""
+    """Yields what was found; beyond `LISTED` rejected images, their number."""
     rejected, rest = 0, None
     for named in found:
         if isinstance(named[1], Rejected):
@@ -171,6 +172,6 @@ def _is_image(path: str) -> bool:
 
 
 def _first(features: Mapping, name: str, kind: str, default):
-    """Returns the first value of a feature, or what stands for none."""
+    """Returns the first value of a feature, or `default` if it has none."""
     values = getattr(features[name], kind).value if name in features else ()
     return values[0] if values else default

@@ -1,4 +1,4 @@
-"""The Beam pipeline that scores images with a bundle.
+"""Builds the Beam pipeline that scores images with a bundle.
 
     files matched -> pieces -> spread -> images read -> RunInference
           -> scored images: rows, by Beam's own writers
@@ -45,11 +45,12 @@ Outcome = tuple[
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is to be scored, and how.
+    """Describes which images are to be scored, and how.
 
     Attributes:
-        bundle: As for `bundle_handler.BundleModelHandler`.
-        inputs: File patterns; see `pipeline.scoring.reading`.
+        bundle: Directory of a bundle, or its bundle.zip; here or in an object
+            store.
+        inputs: File patterns of images or TFRecords.
         output: Prefix of all files that are written.
         form: One of `writing.FORMATS`.
         batch_size: Images that a segment takes at once.
@@ -96,12 +97,12 @@ class Job:
 
     @property
     def rejected(self) -> str:
-        """Path of the list of what was not scored."""
+        """Returns the path of the list of images that were not scored."""
         return f"{self.output}-rejected.jsonl"
 
     @property
     def summary(self) -> str:
-        """Path of the summary."""
+        """Returns the path of the summary."""
         return f"{self.output}-summary.json"
 
 
@@ -233,13 +234,13 @@ def text(summary: dict) -> str:
 
 
 def _refuse_old_files(pattern: str, job: Job) -> str:
-    """Passes on, before any work, when none of the files is there."""
+    """Passes the pattern on, before any work, if no file is in the way."""
     check_unused(job)
     return pattern
 
 
 def _matches(pattern: str) -> Iterator[matching.Match]:
-    """Yields what a pattern matches; the paths, as the pattern, `written`."""
+    """Yields the files that a pattern matches, their paths as `written`."""
     found = False
     for path, size, fault in matching.matches(original(pattern)):
         found = True
@@ -249,7 +250,7 @@ def _matches(pattern: str) -> Iterator[matching.Match]:
 
 
 def _items(named: reading.Named) -> int:
-    """Returns how many images were found in one's place."""
+    """Counts the images that an element stands for."""
     _, pixels = named
     return pixels.items if isinstance(pixels, Rejected) else 1
 
@@ -269,7 +270,7 @@ def _finish(
     rejected: Iterable[tuple[str, str]],
     files: Iterable[str],
 ) -> None:
-    """Writes what was rejected, and then the summary."""
+    """Writes the list of rejected images, and then the summary."""
     scored = sum(row[0] for row in counts["exits"].values())
     if scored + counts["rejected"] != images:
         raise RuntimeError(
@@ -287,7 +288,7 @@ def _finish(
 
 
 def _summary(bundle, counts: dict) -> dict:
-    """Returns what PREFIX-summary.json holds, apart from the files."""
+    """Returns the content of PREFIX-summary.json, apart from the files."""
     rows = [
         counts["exits"].get(exit, (0, 0, 0)) for exit in range(len(bundle.ends))
     ]

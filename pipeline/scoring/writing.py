@@ -1,4 +1,4 @@
-"""The rows that `score` writes, in one of three formats.
+"""Writes the rows of `score`, in one of three formats.
 
 A column, its feature in a TFRecord, and what it holds:
 
@@ -29,7 +29,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class Row(NamedTuple):
-    """One scored image; label is -1 if it is not known."""
+    """Holds one scored image; label is -1 if it is not known."""
 
     key: str
     label: int
@@ -39,7 +39,7 @@ class Row(NamedTuple):
 def write(
     form: str, output: str, shards: int, escape_formulas: bool = False
 ) -> beam.PTransform:
-    """Returns what writes rows to OUTPUT-00000-of-0000N.FORM.
+    """Returns the transform that writes rows to OUTPUT-00000-of-0000N.FORM.
 
     Args:
         form: One of `FORMATS`.
@@ -49,7 +49,7 @@ def write(
         escape_formulas: Whether keys are written as `without_formula` does.
 
     Returns:
-        From a PCollection of `Row` to one of file names.
+        A transform from a PCollection of `Row` to one of file names.
 
     Raises:
         ValueError: There is no such format.

@@ -1,4 +1,4 @@
-"""Which jobs of a sweep are the most accurate within a budget.
+"""Ranks the jobs of a sweep by accuracy within a budget.
 
 A job offers several ways to classify: to stop at one of its exits, always,
 or to route images by one of the policies that were tried. Of those whose mean
@@ -18,11 +18,11 @@ from pipeline.results import metrics_file
 
 @dataclasses.dataclass(frozen=True)
 class Way:
-    """One way to classify with a trained model.
+    """Describes one way to classify with a trained model.
 
     Attributes:
-        name: Such as "exit 2" or "accuracy_drop 0.005".
-        accuracy: On the test split, in [0, 1].
+        name: Name such as "exit 2" or "accuracy_drop 0.005".
+        accuracy: Accuracy on the test split, in [0, 1].
         madds: Mean multiply-adds of an image.
     """
 
@@ -33,15 +33,16 @@ class Way:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One line of the table: a group of jobs that differ in their seed.
+    """Holds one line of the table: a group of jobs that differ in their seed.
 
     Attributes:
-        group: What the jobs have in common.
-        seeds: How many of them have a way within the budget.
-        accuracy: Their mean accuracy.
-        deviation: Its sample standard deviation; None with one seed.
-        madds: Their mean multiply-adds.
-        ways: The ways they take, each once.
+        group: Name of the configuration and overrides that the jobs share.
+        seeds: Number of jobs that have a way within the budget.
+        accuracy: Mean accuracy of these jobs.
+        deviation: Sample standard deviation of the accuracy; None with one
+            seed.
+        madds: Mean multiply-adds of these jobs.
+        ways: Names of the ways that they take, each once.
     """
 
     group: str
@@ -53,7 +54,7 @@ class Row:
 
 
 def ways(metrics: Mapping[str, Any]) -> list[Way]:
-    """Returns all ways that a metrics.json has measured.
+    """Returns all ways whose accuracy and cost a metrics.json holds.
 
     An exit counts with its int8 accuracy where that is known.
     """
@@ -72,7 +73,7 @@ def ways(metrics: Mapping[str, Any]) -> list[Way]:
 def best(metrics: Mapping[str, Any], budget: float) -> Way | None:
     """Returns the most accurate way within a budget, or None.
 
-    Of equally accurate ones it is the cheapest.
+    Of equally accurate ways it is the cheapest.
     """
     within = [way for way in ways(metrics) if way.madds <= budget]
     if not within:

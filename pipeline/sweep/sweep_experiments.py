@@ -1,12 +1,12 @@
-"""A Beam pipeline whose elements are training jobs.
+"""Runs a Beam pipeline whose elements are training jobs.
 
     data sets -> prepared, each once -> their jobs -> trained, each in a
     process of its own (pipeline.sweep.sweep_job) -> sweep.json
 
-What a sweep makes is in its directory:
+A sweep writes to its directory:
 
     data/<fingerprint>/    prepared images, shared by the jobs that need them
-    jobs/<name>/           see pipeline.sweep.sweep_job
+    jobs/<name>/           results of a job, as pipeline.sweep.sweep_job says
     sweep.json             how all jobs ended, and the tables; written last
 
 A job that has succeeded is not run again, so a sweep that was interrupted, or
@@ -41,12 +41,12 @@ _NAME_LENGTH = 120
 
 @dataclasses.dataclass(frozen=True)
 class Terms:
-    """On what terms jobs are run.
+    """Holds the terms on which jobs are run.
 
     Attributes:
-        stages: What a job runs.
+        stages: Stages that a job runs.
         timeout: Seconds that a job may take, or None.
-        attempts: How often a job is tried.
+        attempts: Number of times that a job is tried.
         keep: Whether the working directory of a job stays.
     """
 
@@ -91,12 +91,12 @@ def plan(
 
     Args:
         configs: Names or files of configurations.
-        directory: Where the sweep is kept; an absolute path, or one in an
+        directory: Directory of the sweep; an absolute path, or one in an
             object store.
         seeds: Seeds of training; empty for that of each configuration.
         overrides: Values to try of keys such as "train.learning_rate", as
             they would be written on the command line.
-        terms: On what terms they are run.
+        terms: Terms on which they are run.
 
     Raises:
         ValueError: A configuration cannot be used, or two jobs are the same.
@@ -138,18 +138,19 @@ def build(
     """Adds the steps of a sweep to a pipeline.
 
     Args:
-        pipeline: Where they are added.
-        jobs: From `plan`.
-        directory: Where the sweep is kept.
+        pipeline: Pipeline to which they are added.
+        jobs: Jobs that `plan` returned.
+        directory: Directory of the sweep.
         budgets: Multiply-adds at which jobs are compared; empty to compare
             them at any cost.
-        accelerator: What a worker needs for training, such as
+        accelerator: Hardware that a worker needs for training, such as
             "type:nvidia-tesla-t4;count:1;install-nvidia-driver". Runners that
             do not choose machines ignore it.
-        command: See pipeline.sweep.sweep_job.run.
+        command: Command that runs a stage, given its name, --config and
+            --workdir: `keras-dynamic` if None.
 
     Returns:
-        One element, what sweep.json holds.
+        One element, the content of sweep.json.
     """
     train = beam.Map(_train, command=command)
     if accelerator:
@@ -172,7 +173,7 @@ def build(
 
 
 def read(directory: str) -> dict[str, Any]:
-    """Returns what sweep.json holds: `jobs`, their outcomes, and `tables`.
+    """Reads sweep.json: `jobs`, the outcomes of them, and `tables`.
 
     A table has `budget`, multiply-adds or null, and `rows`, the fields of
     leaderboard.Row.
@@ -196,10 +197,10 @@ def _data(
     terms: Terms,
     data_sets: dict[str, Job],
 ) -> Job:
-    """Returns the job that prepares the data, the same for the same data.
+    """Returns the job that prepares the data, one job for equal data.
 
-    It does so in `data.directory`, where `prepare`, as a stage of another
-    job, finds it. That is set if it was not.
+    The job prepares it in `data.directory`, where `prepare`, as a stage of
+    another job, finds it. `data.directory` is set if it was not.
     """
     asked = fingerprint.of(settings.data.to_dict())
     if asked not in data_sets:
@@ -277,7 +278,7 @@ def _prepare(
 def _train(
     group: tuple[str, Iterable[tuple[Job, str]]], command: Sequence[str] | None
 ) -> str:
-    """Runs a job; returns its name, not to carry its metrics around."""
+    """Runs a job, and returns its name, not to carry its metrics around."""
     name, ((job, reason),) = group
     if reason:
         found = sweep_job.refuse(job, f"its data is not there: {reason}")

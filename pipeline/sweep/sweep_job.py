@@ -1,6 +1,6 @@
-"""One job of a sweep: stages of an experiment, run in a process of their own.
+"""Runs one job of a sweep: stages of an experiment, in a process of their own.
 
-What a job makes is in its directory:
+A job writes to its directory:
 
     job.json                      the job itself
     config.py                     its whole configuration; `keras-dynamic`
@@ -42,20 +42,20 @@ _ENVIRONMENT = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What a worker has to know to run a job, and to know it again.
+    """Describes a job so that a worker can run it, and know it again.
 
     Attributes:
-        name: Names it in the sweep, and its directory.
-        group: The same for jobs that differ in nothing but their seed.
+        name: Name of the job in the sweep, and of its directory.
+        group: Name shared by jobs that differ in nothing but their seed.
         seed: The seed of training.
         settings: The configuration, of Python literals.
         stages: Stages to run, in order.
-        directory: Where its results go: a local path, or one of an object
+        directory: Directory of its results: a local path, or one of an object
             store.
-        fingerprint: Of all that the result depends on.
+        fingerprint: Hash of all that the result depends on.
         data: The job that prepares its data, to be run before it.
         timeout: Seconds that all attempts may take together, or None.
-        attempts: How often it is tried.
+        attempts: Number of times that it is tried.
         keep: Whether the working directory stays after a success.
     """
 
@@ -82,11 +82,11 @@ def run(job: Job, command: Sequence[str] | None = None) -> dict[str, Any]:
 
     Args:
         job: The job.
-        command: What runs a stage, given its name, --config and --workdir:
-            `keras-dynamic` if None.
+        command: Command that runs a stage, given its name, --config and
+            --workdir: `keras-dynamic` if None.
 
     Returns:
-        What `outcome` returns.
+        The outcome of the job, with the keys that `outcome` names.
     """
     with _here(job) as (directory, lock):
         found = outcome(job)
@@ -133,7 +133,7 @@ def read(directory: str) -> dict[str, Any] | None:
 
 
 def succeeded(found: dict[str, Any] | None) -> bool:
-    """Returns whether an outcome is a success."""
+    """Tells whether an outcome is a success."""
     return found is not None and "error" not in found
 
 
@@ -153,7 +153,7 @@ def forget(job: Job) -> None:
 
 
 def keras_dynamic() -> list[str]:
-    """The command line, run by the Python of this worker."""
+    """Returns the command line, run by the Python of this worker."""
     return [sys.executable, "-c", "from pipeline.cli import main; main.main()"]
 
 
@@ -180,7 +180,10 @@ def _ended(
     lock: Sequence[int],
     command: Sequence[str],
 ) -> dict[str, Any]:
-    """Tries until it succeeds, or may not be tried again; see `outcome`."""
+    """Tries a job until it succeeds or may not be tried again.
+
+    It returns the outcome of the job, with the keys that `outcome` names.
+    """
     start = time.monotonic()
     deadline = start + (math.inf if job.timeout is None else job.timeout)
     ended = _facts(job)
@@ -256,10 +259,10 @@ def _run_stage(
 
 
 def _set_up(job: Job, directory: pathlib.Path) -> None:
-    """Writes the configuration; removes what another job of the name made.
+    """Writes the configuration; removes the results of another job so named.
 
     Raises:
-        ValueError: Files of others are where that is removed, or will be.
+        ValueError: Files of others are where results are removed, or will be.
     """
     work = Layout(directory / "work")
     note = directory / "job.json"
@@ -302,7 +305,7 @@ def _last_lines(log: pathlib.Path) -> list[str]:
 
 
 def _upload(directory: pathlib.Path, target: str) -> None:
-    """Copies what is worth keeping to an object store, the outcome last."""
+    """Copies the files worth keeping to an object store, the outcome last."""
     work = Layout(directory / "work")
     outcomes = [directory / _RESULT, directory / _FAILURE]
     files = [

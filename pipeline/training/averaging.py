@@ -1,4 +1,4 @@
-"""The average of the weights in the place of the weights of the last step."""
+"""Puts the average of the weights in the place of the last step's weights."""
 
 import contextlib
 from collections.abc import Iterable, Iterator

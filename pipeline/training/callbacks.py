@@ -1,4 +1,4 @@
-"""Lets others look on at a training: what a terminal and TensorBoard show."""
+"""Lets others look on at a training: in a terminal and in TensorBoard."""
 
 import collections
 import pathlib
@@ -32,8 +32,9 @@ class Callback:
         """Is called after each epoch, before its state is written.
 
         Args:
-            epoch: What is said of it.
-            scalars: The same and more, by the names that TensorBoard shows.
+            epoch: Numbers of the epoch that a terminal shows.
+            scalars: These numbers and more, by the names that TensorBoard
+                shows.
         """
 
     def ended(self) -> None:
@@ -57,7 +58,7 @@ class Board(Callback):
     """Writes TensorBoard's events."""
 
     def __init__(self, directory: pathlib.Path):
-        """Begins a new file in a directory; see `Events`."""
+        """Begins a new file of events in a directory."""
         self._events = Events(directory)
 
     def began(self, epoch: int, pixels: np.ndarray) -> None:

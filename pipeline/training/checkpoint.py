@@ -1,4 +1,4 @@
-"""The state of a training, in one file.
+"""Keeps the state of a training in one file.
 
 Everything that the next step depends on is in it: weights, moving statistics,
 the states of random layers and the optimizer's variables. (The order of the
@@ -20,15 +20,15 @@ from pipeline.storage import publishing
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far a training has come.
+    """Tells how far a training has come.
 
     Attributes:
         epoch: Finished epochs.
         best_epoch: The epoch, counted from 1, whose weights are kept.
-        best_accuracy: Its validation accuracy at the last exit.
-        fingerprint: Of the configuration and data that it trains with.
+        best_accuracy: Validation accuracy of `best_epoch` at the last exit.
+        fingerprint: Hash of the configuration and data that it trains with.
         step: Finished steps of the epoch after the finished ones.
-        sums: Of the loss and of each accuracy over these steps.
+        sums: Sums of the loss and of each accuracy over these steps.
         history: Loss and accuracies after each finished epoch, by name.
     """
 
@@ -79,7 +79,7 @@ def restore(
     """Reads the state at `path` into `model` and a built `optimizer`.
 
     Returns:
-        How far that training had come; a fresh `Progress`, and nothing read,
+        The progress of that training; a fresh `Progress`, and nothing read,
         if there is no file or one of another configuration.
 
     Raises:
@@ -115,7 +115,7 @@ def restore(
 
 
 def _random_states(model):
-    """The variables of random layers, such as dropout, which no weights are."""
+    """Lists the states of random layers, such as dropout, not weights."""
     others = {id(each) for each in (*model.weights, *model.metrics_variables)}
     return [each for each in model.variables if id(each) not in others]
 

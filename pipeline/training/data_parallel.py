@@ -1,4 +1,4 @@
-"""One model trained by several processes, each on its part of every batch.
+"""Trains one model in several processes, each on its part of every batch.
 
 JAX makes of their parts one array, and of the processes one computation, so
 that sums over the batch, among them the statistics of batch normalisation, are
@@ -23,7 +23,7 @@ def join(batch_size: int) -> Member:
     Models that are built from then on are shared by all of them.
 
     Args:
-        batch_size: Of all processes together.
+        batch_size: Images in a batch of all processes together.
 
     Raises:
         ValueError: The processes cannot train together.
@@ -62,7 +62,7 @@ def gathered(outputs: list) -> list:
     """Adds layers that give every process the outputs of the whole batch.
 
     Args:
-        outputs: Of a functional model, each [batch, classes].
+        outputs: Outputs of a functional model, each [batch, classes].
     """
     if keras.distribution.distribution() is None:
         return list(outputs)
@@ -70,13 +70,13 @@ def gathered(outputs: list) -> list:
 
 
 def check_equal(name: str, fingerprint: str) -> None:
-    """Checks that all processes have the same of something, by its hash.
+    """Checks that all processes have the same value, by its hash.
 
     Processes that differ would wait for each other for ever.
 
     Args:
-        name: Of the argument.
-        fingerprint: Of `pipeline.storage.fingerprint`.
+        name: Name of the argument.
+        fingerprint: Hash of it, from `pipeline.storage.fingerprint`.
 
     Raises:
         ValueError: They differ.

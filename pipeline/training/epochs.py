@@ -1,4 +1,4 @@
-"""What is said of an epoch: a row of a table, or a plain line in a log."""
+"""Prints an epoch as a row of a table, or logs it as a plain line."""
 
 import dataclasses
 import sys
@@ -11,15 +11,15 @@ from pipeline.processes import printing, terminal
 
 @dataclasses.dataclass(frozen=True)
 class Epoch:
-    """An epoch that has ended.
+    """Holds the numbers of an epoch that has ended.
 
     Attributes:
-        number: From 1.
-        count: Of all epochs.
+        number: Number of the epoch, from 1.
+        count: Number of all epochs.
         loss: Mean of the objective.
         train: Accuracy of each exit on the images trained on, while training.
         validation: Accuracy of each exit on the validation split.
-        seconds: That it took.
+        seconds: Seconds that it took.
     """
 
     number: int
@@ -41,7 +41,7 @@ def say(epoch: Epoch, *, first: bool) -> None:
 
 
 def line(epoch: Epoch) -> str:
-    """Everything in words and numbers, accuracies in percent."""
+    """Returns all of an epoch in words and numbers, accuracies in percent."""
     return (
         f"epoch {epoch.number}/{epoch.count}  loss {epoch.loss:.3f}  "
         f"train {_percent(epoch.train)}  "
@@ -50,7 +50,7 @@ def line(epoch: Epoch) -> str:
 
 
 def heading(epoch: Epoch) -> str:
-    """The heads of the columns of `row`."""
+    """Returns the heads of the columns of `row`."""
     shares = len(_percent(epoch.validation))
     return terminal.row(
         ("epoch", "loss", "train %", "validation %", "seconds"),
@@ -59,7 +59,7 @@ def heading(epoch: Epoch) -> str:
 
 
 def row(epoch: Epoch) -> str:
-    """The same numbers as `line`, in columns."""
+    """Returns the numbers of an epoch in columns, accuracies in percent."""
     shares = _percent(epoch.validation)
     return terminal.row(
         (

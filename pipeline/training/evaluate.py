@@ -23,10 +23,10 @@ from pipeline.training import trained_model
 def evaluate(config: ml_collections.ConfigDict, layout: Layout) -> Results:
     """Measures the float model; metrics.json rests on it.
 
-    Without calibration images, what is fitted on them stays absent.
+    Without calibration images, the numbers that are fitted on them are absent.
 
     Returns:
-        The data, each exit's cost, and what the float model reaches.
+        The data, each exit's cost, and the accuracy of the float model.
     """
     made_from = identity(layout, "evaluate")
     data = manifest.read(layout.data)
@@ -77,7 +77,7 @@ def evaluate(config: ml_collections.ConfigDict, layout: Layout) -> Results:
 
 
 def _open_shares(model: keras.Model, gates: gating.Gating) -> keras.Model:
-    """Builds what gives the share of each gate that is open, [batch, gates]."""
+    """Builds a model of the share of each gate that is open, [batch, gates]."""
     shares = [
         keras.ops.mean(
             keras.ops.cast(keras.layers.Flatten()(score) > 0, "float32"),

@@ -1,4 +1,4 @@
-"""Writes what TensorBoard shows, without TensorFlow.
+"""Writes the files that TensorBoard shows, without TensorFlow.
 
 As Keras's own callback does, each part of an experiment is a run of its own, a
 subdirectory: `train`, `validation`, `quantize`. TensorBoard draws what has one
@@ -20,20 +20,20 @@ from tensorboard.summary.writer import event_file_writer
 
 
 class Events:
-    """Files of events, one per run, until they are closed."""
+    """Writes files of events, one per run, until they are closed."""
 
     def __init__(self, directory: Path):
         """Prepares a directory to be written to.
 
         Args:
-            directory: That TensorBoard is given. A run gets a subdirectory
-                and a new file in it when it is first written to.
+            directory: Directory that TensorBoard is given. A run gets a
+                subdirectory and a new file in it when it is first written to.
         """
         self._directory = directory
         self._writers: dict[str, event_file_writer.EventFileWriter] = {}
 
     def close(self) -> None:
-        """Writes what is left."""
+        """Writes the events that are left, and closes the files."""
         for writer in self._writers.values():
             writer.close()
 
@@ -41,9 +41,9 @@ class Events:
         """Writes numbers by name.
 
         Args:
-            run: The subdirectory.
-            step: Where on the horizontal axis: an epoch or a batch, from 1.
-            values: By name, as in "accuracy/exit_0".
+            run: Name of the run, its subdirectory.
+            step: Place on the horizontal axis: an epoch or a batch, from 1.
+            values: Numbers by name, as in "accuracy/exit_0".
         """
         for name, value in values.items():
             self._add(run, step, summary_v2.scalar_pb(name, value))
@@ -55,9 +55,9 @@ class Events:
         """Writes images.
 
         Args:
-            run: As of `scalars`.
-            step: As of `scalars`.
-            name: Of them all; each gets its number.
+            run: Name of the run, its subdirectory.
+            step: Place on the horizontal axis: an epoch or a batch, from 1.
+            name: Name of them all; each gets its number.
             pixels: float [N, H, W, C] in [0, 1], of one or three channels.
         """
         scaled = np.clip(255 * pixels, 0, 255).round().astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What a training starts from, if not from weights at random."""
+"""Gives a training weights to start from, if not weights at random."""
 
 import keras
 from absl import logging
@@ -12,8 +12,8 @@ def load(path: str, model: keras.Model) -> None:
 
     A layer takes those of the layer of its name, if the shapes are the same.
     So a network with gates starts from one without, and one for other classes
-    from what saw the same images. Groups of channels take their slices of the
-    uncut block's. What stays at random is logged.
+    from one that saw the same images. Groups of channels take their slices of
+    the uncut block's. Layers that stay at random are logged.
 
     Args:
         path: A .keras file.

@@ -1,4 +1,4 @@
-"""The model that a configuration describes, and how it is trained."""
+"""Builds the model that a configuration describes, and its objective."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""Passes of a model over images in numpy, by Keras's own compiled steps.
+"""Makes passes of a model over images in numpy, by Keras's own compiled steps.
 
 On TensorFlow `fit` and `predict` would put an iterator behind tf.data's
 generator, which sets glibc's trim threshold back and so undoes
@@ -30,7 +30,7 @@ def train(
     Args:
         trainer: The model.
         steps: Batches of equal size.
-        count: How many.
+        count: Number of batches.
 
     Returns:
         The means of the loss and of the metrics over these batches.
@@ -56,10 +56,11 @@ def predict(
 
     Args:
         model: The model.
-        images: From `dataset.open_split`.
+        images: Images that `dataset.open_split` returned.
         size: Height and width of the model's input.
-        member: Of the processes that do it together. Every one of them gets
-            all predictions, if the outputs are `data_parallel.gathered`.
+        member: This one of the processes that do it together. Every one of
+            them gets all predictions, if the outputs are
+            `data_parallel.gathered`.
     """
     share = -(-min(_BATCH, len(images)) // member.count)
     padded = (

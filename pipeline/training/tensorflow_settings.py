@@ -1,4 +1,4 @@
-"""How TensorFlow trains: the same again to the bit, and soon begun."""
+"""Sets TensorFlow up to train the same again to the bit, and to begin soon."""
 
 import os
 
@@ -14,9 +14,9 @@ def apply(core_per_operation_up_to: int = 0) -> None:
     Args:
         core_per_operation_up_to: With at most so many cores, each operation
             runs on one of them, and as many at once as there are cores;
-            otherwise TensorFlow spreads each over all. What its environment
-            variables say goes before, and so does what a process has that
-            already runs it.
+            otherwise TensorFlow spreads each over all. The settings of its
+            environment variables go before, and so do those of a process
+            that already runs it.
     """
     # A run that was killed ends with the weights it would have had anyway.
     tf.config.experimental.enable_op_determinism()

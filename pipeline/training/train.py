@@ -32,11 +32,12 @@ def train(
 
     Args:
         config: The whole configuration.
-        layout: With the prepared data.
-        callbacks: Who looks on, beside the terminal and TensorBoard.
+        layout: Paths, with the prepared data.
+        callbacks: Objects that look on, beside the terminal and TensorBoard.
 
     Returns:
-        What was made; None in a process that is not the first.
+        The trained model and its history; None in a process that is not the
+        first.
 
     Raises:
         ValueError: If the configuration does not fit the data or the
@@ -96,9 +97,9 @@ def _joined(config) -> Member:
 
 
 def _scalars(taught: Mapping[str, float], said: Predictions, rate: float):
-    """Names what was measured of an epoch as TensorBoard shows it.
+    """Names the measurements of an epoch as TensorBoard shows them.
 
-    What is before the first slash is the run: see `events`.
+    The part before the first slash is the run, as `events` says.
     """
     return {
         **{

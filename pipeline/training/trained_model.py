@@ -41,9 +41,9 @@ def predict(
     Args:
         model: The model.
         data: The prepared data set.
-        split: Its split.
+        split: Name of the split.
         size: Height and width of the model's input.
-        memory: Bytes that the images may take; see `dataset.open_split`.
+        memory: Bytes that the images may take, for `dataset.open_split`.
     """
     images = dataset.open_split(data, split, memory=memory)
     return passes.predict(model, images, size)
@@ -54,7 +54,7 @@ def log_accuracies(kind: str, accuracies: Sequence[float]) -> None:
 
     Args:
         kind: "float", "qat" or "int8".
-        accuracies: Per exit, in [0, 1].
+        accuracies: Accuracy of each exit, in [0, 1].
     """
     text = " ".join(f"{100 * accuracy:.2f}" for accuracy in accuracies)
     logging.info("%s accuracy per exit: %s %%", kind, text)

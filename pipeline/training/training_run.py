@@ -31,7 +31,7 @@ from pipeline.training import (
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """Holds what a training has made.
+    """Holds the trained model and the history of a training.
 
     Attributes:
         model: The file of the trained model.
@@ -48,7 +48,7 @@ class TrainingRun:
     """Holds a training under way.
 
     Attributes:
-        progress: How far it has come.
+        progress: Progress of the training.
     """
 
     def __init__(self, config, layout: Layout, member: Member):
@@ -141,7 +141,7 @@ class TrainingRun:
         """Runs the validation split, and keeps the weights if none is better.
 
         Returns:
-            What the model said.
+            The model's predictions.
         """
         with self._averaged():
             said = passes.predict(
@@ -169,7 +169,7 @@ class TrainingRun:
         return float(keras.ops.convert_to_numpy(rate))
 
     def note(self, scalars: Mapping[str, float]) -> None:
-        """Adds what was measured of an epoch to the history."""
+        """Adds the measurements of an epoch to the history."""
         history = [*self.progress.history, scalars]
         self.progress = dataclasses.replace(self.progress, history=history)
 
@@ -219,7 +219,7 @@ def _complete(data: dict) -> dict:
 
 
 def _made_from(config, data: dict) -> str:
-    """Hashes all that the weights depend on."""
+    """Returns a hash of all that the weights depend on."""
     settings = config.train.to_dict()
     del settings["checkpoint_steps"]  # Changes no weight.
     return fingerprint.of(
@@ -238,7 +238,7 @@ def _made_from(config, data: dict) -> str:
 
 
 def _shipped(trainer: Trainer) -> keras.Model:
-    """Builds the model without what only its loss looks at."""
+    """Builds the model without the outputs that only its loss looks at."""
     model = trainer.model
     shipped = keras.Model(
         model.inputs, data_parallel.gathered(model.outputs[: trainer.exits])
