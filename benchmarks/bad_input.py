@@ -1,4 +1,4 @@
-"""1,000 mutated images among 10,000: each is set aside or decoded.
+"""Prepares 10,000 images with 1,000 mutated: each is set aside or decoded.
 
     python benchmarks/bad_input.py OUTPUT.json
 
@@ -141,7 +141,7 @@ def _empty(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def _bomb(data: bytes, rng: np.random.Generator) -> bytes:
-    """A PNG of some kilobytes that unpacks to hundreds of megabytes."""
+    """Makes a PNG of some kilobytes that unpacks to hundreds of megabytes."""
     side = 20_000
     rows = zlib.compressobj(9)
     row = b"\0" * (side // 8 + 1)
@@ -161,7 +161,7 @@ def _bomb(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def _text_bomb(data: bytes, rng: np.random.Generator) -> bytes:
-    """A PNG with a compressed comment of 256 MB before its pixels."""
+    """Makes a PNG with a compressed comment of 256 MB before its pixels."""
     small = Image.new("L", (48, 48))
     body = b"Comment\0\0" + _text_bomb.packed
     chunk = struct.pack(">I", len(body)) + b"zTXt" + body

@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def _runner(side, channels, widths):
-    """What runs a sum of branches of some inner widths, int8."""
+    """Returns a function that runs a sum of branches of inner widths, int8."""
     keras.utils.set_random_seed(_SEED)
     image = keras.Input((side, side, channels), name="image")
     branches = [
@@ -101,7 +101,7 @@ def _runner(side, channels, widths):
 
 
 def _times(runs, rounds):
-    """Milliseconds of each, [runs, rounds], in random order."""
+    """Measures milliseconds of each, [runs, rounds], in random order."""
     rng = np.random.default_rng(_SEED)
     found = np.zeros((len(runs), rounds))
     for index in range(-20, rounds):

@@ -45,15 +45,15 @@ _QUANTIZED = ("--config.quantize.steps=200", "--config.check.max_points=1.5")
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """One network, trained once.
+    """Describes one network, trained once.
 
     Attributes:
         config: Name of its configuration.
-        settings: What differs from that and the protocol.
-        seed: Of weights, order and augmentation.
+        settings: Settings that differ from the configuration and the protocol.
+        seed: Seed of weights, order and augmentation.
         warming: A setting that is a number of steps: `warming_share` of all.
-        warming_share: That share.
-        start: What is trained before; its weights begin.
+        warming_share: Share of the steps.
+        start: Training that is run before; its weights begin.
     """
 
     config: str

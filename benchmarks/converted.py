@@ -1,4 +1,4 @@
-"""A network with random weights as an int8 model, whose time is of interest."""
+"""Makes networks with random weights int8 models, whose time is of interest."""
 
 import pathlib
 import tempfile
@@ -10,7 +10,7 @@ from tflite.quantization import bridge, conversion, fake_quantization
 
 
 def converted(network: keras.Model, images: np.ndarray) -> bytes:
-    """The int8 model, with the ranges that it has on some images.
+    """Returns the int8 model, with the ranges that it has on some images.
 
     Args:
         network: A model of Keras 3.

@@ -1,4 +1,4 @@
-"""The hash of all shards from every runner: they must be the same.
+"""Compares the hash of all shards from every runner: they must be the same.
 
     python benchmarks/determinism.py IMAGES OUTPUT.json [FLINK OPTIONS]
 

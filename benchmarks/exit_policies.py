@@ -119,7 +119,7 @@ class _Clock:
         self.seconds, self.cpu_s = {}, {}
 
     def timed(self, name: str, work: Callable) -> object:
-        """Returns what `work` does."""
+        """Runs `work`, and returns its result."""
         start, cpu = time.perf_counter(), time.process_time()
         done = work()
         self.seconds[name] = time.perf_counter() - start
@@ -127,7 +127,7 @@ class _Clock:
         return done
 
     def sums(self) -> dict:
-        """Returns them all, and their sums."""
+        """Returns `seconds` and `cpu_s` by name, each with the sum of all."""
         return {
             name: {**parts, "all": sum(parts.values())}
             for name, parts in vars(self).items()

@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def _contestants(directory, widths, pixels):
-    """Each with the share of the plain network's multiply-adds that it runs."""
+    """Returns each contestant with its share of the plain multiply-adds."""
     keras.utils.set_random_seed(_SEED)
     images = pixels / np.float32(255)
     plain = converted(resnet(**_IMAGE, blocks=6, widths=widths), images)
@@ -105,7 +105,7 @@ def _model(path, model):
 
 
 def _gated(widths, share):
-    """An L-Net with some gates closed for all images, and their number."""
+    """Builds an L-Net with some gates closed; returns it and their numbers."""
     backbone = {"family": "resnet", "blocks": 6, "widths": widths}
     network = lcnet(**_IMAGE, backbone=backbone)
     scores = [each for each in network.layers if each.name.endswith("_score")]
@@ -119,7 +119,7 @@ def _gated(widths, share):
 
 
 def _write(path, cut, closed):
-    """Writes the bundle; returns the multiply-adds of what runs."""
+    """Writes the bundle; returns the multiply-adds of the segments that run."""
     facts = []
     runs = gates = 0
     skipped = False

@@ -62,7 +62,7 @@ def _write(path, columns, rows):
 
 
 def _network(workdir):
-    """What the rows of a working directory have in common."""
+    """Returns the values that a working directory's rows have in common."""
     config = json.loads((workdir / "config.json").read_text())
     train, model = config["train"], config["model"]["arguments"]
     start = train["initial_weights"]
@@ -122,7 +122,7 @@ def _rows(workdir):
 
 
 def _start(model):
-    """Of the working directory that has a model, the network and its epochs."""
+    """Names the network and the epochs of the working directory of a model."""
     directory = pathlib.Path(model).parent.parent
     config = json.loads((directory / "config.json").read_text())
     return f"{config['name']}, {config['train']['epochs']} epochs"

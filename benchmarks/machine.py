@@ -1,4 +1,4 @@
-"""What something was measured with, and what a process used."""
+"""Tells what something was measured with, and what a process used."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def child(command: Sequence[str]) -> dict:
 
 
 def command_line() -> str:
-    """Returns the command that is running, without where it lies."""
+    """Returns the command that is running, without its directory."""
     script = pathlib.Path(sys.argv[0]).name
     return " ".join(["python", f"benchmarks/{script}", *sys.argv[1:]])
 

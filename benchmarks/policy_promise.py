@@ -1,4 +1,4 @@
-"""What policies that may lose so much lose on images they were not fitted to.
+"""Measures what policies with an allowed loss lose on images not fitted to.
 
     python benchmarks/policy_promise.py WORKDIR FILE.json [--draws=20]
 

@@ -1,4 +1,4 @@
-"""Images per second of preparation against a plain loop and against TFDS.
+"""Compares images per second of preparation with a plain loop and with TFDS.
 
     python benchmarks/preparation.py IMAGES OUTPUT.json [REPEATS]
 
@@ -177,7 +177,7 @@ def _tfds(images: str, directory: pathlib.Path):
     labels = sorted(os.listdir(images))
 
     class Images(tfds.core.BeamBasedBuilder):
-        """A folder of images."""
+        """Reads a folder of images."""
 
         VERSION = tfds.core.Version("1.0.0")
 

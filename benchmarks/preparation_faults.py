@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of a preparation: the data stays whole.
+"""Kills a preparation with SIGKILL at random moments: the data stays whole.
 
     python benchmarks/preparation_faults.py OUTPUT.json [KILLS] [IMAGES]
 
@@ -29,7 +29,7 @@ from pipeline.storage import publishing
 
 
 def main(output: str, kills: str = "20", images: str = "10000") -> None:
-    """Kills and looks, and writes what was found to `output`."""
+    """Kills preparations, checks the data, and writes a report to `output`."""
     rng = random.Random(0)
     with tempfile.TemporaryDirectory() as directory:
         root = pathlib.Path(directory)

@@ -1,4 +1,4 @@
-"""Peak memory of preparation for 50,000 and for 1,000,000 small images.
+"""Measures peak memory of preparing 50,000 and 1,000,000 small images.
 
     python benchmarks/preparation_memory.py OUTPUT.json [REPEATS]
 

@@ -1,4 +1,4 @@
-"""One preparation in a process of its own, for the other benchmarks.
+"""Runs one preparation in a process of its own, for the other benchmarks.
 
     python benchmarks/prepared.py DATA.json OUTPUT [BEAM OPTIONS]
 

@@ -269,7 +269,7 @@ def main() -> None:
 
 
 def _summary(runs: list[dict]) -> dict[str, float]:
-    """Medians over the rounds."""
+    """Returns medians over the rounds."""
     flat = [
         {
             "images_per_second": run["images_per_second"],

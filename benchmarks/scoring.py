@@ -1,4 +1,4 @@
-"""Images per second of the scoring pipeline against a plain loop.
+"""Compares images per second of the scoring pipeline with a plain loop.
 
     python benchmarks/scoring.py --bundle=DIR --data=FILES OUTPUT.json [REPEATS]
 

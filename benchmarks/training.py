@@ -1,4 +1,4 @@
-"""Speed, start and memory of training RANet "model1" on two threads.
+"""Measures speed, start and memory of training RANet "model1" on two threads.
 
     python benchmarks/training.py OUTPUT.json [--torch=PYTHON] [--repeats=3]
 
@@ -170,7 +170,7 @@ def _train(variant: str, batch: int, exits: int) -> dict:
 
 
 def _graph(model) -> dict:
-    """The calls of the model's layers, each after what it needs."""
+    """Lists the calls of the model's layers, each after its inputs."""
     from keras_dynamic.graph import functional
 
     calls = []

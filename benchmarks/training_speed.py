@@ -1,4 +1,4 @@
-"""How fast networks of few wide and of many narrow convolutions train.
+"""Measures how fast networks of few wide or many narrow convolutions train.
 
     python benchmarks/training_speed.py OUTPUT.json [--rounds=3]
 
@@ -121,7 +121,7 @@ def _measure(rounds: int) -> dict:
 
 
 def _summary(network: str, setting: str, found: list[dict]) -> dict:
-    """Medians over the rounds, and what each round gave."""
+    """Returns medians over the rounds, and the numbers of each round."""
     names = ("images_per_s", "gflops", "matrix_gflops", "share_of_matrix")
     return {
         "network": network,
@@ -204,7 +204,7 @@ def _model(network: str):
 
 
 def _product() -> Callable[[], None]:
-    """A product of two matrices, on all cores."""
+    """Returns a function that multiplies two matrices, on all cores."""
     import tensorflow as tf
 
     generator = np.random.default_rng(0)

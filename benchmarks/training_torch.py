@@ -19,7 +19,7 @@ _BATCH, _WARMUP, _STEPS, _THREADS = 64, 3, 20, 2
 
 
 class Graph(nn.Module):
-    """A functional model of Keras, channels first."""
+    """Runs a functional model of Keras, channels first."""
 
     def __init__(self, graph: dict):
         super().__init__()
@@ -44,7 +44,7 @@ class Graph(nn.Module):
                 self.layers[call["name"]] = nn.Linear(channels, units)
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Logits of every exit."""
+        """Returns logits of every exit."""
         values = {self.graph["input"]: images}
         for call in self.graph["calls"]:
             inputs = [values[name] for name in call["inputs"]]

@@ -1,4 +1,4 @@
-"""What a benchmark finds, made up."""
+"""Makes up the measurements of a benchmark."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def entrant(name: str) -> Entrant:
 
 
 def times(mean: float, segments: int = 1) -> Times:
-    """Calls of about `mean` milliseconds, a quarter of it no kernel."""
+    """Returns calls of about `mean` milliseconds, a quarter of it no kernel."""
     call = mean * np.linspace(0.5, 1.5, 101)
     each = np.tile(call[:, None] / segments, segments)
     return Times(call, 0.75 * call, each, 0.75 * each)
@@ -28,7 +28,7 @@ def start(mib: float) -> Start:
 
 
 def rows(*names: str) -> list[dict]:
-    """All of `names` with one and with two threads; the chain has segments."""
+    """Returns rows of `names` on one and two threads, the chain by segments."""
     return [
         row
         for threads in (1, 2)
@@ -44,7 +44,7 @@ def rows(*names: str) -> list[dict]:
 
 
 def document(*names: str) -> dict:
-    """What benchmark.json holds, but for what no reader of it needs."""
+    """Returns the content of benchmark.json that its readers need."""
     made = rows(*names)
     return {
         "settings": {"runs": 101, "starts": 5},
@@ -61,6 +61,6 @@ def document(*names: str) -> dict:
 
 
 def write(layout, *names: str) -> None:
-    """Writes benchmark.json, of the bundle that is there."""
+    """Writes the benchmark.json of the bundle that is there."""
     about = {"made_from": identity(layout, "benchmark")}
     publishing.write_json(layout.benchmark_json, document(*names) | about)

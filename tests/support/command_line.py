@@ -1,4 +1,4 @@
-"""The program as a user calls it, for tests."""
+"""Runs the program as a user calls it, for tests."""
 
 import subprocess
 import sys

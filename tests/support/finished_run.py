@@ -1,4 +1,4 @@
-"""Working directories of experiments that were never run."""
+"""Writes working directories of experiments that were never run."""
 
 import pathlib
 
@@ -15,7 +15,7 @@ MADDS = (8_000_000, 20_000_000, 50_000_000)
 
 
 def predictions(seed, exits=3, images=300, classes=10, strength=2.0):
-    """Logits of exits that get better with depth."""
+    """Returns logits of exits that get better with depth."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, images).astype(np.int32)
     growth = np.linspace(strength, 2 * strength, exits)[:, None, None]
@@ -39,12 +39,12 @@ def write(
     """Writes config.json and metrics.json of a finished working directory.
 
     Args:
-        directory: Of the experiment.
-        name: Of a built-in configuration.
-        seed: Of training.
-        madds: Cumulative, per exit.
-        strength: The larger, the more accurate.
-        kinds: What was measured.
+        directory: Directory of the experiment.
+        name: Name of a built-in configuration.
+        seed: Seed of training.
+        madds: Cumulative multiply-adds, per exit.
+        strength: Strength of the logits: the larger, the more accurate.
+        kinds: Kinds of model that were measured.
         calibration: Whether there are calibration images.
         gated: Whether the costs are means of what images cost.
         overrides: Values of the configuration, by dotted name.

@@ -1,4 +1,4 @@
-"""The tiny network after so few steps that rounding has grown little."""
+"""Configures the tiny network for so few steps that rounding grows little."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""A page as a reader finds it."""
+"""Parses a page as a reader finds it."""
 
 import html.parser
 import json
@@ -6,7 +6,7 @@ import re
 
 
 class Page(html.parser.HTMLParser):
-    """What a reader finds: text, tables, figures, images by section.
+    """Holds what a reader finds: text, tables, figures, images by section.
 
     Tables are also in `named`, by their id.
     """

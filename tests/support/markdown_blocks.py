@@ -1,4 +1,4 @@
-"""The code blocks of the pages, and which of them are not run."""
+"""Lists the code blocks of the pages, and tells which of them are not run."""
 
 import dataclasses
 import pathlib
@@ -14,13 +14,13 @@ _NOT_RUN = re.compile(r"<!-- not run: (.+?) -->", re.DOTALL)
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """A fenced block of code.
+    """Holds a fenced block of code.
 
     Attributes:
-        page: Its file, below the root of the repository.
-        line: The number of its first line there.
-        text: What it holds.
-        not_run: Why it is not run; empty if it is.
+        page: File of the block, below the root of the repository.
+        line: Number of its first line in the file.
+        text: Code in the block.
+        not_run: Reason why it is not run; empty if it is.
     """
 
     page: str
@@ -29,13 +29,13 @@ class Block:
     not_run: str = ""
 
     def compiled(self):
-        """Its code, with the line numbers of the page."""
+        """Returns its code, with the line numbers of the page."""
         source = "\n" * (self.line - 1) + self.text
         return compile(source, str(ROOT / self.page), "exec")
 
 
 def blocks(page: str, language: str) -> list[Block]:
-    """The blocks of a page in a language, in order."""
+    """Returns the blocks of a page in a language, in order."""
     found, reason = [], ""
     for token in MarkdownIt("commonmark").parse((ROOT / page).read_text()):
         if token.type == "fence" and token.info.strip() == language:
@@ -47,7 +47,7 @@ def blocks(page: str, language: str) -> list[Block]:
 
 
 def pages(language: str) -> list[str]:
-    """The pages that have blocks in a language."""
+    """Lists the pages that have blocks in a language."""
     docs = sorted((ROOT / "docs").glob("*.md"))
     every = ["README.md", "BUILD.md", *(f"docs/{path.name}" for path in docs)]
     return [page for page in every if blocks(page, language)]

@@ -1,4 +1,4 @@
-"""Tables of the pages that say what the code says."""
+"""Checks tables of the pages against what the code says."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,7 +6,7 @@ from tests.support import markdown_blocks
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown, a line per row."""
+    """Returns a table in Markdown, a line per row."""
     lines = [header, ["---"] * len(header), *rows]
     return "".join(
         f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in cells)}|\n"

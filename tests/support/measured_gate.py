@@ -1,4 +1,4 @@
-"""What was measured, made up, and a reference that agrees with it."""
+"""Makes up measurements, and a reference that agrees with them."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ COUNT = 400
 
 
 def measured(right=None, **changes) -> Measured:
-    """With `accuracy`, `madds`, `operators` and others; `changes` go there."""
+    """Returns `accuracy`, `madds`, `operators` and others, with `changes`."""
     if right is None:
         right = answered(360)
     metrics = {
@@ -36,7 +36,7 @@ def measured(right=None, **changes) -> Measured:
 
 
 def answered(count: int) -> np.ndarray:
-    """The first so many are right."""
+    """Returns answers of which the first so many are right."""
     return np.arange(COUNT) < count
 
 

@@ -1,4 +1,4 @@
-"""Google Cloud Storage on this machine, for tests of gs:// paths.
+"""Runs Google Cloud Storage on this machine, for tests of gs:// paths.
 
 Beam's filesystem and Google's client are the real ones; the server is
 gcp-storage-emulator, in memory, in a thread of the test process. Workers in

@@ -1,4 +1,4 @@
-"""A small experiment on the digits, and ways to break its int8 model.
+"""Makes a small experiment on the digits, and breaks its int8 model.
 
 Its convolutions are random and its heads are solved for, so that nothing has to
 be trained.
@@ -27,7 +27,7 @@ SPLITS = {"train": 900, "validation": 10, "calibration": 287, "test": 600}
 
 
 def digits() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Images uint8 [N, 8, 8, 1] and labels of each split."""
+    """Returns images uint8 [N, 8, 8, 1] and labels of each split."""
     found = datasets.load_digits()
     images = (found.images * 255 / 16).astype(np.uint8)[..., None]
     cuts = np.cumsum(list(SPLITS.values()))[:-1]
@@ -55,7 +55,7 @@ def settings():
 
 
 def network(images: np.ndarray, labels: np.ndarray):
-    """Three convolutions and two exits."""
+    """Builds three convolutions and two exits."""
     import keras
 
     keras.utils.set_random_seed(0)
@@ -87,7 +87,7 @@ def network(images: np.ndarray, labels: np.ndarray):
 
 
 def converted(made, samples: np.ndarray, directory) -> bytes:
-    """The int8 model of a Keras model, with the names that ours have."""
+    """Converts a Keras model to int8, with the names that our models have."""
     import tensorflow as tf
 
     module = tf.Module()
@@ -116,7 +116,7 @@ def prepare(layout: Layout, members) -> None:
 
 
 def make(directory, scratch) -> Layout:
-    """A working directory up to `convert`."""
+    """Makes a working directory up to `convert`."""
     layout, members = Layout(directory), digits()
     prepare(layout, members)
     made = network(*members["train"])
@@ -150,7 +150,7 @@ def make(directory, scratch) -> Layout:
 
 
 def ship(layout: Layout, model: bytes) -> None:
-    """What `convert` does if the converter gives this model."""
+    """Does what `convert` does if the converter gives this model."""
     original = conversion.convert
     conversion.convert = lambda _: model
     try:
@@ -168,7 +168,7 @@ def reanswer(layout: Layout, labels: np.ndarray) -> None:
 
 
 def _operator(contents, layer: str, code: str):
-    """The operator of a kind that a layer became."""
+    """Returns the operator of a kind that a layer became."""
     graph = contents.subgraphs[0]
     for operator in graph.operators:
         name = model_file.operator_name(

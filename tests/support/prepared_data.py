@@ -1,4 +1,4 @@
-"""Small prepared directories, made from arrays."""
+"""Makes small prepared directories from arrays."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Logits of exits that nobody trained."""
+"""Makes logits of exits that nobody trained."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from keras_dynamic.exits.decision.outcome import outcome
 
 
 def problem(seed, exits, images, grid=None):
-    """Logits of ever better exits, labels, costs; on a grid there are ties."""
+    """Draws logits of ever better exits, labels, costs; ties on a grid."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, images)
     difficulty = rng.normal(size=images)
@@ -20,10 +20,10 @@ def problem(seed, exits, images, grid=None):
 
 
 def misleading(seed, images, exits=3, classes=6):
-    """Early exits are surest of two classes, and there often wrong.
+    """Draws logits whose early exits are surest of two classes, often wrong.
 
     Each image that an early exit mistakes is called class 0 or 1, with large
-    logits; what it says of other classes is right, with small ones.
+    logits; its answers of other classes are right, with small ones.
     """
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, images)
@@ -40,5 +40,5 @@ def misleading(seed, images, exits=3, classes=6):
 
 
 def achieved(policy, logits, labels, costs):
-    """What a policy gives on some images."""
+    """Returns the outcome of a policy on some images."""
     return outcome(policy.route(logits), logits, labels, costs)

@@ -1,4 +1,4 @@
-"""Working directories that a report can be made of, without running a stage."""
+"""Writes working directories for a report, without running a stage."""
 
 import copy
 import json
@@ -96,8 +96,8 @@ def write(root, policy=POLICY, classes=CLASSES) -> Layout:
 
     Args:
         root: The working directory, not existing yet.
-        policy: That ships; the deeper an exit, the better its answers.
-        classes: Names.
+        policy: Policy that ships; the deeper an exit, the better its answers.
+        classes: Names of the classes.
     """
     layout = Layout(root)
     layout.data.mkdir(parents=True)
@@ -118,7 +118,7 @@ def write(root, policy=POLICY, classes=CLASSES) -> Layout:
 
 
 def answers(rng, labels, exits, classes) -> predictions.Predictions:
-    """Logits of exits that get better with depth, [K, N, classes]."""
+    """Returns logits of exits that improve with depth, [K, N, classes]."""
     logits = rng.normal(size=(exits, len(labels), classes))
     growth = np.linspace(2.5, 3.0, exits)[:, None]
     logits[:, np.arange(len(labels)), labels] += growth

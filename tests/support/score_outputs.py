@@ -42,7 +42,7 @@ def write_records(path, records) -> None:
 
 
 def example(**features) -> bytes:
-    """An Example with the features image/NAME, by TensorFlow."""
+    """Returns an Example with the features image/NAME, by TensorFlow."""
     feature = {}
     for name, value in features.items():
         kind = (

@@ -1,4 +1,4 @@
-"""An int8 bundle of three exits and what it recorded, without a converter."""
+"""Makes an int8 bundle of three exits with its record, without a converter."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ POLICY = Policy(
 
 
 def whole() -> bytes:
-    """An int8 model; each of three exits is the mean of a doubled image."""
+    """Builds an int8 model; each of 3 exits is the mean of a doubled image."""
     graph = TinyGraph()
     image = graph.tensor((1, *SHAPE), np.int8, scale=1 / 255, zero_point=-128)
     axes = graph.constant(np.array([1, 2], np.int32))
@@ -38,7 +38,7 @@ def segments() -> tuple[split.Segment, ...]:
 
 
 def recorded(images: int = 300, seed: int = 0) -> recorded_logits.Recorded:
-    """Fabricated: each exit is more often right than the one before."""
+    """Makes up answers: each exit is more often right than the one before."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, len(LABELS), images).astype(np.int32)
     difficulty = rng.exponential(1.0, (images, 1))

@@ -1,4 +1,4 @@
-"""A small Keras 3 network as an int8 model, for tests of several families."""
+"""Makes small Keras 3 networks int8 models, for tests of several families."""
 
 import pathlib
 
@@ -11,7 +11,7 @@ from tflite.quantization import bridge, conversion, fake_quantization
 def converted(
     network: keras.Model, pixels: np.ndarray, directory: pathlib.Path
 ) -> bytes:
-    """The int8 model, without a step of fine-tuning."""
+    """Returns the int8 model, without a step of fine-tuning."""
     plain = bridge.to_tf_keras(network)
     made = fake_quantization.insert(plain)
     batch = pixels / np.float32(255)

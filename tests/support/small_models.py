@@ -1,4 +1,4 @@
-"""Small models of every family, for tests."""
+"""Builds small models of every family, for tests."""
 
 import functools
 
@@ -89,6 +89,6 @@ ARGUMENTS = {
 
 @functools.cache
 def small(family: str) -> keras.Model:
-    """The model of a family, always the same one."""
+    """Returns the model of a family, always the same one."""
     keras.utils.set_random_seed(0)
     return models.build(family, **ARGUMENTS[family])

@@ -1,4 +1,4 @@
-"""Where processes listen, for tests."""
+"""Finds where processes listen, for tests."""
 
 import ipaddress
 import pathlib
@@ -21,7 +21,7 @@ def listening(*pids: int) -> set[tuple[int, str, int]]:
 
 
 def while_it_runs(process: subprocess.Popen, *others: int) -> set:
-    """Returns what listens in a process, and in others, until it ends."""
+    """Lists the sockets that listen in a process, and others, until it ends."""
     found = set()
     while process.poll() is None:
         found |= listening(process.pid, *others)

@@ -1,4 +1,4 @@
-"""The look at listening sockets finds what can be reached, and what cannot."""
+"""Tests that listening sockets are found, and which ones can be reached."""
 
 import os
 import socket

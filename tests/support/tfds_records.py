@@ -8,7 +8,7 @@ TFDS = {"image": "image", "label": "label"}
 
 
 def example(**features):
-    """A tf.train.Example, serialised by TensorFlow."""
+    """Returns a tf.train.Example, serialised by TensorFlow."""
     lists = {}
     for name, value in features.items():
         values = value if isinstance(value, list) else [value]

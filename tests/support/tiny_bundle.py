@@ -1,4 +1,4 @@
-"""A bundle of three small exits, converted once per process."""
+"""Makes a bundle of three small exits, converted once per process."""
 
 import functools
 

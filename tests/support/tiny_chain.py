@@ -1,4 +1,4 @@
-"""A chain of small float segments, built by hand: fast, without TensorFlow."""
+"""Builds a chain of small float segments by hand: fast, without TensorFlow."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def images(count: int, seed: int = 1) -> np.ndarray:
 
 
 def segments(exits: int = 3, *, rereads: bool = False):
-    """The segments; with `rereads` the last one reads the image again."""
+    """Returns the segments; with `rereads` the last reads the image again."""
     rng = np.random.default_rng(0)
     graph = TinyGraph()
     image = graph.tensor([1, *SHAPE], name="image")
@@ -42,7 +42,7 @@ def segments(exits: int = 3, *, rereads: bool = False):
 
 
 def policy_of(thresholds, enabled=None) -> Policy:
-    """Stops where the largest probability reaches a threshold."""
+    """Returns a policy of one threshold for the largest probability."""
     count = len(thresholds)
     return Policy(
         temperatures=(1.0,) * count,

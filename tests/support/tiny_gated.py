@@ -1,4 +1,4 @@
-"""Small networks with gates, converted once per process."""
+"""Builds small networks with gates, converted once per process."""
 
 import functools
 
@@ -10,7 +10,7 @@ CLASSES = 5
 
 
 def images(count: int, seed: int = 0) -> np.ndarray:
-    """Pixels of different brightness, so that gates open for some of them."""
+    """Draws pixels of different brightness, so that gates open for some."""
     rng = np.random.default_rng(seed)
     noise = rng.integers(0, 256, (count, SIZE, SIZE, 3))
     colour = rng.integers(0, 256, (count, 1, 1, 3))
@@ -19,7 +19,7 @@ def images(count: int, seed: int = 0) -> np.ndarray:
 
 @functools.cache
 def converted(name: str, dtype: str = "int8") -> bytes:
-    """The .tflite file of one of `NETWORKS`, "int8" or "float32"."""
+    """Returns the .tflite file of one of `NETWORKS`, "int8" or "float32"."""
     tf = pytest.importorskip("tensorflow")
 
     converter = tf.lite.TFLiteConverter.from_keras_model(network(name))
@@ -38,7 +38,7 @@ def converted(name: str, dtype: str = "int8") -> bytes:
 
 @functools.cache
 def network(name: str):
-    """One of `NETWORKS` as a Keras model with weights."""
+    """Builds one of `NETWORKS` as a Keras model with weights."""
     keras = pytest.importorskip("keras")
 
     keras.utils.set_random_seed(0)
@@ -82,7 +82,7 @@ def _head(x):
 
 
 def _gate(x):
-    """A score in [0, 1] per image."""
+    """Adds a score in [0, 1] per image."""
     import keras
 
     mean = keras.layers.GlobalAveragePooling2D(keepdims=True)(x)
@@ -96,7 +96,7 @@ def _gated(x, branch):
 
 
 def _block(x, strides=1):
-    """A residual block whose layers a gate can skip."""
+    """Adds a residual block whose layers a gate can skip."""
     import keras
 
     branch = _conv(_conv(x, 8, strides), 8, activation=None)
@@ -106,7 +106,7 @@ def _block(x, strides=1):
 
 
 def _groups(x):
-    """Two groups of channels, each with a gate of its own; summed."""
+    """Sums two groups of channels, each with a gate of its own."""
     import keras
 
     return keras.layers.Add()(
@@ -115,14 +115,14 @@ def _groups(x):
 
 
 def _blocks(image):
-    """Three blocks in a row, and an exit after the first."""
+    """Adds three blocks in a row, and an exit after the first."""
     x = _block(_conv(image))
     early = _head(x)
     return [early, _head(_block(_block(x, 2)))]
 
 
 def _nested(image):
-    """Groups of channels, and groups in a block that can be skipped."""
+    """Adds groups of channels, and groups in a block that can be skipped."""
     import keras
 
     x = _conv(image)

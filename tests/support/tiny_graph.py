@@ -60,7 +60,7 @@ OPTIONS = {
 
 
 class TinyGraph:
-    """A model of one subgraph that grows tensor by tensor."""
+    """Builds a model of one subgraph, tensor by tensor."""
 
     def __init__(self):
         self.codes: list[str] = []

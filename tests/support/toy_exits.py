@@ -1,4 +1,4 @@
-"""Small networks with exits, and what objectives are compared with."""
+"""Builds small networks with exits, and references for their objectives."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ LOGITS = [RNG.normal(0, 3, (8, CLASSES)).astype(np.float32) for _ in range(5)]
 
 
 def chain(exits: int = 3, seed: int = 0) -> keras.Model:
-    """Blocks in a row, with an exit behind each."""
+    """Builds blocks in a row, with an exit behind each."""
     keras.utils.set_random_seed(seed)
     x = inputs = keras.Input((5,), name="image")
     logits = []
@@ -28,13 +28,13 @@ def chain(exits: int = 3, seed: int = 0) -> keras.Model:
 
 
 def loss(objective, logits, taught=None, labels=LABELS):
-    """The objective of these logits, as those of a model with as many exits."""
+    """Returns the objective of logits, those of a model with as many exits."""
     extended = objective.extend(chain(len(logits)))
     return extended.loss(labels, logits, taught)
 
 
 def family(name: str) -> keras.Model:
-    """The smallest of a model family, for 8x8 images."""
+    """Builds the smallest of a model family, for 8x8 images."""
     keras.utils.set_random_seed(0)
     common = {
         "input_shape": (8, 8, 1),
@@ -61,13 +61,13 @@ def cross_entropy(logits: np.ndarray) -> float:
 
 
 def divergence(taught: np.ndarray, logits: np.ndarray, temperature: float):
-    """Mean over the batch of KL(taught || logits) at a temperature."""
+    """Returns the batch's mean of KL(taught || logits) at a temperature."""
     theirs, ours = (log_softmax(x / temperature) for x in (taught, logits))
     return np.mean(np.sum(np.exp(theirs) * (theirs - ours), axis=1))
 
 
 def gradients(model: keras.Model, loss) -> dict[str, np.ndarray]:
-    """Gradients of `loss(outputs)` in training, by path; zero if none."""
+    """Returns gradients of `loss(outputs)` in training by path; 0 if none."""
     variables = model.trainable_variables
     with tf.GradientTape() as tape:
         value = loss(model(IMAGES, training=True))
@@ -93,7 +93,7 @@ def assert_same(ours: dict, theirs: dict, where=lambda path: True) -> None:
 
 
 def step(trainer) -> float:
-    """One training step of a trainer on a batch; the loss before it."""
+    """Takes a training step on a batch; returns the loss before it."""
     trainer.compile(
         optimizer=keras.optimizers.SGD(0.1), jit_compile=False, run_eagerly=True
     )

@@ -65,7 +65,7 @@ CLASSES = 5
 
 
 def plain(input_shape, classes):
-    """A small network with two exits, for trying the objectives."""
+    """Builds a small network with two exits, for trying the objectives."""
     images = x = keras.Input(input_shape)
     exits = []
     for k in range(2):
