@@ -1,4 +1,4 @@
-"""Lists the files of a pattern, and the directories that cannot be listed.
+"""Lists the files of a pattern, and the places that cannot be read.
 
 Of an object store Beam lists them. Its listing of a local disk passes over
 dangling links, links to directories and unreadable directories without a word.

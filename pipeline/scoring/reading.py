@@ -6,7 +6,7 @@ it has no label. Any other file is a TFRecord. Of the features in
 image/height, image/width and image/channels. One without image/key is named by
 its file and its offset in it.
 
-Every file is read as an image or as a `Rejected`; nothing is left out.
+Every file or record is read as an image or as a `Rejected`; none is left out.
 A path is carried, and is a key, as `pipeline.storage.written_name` writes it.
 """
 

@@ -240,7 +240,7 @@ def _refuse_old_files(pattern: str, job: Job) -> str:
 
 
 def _matches(pattern: str) -> Iterator[matching.Match]:
-    """Yields the files that a pattern matches, their paths as `written`."""
+    """Yields what a pattern matches; pattern and paths are as `written`."""
     found = False
     for path, size, fault in matching.matches(original(pattern)):
         found = True
