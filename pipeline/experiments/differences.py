@@ -1,4 +1,4 @@
-"""What sets experiments apart: areas over a range of costs that both cover."""
+"""Compares experiments by areas over a range of costs that both cover."""
 
 import dataclasses
 import itertools
@@ -27,11 +27,11 @@ COLUMNS = (
 
 @dataclasses.dataclass(frozen=True)
 class Gain:
-    """What one experiment reaches more than another, by one curve.
+    """Describes the lead of one experiment over another, by one curve.
 
     Attributes:
-        first: Area of the one that the other is compared with.
-        second: Area of the other.
+        first: Area of the experiment that the other is compared with.
+        second: Area of the other experiment.
     """
 
     first: OverSeeds
@@ -39,12 +39,12 @@ class Gain:
 
     @property
     def mean(self) -> float:
-        """Of the second less that of the first, a fraction."""
+        """Returns the second mean area less the first, a fraction."""
         return self.second.mean - self.first.mean
 
     @property
     def verdict(self) -> str:
-        """Whether that is more than the seeds differ; see `seeds.apart`."""
+        """Says whether it is more than the seeds differ; see `seeds.apart`."""
         beyond = seeds.apart(self.first, self.second)
         if beyond is None:
             return "a single seed"
@@ -59,18 +59,18 @@ class Gain:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """Two experiments on one data set.
+    """Describes how two experiments on one data set differ.
 
     An area is the mean accuracy over the multiply-adds that both cover. If one
     of them is a model with a single exit, that is the accuracy at its cost.
 
     Attributes:
-        first: What the other is compared with.
-        second: The other.
+        first: Experiment that the other is compared with.
+        second: The other experiment.
         low: Start of the range of multiply-adds that both cover.
-        high: Its end; below `low` if there is no such range.
-        gains: By curve; without those that one of the two lacks, and empty if
-            there is no range.
+        high: End of that range; below `low` if there is no such range.
+        gains: Gains by curve; without those that one of the two lacks, and
+            empty if there is no range.
     """
 
     first: RunGroup
@@ -83,7 +83,7 @@ class Difference:
 def differences(experiments: Sequence[RunGroup]) -> list[Difference]:
     """Compares the first experiment of each data set with the others of it.
 
-    Other pairs only if both have several seeds.
+    Other pairs are compared only if both have several seeds.
     """
     pairs = []
     for dataset in dict.fromkeys(each.dataset for each in experiments):
@@ -99,7 +99,7 @@ def differences(experiments: Sequence[RunGroup]) -> list[Difference]:
 def rows(experiments: Sequence[RunGroup]) -> list[dict[str, Any]]:
     """Returns the rows of comparison.csv, of the columns `COLUMNS`.
 
-    A row per point of each curve, where the measure is "anytime" or
+    There is a row per point of each curve, where the measure is "anytime" or
     "budgeted_batch" and mean, min and max are over the accuracies of the seeds;
     and a row per area, "anytime_area" or "budgeted_batch_area", each over the
     whole range of that experiment's own costs.

@@ -1,4 +1,4 @@
-"""Finished working directories, gathered into experiments.
+"""Gathers finished working directories into experiments.
 
 Directories whose configurations differ in nothing but the seed are one
 experiment; each of them is a run of it.
@@ -28,17 +28,18 @@ _NAMED = 3
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Run:
-    """One working directory.
+    """Holds the curves that were measured in one working directory.
 
     Attributes:
-        settings: Its configuration, as nested mappings.
+        settings: Configuration of the run, as nested mappings.
         areas: The area under each curve on the test split, by curve.
         test: Each curve on the test split, by curve. Without calibration
             images, and for a single exit, there is no "budgeted_batch".
-        calibration: The same on the calibration split, if it had images.
-        gated: Whether what an image costs depends on it: the costs of the
+        calibration: Each curve on the calibration split, by curve, if that
+            split had images.
+        gated: Whether the cost of an image depends on it: the costs of the
             curves are means, and each seed has its own.
-        workdir: Its path, if that is known.
+        workdir: Path of the directory, if that is known.
     """
 
     settings: Mapping[str, Any]
@@ -50,11 +51,11 @@ class Run:
 
     @property
     def seed(self) -> int:
-        """That of training."""
+        """Returns the seed of training."""
         return self.settings["seed"]
 
     def area(self, curve: str, low: float, high: float) -> float:
-        """Mean accuracy over a range of costs; see `curve.area`."""
+        """Returns the mean accuracy over a range of costs; see `curve.area`."""
         found = self.test[curve]
         if curve == "budgeted_batch":
             found = closed(found, self.test["anytime"])
@@ -63,12 +64,12 @@ class Run:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RunGroup:
-    """Runs that differ in their seed.
+    """Holds the runs of one experiment, which differ in their seed.
 
     Attributes:
-        label: The configuration's name, and what tells it from others of that
-            name.
-        runs: At least one, by seed.
+        label: The configuration's name, and the settings that tell it from
+            others of that name.
+        runs: Runs by increasing seed, at least one.
     """
 
     label: str
@@ -76,37 +77,37 @@ class RunGroup:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What the runs have in common, and the seed of the first."""
+        """Returns the settings of the runs, with the seed of the first."""
         return self.runs[0].settings
 
     @property
     def family(self) -> str:
-        """Of the model."""
+        """Returns the family of the model."""
         return self.settings["model"]["family"]
 
     @property
     def epochs(self) -> int:
-        """Of training."""
+        """Returns the epochs of training."""
         return self.settings["train"]["epochs"]
 
     @property
     def dataset(self) -> str:
-        """What to call the data set."""
+        """Returns the title of the data set."""
         return dataset_title(self.settings)
 
     @property
     def madds(self) -> tuple[float, ...]:
-        """Cumulative multiply-adds of each exit, [K]."""
+        """Returns the cumulative multiply-adds of each exit, [K]."""
         return self.runs[0].test["anytime"].costs
 
     @property
     def is_static(self) -> bool:
-        """Whether the model has one exit only."""
+        """Tells whether the model has one exit only."""
         return len(self.madds) == 1
 
 
 def read(workdir: pathlib.Path, kind: str) -> Run:
-    """Reads what was measured of a kind of the model.
+    """Reads the curves of a kind of the model from a working directory.
 
     Args:
         workdir: A working directory.
@@ -140,7 +141,7 @@ def read(workdir: pathlib.Path, kind: str) -> Run:
 def of_metrics(
     settings: Mapping[str, Any], metrics: Mapping[str, Any], kind: str
 ) -> Run | None:
-    """Returns what a metrics.json has of a kind of the model, or None.
+    """Returns the curves of a kind of the model in a metrics.json, or None.
 
     Args:
         settings: The configuration, as nested mappings.
@@ -206,10 +207,10 @@ def gather(runs: Sequence[Run]) -> list[RunGroup]:
 
 
 def dataset_title(settings: Mapping[str, Any]) -> str:
-    """Returns what to call the data set of a configuration.
+    """Returns the title of the data set of a configuration.
 
-    That is a published one if the configuration's name says so; else the
-    source, and the last part of its path.
+    That is the title of a published one if the configuration's name says so;
+    else the source, and the last part of its path.
     """
     if known := published.dataset_of(settings["name"]):
         return published.DATASETS[known]
@@ -227,7 +228,7 @@ def _curve(curve: dict, cost: str, accuracy: str) -> Curve:
 
 
 def _material(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that may change a model's answers, by dotted name."""
+    """Picks settings that may change a model's answers, by dotted name."""
     return {
         name: value
         for name, value in _flat(settings)

@@ -1,4 +1,4 @@
-"""Curves that papers printed, to draw ours beside.
+"""Reads curves that papers printed, to draw ours beside.
 
 None of these papers tabulates its curves; the numbers in published.json were
 read from the authors' figures and are no more precise than its notes say. Its
@@ -32,12 +32,12 @@ _FILE = pathlib.Path(__file__).parent / "published.json"
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """One point of a published curve.
+    """Describes one point of a published curve.
 
     Attributes:
         madds: Multiply-adds by the papers' rule, a mean for policies.
-        accuracy: In [0, 1].
-        by_eye: Whether other marks of the figure hide it.
+        accuracy: Accuracy in [0, 1].
+        by_eye: Whether other marks of the figure hide the point.
     """
 
     madds: float
@@ -47,18 +47,18 @@ class Point:
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """The curves of one model on one data set in one paper.
+    """Holds the curves of one model on one data set in one paper.
 
     Attributes:
-        name: How the command line calls it.
-        title: Of the model.
-        paper: Where it is drawn; another paper may have trained it again.
-        family: Of the model, as in `config.model.family`.
-        objective: As in `config.train.objective`.
-        dataset: One of `DATASETS`.
-        epochs: Of training; None where neither paper nor code says.
+        name: Name on the command line.
+        title: Title of the model.
+        paper: Paper with the figure; another one may have trained it again.
+        family: Family of the model, as in `config.model.family`.
+        objective: Objective of training, as in `config.train.objective`.
+        dataset: Name of the data set, one of `DATASETS`.
+        epochs: Epochs of training; None where neither paper nor code says.
         source: The paper, and what was read of it.
-        notes: How each curve was read, by its name.
+        notes: How each curve was read, by the name of the curve.
         curves: Points by increasing cost, by "anytime" or "budgeted_batch".
     """
 
@@ -75,7 +75,7 @@ class Published:
 
     @property
     def label(self) -> str:
-        """The name in a legend, with what sets it apart from a measurement."""
+        """Names the curves in a legend, apart from those of a measurement."""
         epochs = f"{self.epochs} epochs" if self.epochs else "epochs not stated"
         note = self.notes["anytime"].partition(";")[0].partition(", hidden")[0]
         return (
@@ -95,7 +95,7 @@ def choose(names: Sequence[str]) -> list[Published]:
     """Returns the published curves of some names.
 
     Raises:
-        ValueError: There is none of that name.
+        ValueError: There is no curve of one of the names.
     """
     known = load()
     if unknown := [name for name in names if name not in known]:
@@ -107,14 +107,15 @@ def choose(names: Sequence[str]) -> list[Published]:
 
 
 def matching(family: str, objective: str, dataset: str) -> list[Published]:
-    """Returns what was published of a model family on a data set.
+    """Returns the published curves of a model family on a data set.
 
-    Trained jointly, and with the same objective if that was published, too.
+    They are those of models trained jointly, and those of models trained with
+    the given objective if that was published, too.
 
     Args:
-        family: As in `config.model.family`.
-        objective: As in `config.train.objective`.
-        dataset: As from `dataset_of`.
+        family: Family of the model, as in `config.model.family`.
+        objective: Objective of training, as in `config.train.objective`.
+        dataset: Name of the data set, from `dataset_of`.
     """
     return [
         each
@@ -125,7 +126,7 @@ def matching(family: str, objective: str, dataset: str) -> list[Published]:
 
 
 def dataset_of(config_name: str) -> str:
-    """Returns which of `DATASETS` a configuration's name has, or "".
+    """Returns the name in `DATASETS` that a configuration's name has, or "".
 
     A folder of images does not say what it holds; names of configurations do,
     such as ranet_cifar10_model1.

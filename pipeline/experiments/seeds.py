@@ -1,4 +1,4 @@
-"""What several seeds of one experiment say together."""
+"""Summarizes several seeds of one experiment."""
 
 import dataclasses
 import fractions
@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 @dataclasses.dataclass(frozen=True)
 class OverSeeds:
-    """One number, measured once per seed.
+    """Summarizes one number, measured once per seed.
 
     Attributes:
-        mean: Over the seeds.
-        lowest: Of any seed.
-        highest: Of any seed.
-        count: Of seeds.
+        mean: Mean over the seeds.
+        lowest: Lowest value of any seed.
+        highest: Highest value of any seed.
+        count: Number of seeds.
     """
 
     mean: float
@@ -56,7 +56,7 @@ def chance(first: int, second: int) -> fractions.Fraction:
     which n are the first experiment's keep the ranges apart.
 
     Args:
-        first: Seeds of one experiment, n.
-        second: Seeds of the other, m.
+        first: Number of seeds of one experiment, n.
+        second: Number of seeds of the other, m.
     """
     return fractions.Fraction(2, math.comb(first + second, first))

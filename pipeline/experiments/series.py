@@ -1,4 +1,4 @@
-"""The lines of a figure that compares curves, however it is drawn."""
+"""Makes the lines of a figure that compares curves, however it is drawn."""
 
 import dataclasses
 import itertools
@@ -36,19 +36,19 @@ _WIDE = 7
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """One line; its name is the same in every panel.
+    """Describes one line, of one name in every panel.
 
     Attributes:
-        name: For the legend.
-        color: Of line and marks, as "#rrggbb".
+        name: Name in the legend.
+        color: Colour of line and marks, as "#rrggbb".
         dash: Lengths of dashes and gaps in pixels; () is solid.
         mark: "circle", "square" or "diamond" at each point, or "".
         madds: Mean multiply-adds of each point, increasing, [P].
-        accuracies: In [0, 1], [P].
-        lowest: Of any seed at each point, [P]; () with one seed.
-        highest: The same.
-        texts: What each point is, [P].
-        width: Of the line, in pixels.
+        accuracies: Accuracy of each point in [0, 1], [P].
+        lowest: Lowest of any seed at each point, [P]; () with one seed.
+        highest: Highest of any seed at each point, [P]; () with one seed.
+        texts: Description of each point, [P].
+        width: Width of the line, in pixels.
     """
 
     name: str
@@ -78,14 +78,15 @@ def panels(
 
     Experiments with a single exit are points, the same in every panel. Those of
     one family are connected if they saw the same data set for as many epochs;
-    those with gates, whose family is many networks, by their name.
+    those with gates, whose family is many networks, are connected by name.
 
     Args:
-        experiments: What was measured.
-        publications: What papers printed.
-        with_best: Add the best of the experiments at each budget, per data
-            set; what papers draw of several models.
-        connect_static: Draw static models of one family as one line.
+        experiments: Experiments that were measured.
+        publications: Curves that papers printed.
+        with_best: Whether to add the best of the experiments at each budget,
+            per data set, as papers draw it of several models.
+        connect_static: Whether to draw static models of one family as one
+            line.
     """
     datasets = list(dict.fromkeys(each.dataset for each in experiments))
 
@@ -120,7 +121,7 @@ def panels(
 
 
 def legend(panels: Panels) -> list[Series]:
-    """Returns one line of each name, to show what it looks like."""
+    """Returns one line of each name, to show its colour, dash and mark."""
     lines: dict[str, Series] = {}
     for each in itertools.chain.from_iterable(panels.values()):
         # The first one: the anytime curve has the marks of the exits.
@@ -201,7 +202,7 @@ def _static(members: Sequence[RunGroup], name: str, color: str) -> Series:
 
 
 def _best(members: Sequence[RunGroup], name: str) -> Series:
-    """The points that are worth their cost by the calibration split."""
+    """Picks points that are worth their cost by the calibration split."""
     tested, chosen_by = [], []
     for each in members:
         # A model with one exit is the same point for every q.
@@ -230,7 +231,7 @@ def _best(members: Sequence[RunGroup], name: str) -> Series:
 
 
 def _points(experiment, curve, splits) -> list[_Point]:
-    """The mean over seeds of each point of a curve."""
+    """Returns the mean over seeds of each point of a curve."""
     curves = [split[curve] for split in splits]
     named = "exit" if curve == "anytime" else "q ="
     points = []

@@ -1,4 +1,4 @@
-"""The figure of a comparison as SVG: small, static, to put into a document."""
+"""Draws the figure of a comparison as SVG: small, static, for a document."""
 
 import math
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def svg(panels: Panels) -> str:
 def _panel(
     title: str, lines: Sequence[Series], start: float, width: float
 ) -> dict:
-    """Returns where everything of a panel goes, in pixels."""
+    """Places everything of a panel, in pixels."""
     costs = [math.log(cost) for each in lines for cost in each.madds]
     heights = [
         100 * accuracy

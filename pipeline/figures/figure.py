@@ -1,4 +1,4 @@
-"""What all figures of the pages have in common.
+"""Builds figures of the pages from what all of them have in common.
 
 Colours of text and background are the page's business, so that they follow
 its light or dark mode; those of the series are legible on both.
@@ -29,11 +29,11 @@ def build(
     """Returns a figure as JSON that plotly.js draws.
 
     Args:
-        traces: Plotly's, from the undermost to the topmost.
-        xaxis: What it has besides what all axes have.
-        yaxis: Likewise.
-        showlegend: None leaves it to Plotly.
-        margin_right: In pixels.
+        traces: Traces of Plotly, from the undermost to the topmost.
+        xaxis: Settings of the x axis besides those of all axes.
+        yaxis: Settings of the y axis besides those of all axes.
+        showlegend: Whether to show a legend; None leaves it to Plotly.
+        margin_right: Right margin in pixels.
     """
     axis = {
         "gridcolor": _GRID,

@@ -1,4 +1,4 @@
-"""The pages that show results: what their templates can use."""
+"""Renders the templates of the pages that show results."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ def render(template: str, **values: Any) -> str:
     """Returns a page, or a figure, of `pipeline/figures/templates`.
 
     Args:
-        template: Name of the file; what is in .html and .svg is escaped.
-        **values: What the template wants.
+        template: Name of the file; values in .html and .svg are escaped.
+        **values: Variables of the template.
     """
     return _environment().get_template(template).render(**values)
 

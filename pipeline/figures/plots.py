@@ -1,4 +1,4 @@
-"""The figures of curves, classes, quantization and latency."""
+"""Draws the figures of curves, classes, quantization and latency."""
 
 import html
 import math
@@ -16,7 +16,7 @@ from pipeline.figures.figure import Figure
 def curves(panels: series.Panels) -> dict[str, Figure]:
     """Draws accuracy in percent against the logarithm of multiply-adds.
 
-    Without a legend, because all panels share one: see `series.legend`.
+    No figure has a legend, because all panels share one: see `series.legend`.
 
     Args:
         panels: The lines of each panel, by curve.
@@ -33,7 +33,7 @@ def class_balance(
     """Draws the share of every class in each split, in percent.
 
     Args:
-        statistics: Those of the manifest: a description per split.
+        statistics: Statistics of the manifest: a description per split.
         labels: Class names.
     """
     names = [html.escape(label, quote=False) for label in labels]
@@ -60,7 +60,7 @@ def image_sides(statistics: Mapping[str, Any]) -> Figure:
     """Draws how many images came in which size, by their shorter side.
 
     Args:
-        statistics: Those of the manifest: a description per split.
+        statistics: Statistics of the manifest: a description per split.
     """
     used = [
         i
@@ -222,7 +222,7 @@ def _dash(line):
 
 
 def _band(line):
-    """From the lowest to the highest of the seeds."""
+    """Draws the area from the lowest to the highest of the seeds."""
     edge = [*line.highest, *reversed(line.lowest)]
     return go.Scatter(
         legendgroup=line.name,

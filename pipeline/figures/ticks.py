@@ -1,4 +1,4 @@
-"""Round numbers for an axis."""
+"""Finds round numbers for an axis."""
 
 import itertools
 import math
@@ -10,7 +10,7 @@ def linear(low: float, high: float, most: int = 7) -> list[float]:
     Args:
         low: Start of the axis.
         high: End of the axis, above `low`.
-        most: How many there may be, at least 2.
+        most: Largest number of ticks, at least 2.
     """
     exponent = math.floor(math.log10((high - low) / most))
     step = next(
@@ -29,12 +29,13 @@ def linear(low: float, high: float, most: int = 7) -> list[float]:
 def logarithmic(low: float, high: float, apart: float = 0.15) -> list[float]:
     """Returns round numbers within a range, for a logarithmic axis.
 
-    As many as have room; of a range too short for two, evenly spaced ones.
+    They are as many as have room; if the range is too short for two, they are
+    evenly spaced.
 
     Args:
         low: Start of the axis, positive.
         high: End of the axis, above `low`.
-        apart: What share of the axis must lie between neighbours.
+        apart: Share of the axis that must lie between neighbours.
     """
     room = apart * math.log(high / low)
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)))

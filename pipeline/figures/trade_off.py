@@ -1,4 +1,4 @@
-"""Figures of accuracy against what it costs: policies, exits, other models."""
+"""Draws accuracy against cost: of policies, exits and other models."""
 
 import dataclasses
 import html
@@ -21,10 +21,10 @@ _OTHERS = ("#1c9dc1", "#8a7f12", "#c43c5a", "#7a5c3e", "#6f5bd6")
 
 @dataclasses.dataclass(frozen=True)
 class Other:
-    """Another working directory, to draw beside this one.
+    """Describes another working directory, to draw beside this one.
 
     Attributes:
-        name: For the legend.
+        name: Name in the legend.
         metrics: The content of its metrics.json.
     """
 
@@ -39,7 +39,7 @@ def against_madds(
 
     Args:
         metrics: The content of metrics.json.
-        others: What to draw beside it.
+        others: Working directories to draw beside it.
     """
     return _draw(
         metrics,
@@ -57,7 +57,7 @@ def against_latency(
 
     Args:
         metrics: The content of metrics.json.
-        others: What to draw beside it.
+        others: Working directories to draw beside it.
 
     Returns:
         The figure without the points that were not measured; None if that is
@@ -76,7 +76,7 @@ def against_latency(
 def exit_madds(metrics: Mapping[str, Any]) -> list[float]:
     """Returns the mean multiply-adds of an image up to each exit, [K].
 
-    Of what ran, if gates left something out and that was counted.
+    They are those that ran, if gates left something out and that was counted.
     """
     return [metrics_file.mean_madds(each, "int8") for each in metrics["exits"]]
 
@@ -172,7 +172,7 @@ def _points(metrics, costs):
 
 
 def _other(other, costs, hover, color) -> list[go.Scatter]:
-    """A static model is a square; others are a curve and a star."""
+    """Draws a static model as a square, others as a curve and a star."""
     exits, sweeps, bundle, _ = _points(other.metrics, costs)
     name = html.escape(other.name, quote=False)
 

@@ -1,4 +1,4 @@
-"""Whether each image was answered right, as a line of text."""
+"""Writes which images were answered right as a line of text, and reads it."""
 
 import base64
 import binascii
@@ -15,7 +15,7 @@ def decode(text: str, count: int) -> np.ndarray:
     """Unpacks `count` answers, bool [count].
 
     Raises:
-        ValueError: If it is not what `encode` gives for so many.
+        ValueError: If `text` is not what `encode` gives for so many.
     """
     try:
         data = base64.b64decode(text, validate=True)

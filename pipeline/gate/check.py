@@ -25,11 +25,11 @@ _FROM_ARCHIVE = 16
 
 
 class CheckFailed(ValueError):
-    """The gate is shut; the message names every cause."""
+    """Says that the gate is shut; the message names every cause."""
 
 
 class ReferenceMissed(CheckFailed):
-    """The same, where there is a reference: a CI can tell it from an error."""
+    """Says that a reference shuts the gate: a CI can tell it from errors."""
 
     exit_code = 3
 
@@ -44,19 +44,19 @@ def check(
     Args:
         config: The configuration.
         layout: Where the results of the other stages lie.
-        request: What else to compare with, if anything: see `pipeline.gate`.
+        request: The reference to compare with, if any: see `pipeline.gate`.
 
     Returns:
-        How many logits of the chain differ. They are kept if the check fails,
-        too.
+        The results with the number of logits of the chain that differ. They
+        are kept if the check fails, too.
 
     Raises:
         CheckFailed: If an exit's int8 accuracy is more than
             `check.max_points` under its float accuracy and chance does not
             explain it, an operator fell out of int8, a logit of the chain
             differs on the test split, or bundle.zip is not the directory.
-        ReferenceMissed: With a request, if that is so or a metric is not what
-            the reference says.
+        ReferenceMissed: With a request, if one of these causes holds or a
+            metric is not what the reference says.
         FileNotFoundError: If there are no float predictions.
         ValueError: If the reference cannot be used, or the float predictions
             are not of the test images.
@@ -115,12 +115,12 @@ def check(
 def _archive_differences(
     opened: bundle.Bundle, images: np.ndarray, logits: np.ndarray
 ) -> list[str]:
-    """How bundle.zip, which ships, differs from the directory that was run.
+    """Lists how bundle.zip, which ships, differs from the directory that ran.
 
     Args:
         opened: The directory.
         images: The test images, uint8 [N, H, W, C].
-        logits: What its chain said of them, [N, K, C].
+        logits: Answers of the directory's chain, [N, K, C].
     """
     lines = completeness.differences(opened)
     if lines:
@@ -143,7 +143,7 @@ def _archive_differences(
 
 
 def _warn_of_foreign(opened: bundle.Bundle) -> None:
-    """Says what in the directory nobody vouches for; it is not what ships."""
+    """Warns of files that nobody vouches for; the directory does not ship."""
     for name in completeness.foreign(opened):
         logging.warning("%s is in the bundle, but not in its manifest", name)
     if isinstance(opened.labels_file, str):
@@ -160,13 +160,13 @@ def _accuracy_losses(
     before: np.ndarray,
     after: np.ndarray,
 ) -> list[str]:
-    """The losses of accuracy that count; the others are logged.
+    """Lists the losses of accuracy that count, and logs the others.
 
     Args:
         limits: `check` of the configuration.
         truth: Labels, [N].
-        before: Of the float model, [K, N, C].
-        after: Of the chain, [N, K, C].
+        before: Logits of the float model, [K, N, C].
+        after: Logits of the chain, [N, K, C].
     """
     counted = []
     for loss in losses.losses(

@@ -1,9 +1,9 @@
-"""Holds what was measured against the reference.
+"""Compares the measured metrics with the reference.
 
-The semantics are those of NNCF's conformance suite: what got better than its
-reference without anyone saying so fails too, since the reference no longer
-tells the truth; and what is known to fail must say why, and fails once it does
-not fail any more.
+The semantics are those of NNCF's conformance suite: a metric that got better
+than its reference without anyone saying so fails too, since the reference no
+longer tells the truth; and one that is known to fail must say why, and fails
+once it does not fail any more.
 """
 
 import dataclasses
@@ -20,10 +20,10 @@ _ROUNDING = 1e-9
 
 
 def compare(reference: Reference, measured: Measured) -> list[Finding]:
-    """Compares every metric of either.
+    """Compares every metric that the reference or the measurement has.
 
     Raises:
-        ValueError: If they are of different test images.
+        ValueError: If the two are of different test images.
     """
     if (reference.images, reference.sha256) != (
         len(measured.keys),
@@ -52,7 +52,7 @@ def compare(reference: Reference, measured: Measured) -> list[Finding]:
 
 
 def new(measured: Measured, known: Collection[str] = ()) -> list[Finding]:
-    """The metrics that no reference knows."""
+    """Lists the metrics that no reference knows."""
     return [
         Finding(
             name, "new", f"{name} is not in the reference", measured=each.value
@@ -128,7 +128,7 @@ def _sentence(name, status, expected, now, chance):
 
 
 def _known(finding: Finding, expected: Expected) -> Finding:
-    """What is known to fail: whether it does."""
+    """Tells whether a metric that is known to fail does fail."""
     if finding.failed:
         text = f"{finding.text}; expected: {expected.xfail}"
         return dataclasses.replace(finding, status="expected", text=text)

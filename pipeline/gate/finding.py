@@ -1,4 +1,4 @@
-"""What the gate says of one metric."""
+"""Describes how one metric compares with its reference."""
 
 import dataclasses
 from typing import Literal
@@ -22,15 +22,15 @@ Status = Literal[
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """A metric beside its reference.
+    """Holds a metric beside its reference.
 
     Attributes:
-        metric: Its name.
-        status: How it did.
-        text: That in a sentence, if it is more than "passed".
-        reference: What it was, if it was.
-        measured: What it is, if it is.
-        allowed: What it may differ by.
+        metric: Name of the metric.
+        status: How the metric did.
+        text: The status in a sentence, if it is more than "passed".
+        reference: Value in the reference, if there is one.
+        measured: Value measured now, if there is one.
+        allowed: Largest difference allowed.
         p_value: Probability that chance changes as much; None if the metric
             is no share of images, or nothing is known of each image.
     """
@@ -45,5 +45,5 @@ class Finding:
 
     @property
     def failed(self) -> bool:
-        """Whether it shuts the gate."""
+        """Tells whether the finding shuts the gate."""
         return self.status not in ("passed", "expected")

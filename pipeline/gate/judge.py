@@ -1,4 +1,4 @@
-"""The gate: holds an experiment against a reference, and reports."""
+"""Judges an experiment by a reference, and reports the verdict."""
 
 import dataclasses
 import json
@@ -35,11 +35,11 @@ _REPORTS = ("gate.json", "junit.xml", "gate.md")
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What `keras-dynamic check` was asked for.
+    """Describes a request to `keras-dynamic check`.
 
     Attributes:
         reference: The reference file.
-        update: Write it instead of failing.
+        update: Whether to write the reference instead of failing.
         output: Directory for the verdict as JSON, JUnit XML and Markdown.
         reference_model: An int8 model to compare the new one with.
     """
@@ -51,11 +51,11 @@ class Request:
 
 
 def previous(request: Request) -> Reference | None:
-    """The reference to compare with; None if it is yet to be written.
+    """Returns the reference to compare with; None if it is yet to be written.
 
     Raises:
-        ValueError: If it cannot be used, or somebody else's report lies where
-            that of the verdict would go.
+        ValueError: If the reference cannot be used, or somebody else's report
+            lies where that of the verdict would go.
     """
     if request.output is not None:
         _check_output(request.output)
@@ -74,18 +74,20 @@ def judge(
     shipped: bundle.Bundle,
     limits: Sequence[str],
 ) -> Verdict:
-    """Compares, explains, writes what was asked for, and prints a table.
+    """Compares, explains, writes the files asked for, and prints a table.
 
     Args:
-        request: What to do.
-        old: From `previous`.
+        request: The request to answer.
+        old: The reference, from `previous`.
         config: The configuration.
         layout: Where the experiment lies.
-        measured: What it reached.
-        made_from: What that is about; see `pipeline.results.identity`.
-        shipped: Its bundle.
-        limits: Rules without a reference that it broke. With any, or with a
-            metric that is no finite number, the reference is not updated.
+        measured: The numbers that the experiment reached.
+        made_from: Hashes of what they are about; see
+            `pipeline.results.identity`.
+        shipped: The bundle of the experiment.
+        limits: Rules without a reference that the experiment broke. With any,
+            or with a metric that is no finite number, the reference is not
+            updated.
 
     Raises:
         ValueError: If the reference is of other images, or the reference model

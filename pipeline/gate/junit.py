@@ -1,4 +1,4 @@
-"""The verdict as JUnit XML, which CI systems read: a test case per metric."""
+"""Writes the verdict as JUnit XML for CI systems: a test case per metric."""
 
 import re
 from xml.etree import ElementTree
@@ -12,7 +12,7 @@ _FORBIDDEN = re.compile(
 
 
 def xml(verdict: Verdict) -> bytes:
-    """One suite: failures say where; what is known to fail is skipped."""
+    """Returns one suite: failures say where, known failures are skipped."""
     suite = ElementTree.Element(
         "testsuite",
         name=_clean(f"keras-dynamic check {verdict.config}"),

@@ -14,7 +14,7 @@ _IMAGES = 16
 def errors(
     config: ml_collections.ConfigDict, layout: Layout
 ) -> list[LayerError]:
-    """The error of every layer on a few calibration images.
+    """Returns the error of every layer on a few calibration images.
 
     Raises:
         ValueError: If the float model is missing or another one.

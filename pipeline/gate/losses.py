@@ -1,4 +1,4 @@
-"""Which exits int8 cost more accuracy than is allowed."""
+"""Finds the exits that int8 cost more accuracy than is allowed."""
 
 import dataclasses
 
@@ -13,13 +13,13 @@ _ROUNDING = 1e-9
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """What an exit lost on N test images, where that is more than allowed.
+    """Describes an exit that lost more on N test images than is allowed.
 
     Attributes:
-        exit: Its number, from 0.
+        exit: Number of the exit, from 0.
         before: Float accuracy, a share.
-        after: Int8 accuracy.
-        allowed: Percentage points that it may lose.
+        after: Int8 accuracy, a share.
+        allowed: Percentage points that the exit may lose.
         p_value: Probability that chance alone tells two equally good models
             as far apart on these images; see `mcnemar.p_value`.
     """
@@ -50,8 +50,8 @@ def losses(
     Args:
         truth: Labels, [N].
         before: Class that each exit of the float model gives, [K, N].
-        after: The same of the int8 model.
-        max_points: Largest loss allowed.
+        after: Class that each exit of the int8 model gives, [K, N].
+        max_points: Largest loss allowed, in percentage points.
     """
     found = []
     for number, right in enumerate(

@@ -1,4 +1,4 @@
-"""The verdict for a pull request."""
+"""Writes the verdict as Markdown for a pull request."""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def text(verdict: Verdict) -> str:
-    """The verdict first; then what failed, and where; the rest folded."""
+    """Writes the verdict, then failures and where, then the rest folded."""
     config = _escaped(verdict.config)
     sentence = _escaped(verdict.sentence)
     lines = [f"### {config}: {sentence}", ""]

@@ -1,10 +1,10 @@
-"""What chance explains of a difference between two models' answers."""
+"""Tells whether chance explains a difference between two models' answers."""
 
 import numpy as np
 
 
 def p_value(before: np.ndarray, now: np.ndarray) -> float:
-    """The exact McNemar test of two models on the same images.
+    """Runs the exact McNemar test of two models on the same images.
 
     Only images that one model gets right and the other does not tell the
     models apart. Were the models equally good, each would fall to either side

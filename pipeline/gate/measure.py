@@ -32,14 +32,14 @@ def measure(
         config: The configuration.
         layout: Where the other results lie.
         test: The test images.
-        chain: What the chain did with them.
-        logits: Of the chain, dequantized, [K, N, C].
+        chain: Comparison of the chain with the unsplit model on them.
+        logits: Logits of the chain, dequantized, [K, N, C].
         shipped: The bundle that ran.
 
     Raises:
         ValueError: If the predictions of the float model, or those of
             quantization-aware training, are not of these images.
-        FileNotFoundError: If there are none.
+        FileNotFoundError: If there are no such predictions.
     """
     truth = test.labels
     before = logits_of(layout.float_predictions, "evaluate", truth)
@@ -68,7 +68,7 @@ def measure(
 
 
 def logits_of(path: pathlib.Path, stage: str, truth: np.ndarray) -> np.ndarray:
-    """Reads what every exit of a model said of the test images, [K, N, C].
+    """Reads the logits of every exit of a model on the test images, [K, N, C].
 
     Args:
         path: A file of predictions.
@@ -76,8 +76,8 @@ def logits_of(path: pathlib.Path, stage: str, truth: np.ndarray) -> np.ndarray:
         truth: Labels of the test images, [N].
 
     Raises:
-        ValueError: If they are of other images.
-        FileNotFoundError: If there are none.
+        ValueError: If the predictions are of other images.
+        FileNotFoundError: If there are no predictions.
     """
     said = predictions.load(path, "test").logits
     if said.shape[1] != len(truth):
@@ -89,7 +89,7 @@ def logits_of(path: pathlib.Path, stage: str, truth: np.ndarray) -> np.ndarray:
 
 
 def _of_files(layout, shipped):
-    """Operators, delegated partitions and sizes."""
+    """Counts operators, delegated partitions and bytes of the bundle."""
     model = files.model(layout.tflite_model)
     floats = len(equivalence.float_operators(model))
     total = equivalence.operators(model)

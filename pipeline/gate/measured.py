@@ -1,4 +1,4 @@
-"""What the gate knows about an experiment."""
+"""Holds the numbers that the gate compares with a reference."""
 
 import dataclasses
 import hashlib
@@ -14,17 +14,18 @@ from pipeline.gate.metric import Metric
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Measured:
-    """An experiment as it is now.
+    """Holds an experiment as it is now.
 
     Attributes:
-        config: Name of its configuration.
+        config: Name of the configuration.
         keys: Names of the N test images.
-        labels: The bundle's.
-        policies: Those of the bundle, by name; "default" unless asked for
+        labels: Class names of the bundle.
+        policies: Policies of the bundle, by name; "default" unless asked for
             another one.
-        metrics: By name.
+        metrics: Metrics by name.
         truth: int [N], the classes of the test images.
-        answers: {"float", "int8", "qat"}: int [K, N], what each exit said.
+        answers: {"float", "int8", "qat"}: int [K, N], the answer
+            of each exit.
     """
 
     config: str
@@ -37,17 +38,17 @@ class Measured:
 
     @property
     def sha256(self) -> str:
-        """Tells the test images, by their names, whatever their order."""
+        """Hashes the names of the test images, whatever their order."""
         names = "\n".join(sorted(self.keys))
         return hashlib.sha256(names.encode()).hexdigest()
 
     def in_order(self, right: np.ndarray) -> np.ndarray:
-        """Sorts what is said of each image by the images' names."""
+        """Sorts one value per image by the images' names."""
         return right[sorted(range(len(self.keys)), key=self.keys.__getitem__)]
 
 
 def finite(measured: Measured) -> tuple[Measured, list[str]]:
-    """Leaves out metrics that are no finite numbers, each in a sentence."""
+    """Drops metrics that are no finite numbers, and says each in a sentence."""
     strange = {
         name: f"{name} is {each.value}, which is no finite number"
         for name, each in measured.metrics.items()
@@ -60,11 +61,11 @@ def finite(measured: Measured) -> tuple[Measured, list[str]]:
 def of_exits(
     truth: np.ndarray, answers: Mapping[str, np.ndarray]
 ) -> dict[str, Metric]:
-    """The accuracy of every exit, and how far int8 decides as float does.
+    """Returns the accuracy of every exit, and how often int8 agrees with float.
 
     Args:
-        truth: int [N].
-        answers: {"float", "qat", "int8"}: int [K, N].
+        truth: int [N], the classes of the test images.
+        answers: {"float", "qat", "int8"}: int [K, N], the answer of each exit.
 
     Returns:
         `exit_{k}.{float,qat,int8}_accuracy` and `exit_{k}.agreement`.
@@ -81,17 +82,17 @@ def of_exits(
 
 
 def of_logits(before: np.ndarray, after: np.ndarray) -> dict[str, Metric]:
-    """How far the int8 model's logits are from the float model's.
+    """Returns how far the int8 logits are from the float logits.
 
-    They move long before a decision does.
+    Logits move long before a decision does.
 
     Args:
-        before: Of the float model, [K, N, C].
-        after: Of the int8 model, dequantized, [K, N, C].
+        before: Logits of the float model, [K, N, C].
+        after: Logits of the int8 model, dequantized, [K, N, C].
 
     Returns:
         `exit_{k}.logit_error`: the root of the mean square of the differences,
-        as a share of that of the float logits.
+        as a share of the root of the mean square of the float logits.
     """
     found = {}
     for k, (floats, int8) in enumerate(zip(before, after, strict=True)):
@@ -108,13 +109,13 @@ def of_policies(
     logits: np.ndarray,
     madds: np.ndarray,
 ) -> dict[str, Metric]:
-    """What images get that stop where policies let them.
+    """Returns accuracy and cost of images that stop where policies let them.
 
     Args:
-        policies: By name.
-        truth: int [N].
-        logits: Of the int8 model, dequantized, [K, N, C].
-        madds: What the chain ran up to each exit, [N, K].
+        policies: Policies by name.
+        truth: int [N], the classes of the test images.
+        logits: Logits of the int8 model, dequantized, [K, N, C].
+        madds: Multiply-adds that the chain ran up to each exit, [N, K].
 
     Returns:
         `policy_{name}.accuracy` and `policy_{name}.mean_madds`.

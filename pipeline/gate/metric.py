@@ -1,4 +1,4 @@
-"""A number that must not change unnoticed."""
+"""Describes numbers that must not change unnoticed."""
 
 import dataclasses
 from typing import Literal
@@ -10,14 +10,14 @@ Better = Literal["higher", "lower", ""]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Metric:
-    """A number that was measured.
+    """Holds a number that was measured.
 
     Attributes:
         value: The number.
         better: Whether a higher or a lower one is better; "" if neither is.
-        tolerance: What it may change by, unless a reference says otherwise.
-        relative_tolerance: The same, as a share of the reference's value. The
-            larger of both counts.
+        tolerance: Change allowed, unless a reference says otherwise.
+        relative_tolerance: Change allowed, as a share of the reference's
+            value. The larger of both counts.
         right: Whether each test image counts, bool [N], if the number is the
             share of those that do.
     """
@@ -30,7 +30,7 @@ class Metric:
 
 
 def share(right: np.ndarray) -> Metric:
-    """The share of images of which something is true, bool [N].
+    """Makes the share of images of which something is true, bool [N].
 
     Half a point may be lost or won.
     """
@@ -38,20 +38,20 @@ def share(right: np.ndarray) -> Metric:
 
 
 def distance(value: float) -> Metric:
-    """An error, half of which may come or go."""
+    """Makes an error, half of which may come or go."""
     return Metric(value, "lower", relative_tolerance=0.5)
 
 
 def count(value: int, better: Better) -> Metric:
-    """A number that may not change at all."""
+    """Makes a number that may not change at all."""
     return Metric(value, better)
 
 
 def cost(value: float) -> Metric:
-    """A cost, of which two in a hundred are no matter."""
+    """Makes a cost that may change by two in a hundred."""
     return Metric(value, "lower", relative_tolerance=0.02)
 
 
 def is_share(name: str) -> bool:
-    """Whether a metric of this name is a share of the test images."""
+    """Tells whether a metric of this name is a share of the test images."""
     return name.endswith(("accuracy", "agreement"))

@@ -1,4 +1,4 @@
-"""Holds what the metrics were when someone last agreed to them."""
+"""Holds the metrics as they were when someone last agreed to them."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ LEVEL = 0.05
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Expected:
-    """What a metric must be.
+    """Describes the value that a metric must have.
 
     Attributes:
         value: The number.
-        tolerance: What it may differ by, up or down.
-        relative_tolerance: The same, as a share of `value`. The larger of both
-            counts.
+        tolerance: Difference allowed, up or down.
+        relative_tolerance: Difference allowed, as a share of `value`. The
+            larger of both counts.
         xfail: Why the metric is known to fail; "" if it is not.
         right: Whether each test image counted, in the order of their names,
             bool [N], if the number is the share of those that did.
@@ -33,23 +33,25 @@ class Expected:
 
     @property
     def allowed(self) -> float:
-        """What the number may differ by."""
+        """Returns the largest difference allowed."""
         return max(self.tolerance, self.relative_tolerance * abs(self.value))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Reference:
-    """Holds what an experiment must reach; `reference_file` keeps it.
+    """Holds the numbers that an experiment must reach.
+
+    The file is read and written by `reference_file`.
 
     Attributes:
         config: Name of the configuration.
         level: A share of images has changed only if chance would change it as
             much with less than this probability.
         images: Number of test images.
-        sha256: Tells which.
-        labels: The bundle's.
-        policies: What a policy was, by name: thresholds and so on.
-        metrics: By name.
+        sha256: Hash of the names of the test images.
+        labels: Class names of the bundle.
+        policies: Settings of each policy, by name: thresholds and so on.
+        metrics: Expected metrics by name.
         layer_errors: Own error of each int8 layer; see
             tflite.diagnosis.layer_errors.
     """
@@ -69,10 +71,10 @@ def updated(
     measured: Measured,
     layer_errors: Mapping[str, float],
 ) -> Reference:
-    """The reference that what was measured agrees with.
+    """Returns a reference with which the measured numbers agree.
 
     The level, the tolerances and the reasons of an old one stay. So does the
-    value of a metric that is known to fail: it is what is hoped for.
+    value of a metric that is known to fail: it is the value hoped for.
     """
     before = old.metrics if old else {}
     metrics = {}
@@ -108,6 +110,6 @@ def updated(
 
 
 def settings(policy: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a policy, as its `to_dict` gives it, a reference holds."""
+    """Picks the settings that a reference holds from a policy's `to_dict`."""
     names = ("kind", "temperatures", "thresholds", "enabled")
     return {name: policy[name] for name in names}

@@ -2,8 +2,8 @@
 
 `metrics` says what each number must be, by how much it may differ, and which
 ones are known to be off, and why. `right` below holds, per metric, which test
-images count, for the test on the same images. `checksum` covers what was
-measured, and not what people decide; see docs/gate.md.
+images count, for the test on the same images. `checksum` covers the
+measured numbers, and not those that people decide; see docs/gate.md.
 """
 
 import pathlib
@@ -34,12 +34,12 @@ def read(path: pathlib.Path, *, for_update: bool = False) -> Reference:
 
     Args:
         path: The file.
-        for_update: Whether what it measured is about to be replaced. Then it
-            may be of an earlier version, or edited by hand.
+        for_update: Whether its measured numbers are about to be replaced. Then
+            the file may be of an earlier version, or edited by hand.
 
     Raises:
-        ValueError: If there is none, or it is not what `write` makes; naming
-            the key.
+        ValueError: If there is no file, or it is not what `write` makes;
+            naming the key.
     """
     try:
         values = strict_json.decode(files.read(path, _MAX_BYTES))

@@ -1,12 +1,12 @@
-"""Finds what a reference contradicts, as a file merged by hand does.
+"""Finds contradictions in a reference, as in a file merged by hand.
 
 Some things are said twice. A share is in `value` and in the images that `right`
 counts; how many exits there are is in the lists of each policy and in the names
 of the metrics; the names of the policies are in `policies` and in the names of
 the metrics. All that was measured is in `checksum` once more.
 
-What is known to fail keeps an older value, so that different metrics cannot be
-held against each other image by image.
+A metric that is known to fail keeps an older value, so that different metrics
+cannot be compared image by image.
 """
 
 import re
@@ -23,10 +23,10 @@ _MENDED = "take one version of the file whole, or run --update"
 
 
 def check(reference: Reference) -> None:
-    """Holds what is said twice against each other.
+    """Compares the facts that a reference states twice.
 
     Raises:
-        ValueError: If it differs, naming the field.
+        ValueError: If two statements differ, naming the field.
     """
     check_shares(reference.metrics)
     exits = {int(m[1]) for m in map(_EXIT.match, reference.metrics) if m}
@@ -52,10 +52,10 @@ def check(reference: Reference) -> None:
 
 
 def check_shares(metrics: Mapping[str, Expected]) -> None:
-    """Holds each share against the images that count.
+    """Compares each share with the images that count.
 
     Raises:
-        ValueError: If it is not theirs, naming the metric.
+        ValueError: If a share is not that of its images, naming the metric.
     """
     for name, each in metrics.items():
         if each.right is None:
@@ -70,10 +70,10 @@ def check_shares(metrics: Mapping[str, Expected]) -> None:
 
 
 def check_sum(reference: Reference, received: object) -> None:
-    """Holds the file's checksum against what was measured.
+    """Compares the file's checksum with that of the measured numbers.
 
     Raises:
-        ValueError: If it is another one.
+        ValueError: If the checksum is another one.
     """
     if received != checksum(reference):
         raise ValueError(
@@ -84,7 +84,7 @@ def check_sum(reference: Reference, received: object) -> None:
 
 
 def checksum(reference: Reference) -> str:
-    """Hashes what was measured, and not what people decide, to a hex string.
+    """Hashes the measured numbers, not those that people decide, to hex.
 
     Numbers are hashed as floats, so that 1 and 1.0 are the same.
     """

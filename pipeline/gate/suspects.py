@@ -1,4 +1,4 @@
-"""The layers of the int8 model that stand out."""
+"""Finds the layers of the int8 model that stand out."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ def suspects(
     """Names the layers whose own error has grown most, the worst first.
 
     Args:
-        errors: Of all layers, in the order of the graph.
+        errors: Errors of all layers, in the order of the graph.
         reference: Own errors of a model that was agreed to, by layer. Where it
-            is silent, the median of the errors is what is usual.
+            is silent, the median of the errors counts as usual.
     """
     median = statistics.median(each.own for each in errors)
 
@@ -57,7 +57,7 @@ def suspects(
 
 
 def own_errors(errors: Sequence[LayerError]) -> dict[str, float]:
-    """The largest own error per layer, as a reference holds it."""
+    """Returns the largest own error per layer, as a reference holds it."""
     found: dict[str, float] = {}
     for each in errors:
         found[each.layer] = max(each.own, found.get(each.layer, 0.0))

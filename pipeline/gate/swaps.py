@@ -1,4 +1,4 @@
-"""Pairs of classes that were exchanged."""
+"""Finds pairs of classes that were exchanged."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ def swaps(
     """Names the pairs of classes of which most images are taken for the other.
 
     Args:
-        truth: int [N].
-        answers: int [N].
+        truth: int [N], the class of each image.
+        answers: int [N], the answer for each image.
         labels: Names of the classes.
     """
     count = len(labels)

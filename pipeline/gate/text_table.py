@@ -1,4 +1,4 @@
-"""The verdict for a terminal."""
+"""Writes the verdict as a table for a terminal."""
 
 from pipeline.gate.comparison import number
 from pipeline.gate.finding import Finding
@@ -8,7 +8,7 @@ _TITLES = ("metric", "reference", "now", "allowed", "p", "")
 
 
 def rows(findings: list[Finding]) -> list[tuple[str, ...]]:
-    """The cells of each finding, in the order of the titles."""
+    """Returns the cells of each finding, in the order of the titles."""
     return [
         (
             each.metric,
@@ -23,7 +23,7 @@ def rows(findings: list[Finding]) -> list[tuple[str, ...]]:
 
 
 def text(verdict: Verdict) -> str:
-    """Every metric in a line; below, what failed and where."""
+    """Writes each metric in a line, and the failures and where below."""
     cells = [_TITLES, *rows(list(verdict.findings))]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []

@@ -1,4 +1,4 @@
-"""What the gate says of an experiment."""
+"""Describes the verdict of the gate on an experiment."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,18 +10,19 @@ from tflite.diagnosis.layer_error import LayerError
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """The findings, and what is behind those that failed.
+    """Holds the findings, and the causes of those that failed.
 
     Attributes:
         config: Name of the configuration.
-        level: As in the reference.
-        images: Test images.
-        findings: The limits first, then one per metric.
+        level: Probability below which chance does not explain a change of a
+            share of images, as in the reference.
+        images: Number of test images.
+        findings: Findings on the limits first, then one per metric.
         where: Sentences that name what went wrong, the likeliest first.
         layers: The error of every layer in the order of the graph, if there
             was a reason to look.
-        updated: Whether the reference was rewritten to what was measured.
-        made_from: What was measured; see pipeline.results.identity.
+        updated: Whether the reference was rewritten to the measured numbers.
+        made_from: Hashes of what was measured; see pipeline.results.identity.
     """
 
     config: str
@@ -35,12 +36,12 @@ class Verdict:
 
     @property
     def failures(self) -> list[Finding]:
-        """What shuts the gate."""
+        """Lists the findings that shut the gate."""
         return [each for each in self.findings if each.failed]
 
     @property
     def sentence(self) -> str:
-        """The verdict in one line."""
+        """Says the verdict in one line."""
         off = len(self.failures)
         of = f"{len(self.findings)} metrics on {self.images} test images"
         if self.updated:
@@ -52,7 +53,7 @@ class Verdict:
         return f"check passed: {of}{more}"
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
+        """Returns the verdict as JSON."""
         return {
             "format_version": 1,
             "config": self.config,

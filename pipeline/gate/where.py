@@ -1,4 +1,4 @@
-"""Names what is behind a metric that failed."""
+"""Names the causes of a metric that failed."""
 
 from collections.abc import Collection, Mapping
 
@@ -17,12 +17,12 @@ _WORDS = {
 
 
 def in_the_layers(failed: Collection[str]) -> bool:
-    """Whether metrics failed that the layers of the int8 model decide."""
+    """Tells whether metrics failed that the int8 model's layers decide."""
     return _any(failed, "accuracy", "agreement", "logit_error", "limits")
 
 
 def in_the_data(failed: Collection[str], measured: Measured) -> list[str]:
-    """Exchanged classes, at the first exit of each model that shows them."""
+    """Names exchanged classes at each model's first exit that shows them."""
     lines = []
     if not _any(failed, "accuracy", "agreement"):
         return lines
@@ -38,7 +38,7 @@ def in_the_data(failed: Collection[str], measured: Measured) -> list[str]:
 def in_the_bundle(
     failed: Collection[str], model: bytes, shipped: bundle.Bundle
 ) -> list[str]:
-    """Segments that are not the model's, and what XNNPACK leaves of them."""
+    """Names segments of another model, and operators that XNNPACK leaves."""
     lines = []
     if _any(failed, "mismatches"):
         lines += _other_segments(model, shipped)
@@ -52,12 +52,12 @@ def in_the_policies(
     measured: Measured,
     policies: Mapping[str, Mapping],
 ) -> list[str]:
-    """What of each policy is not as it was, exit by exit.
+    """Names the settings of each policy that changed, exit by exit.
 
     Args:
-        failed: Metrics.
-        measured: With the policies of now.
-        policies: The reference's, by name.
+        failed: Names of the metrics that failed.
+        measured: Holds the policies of now.
+        policies: Policies of the reference, by name.
     """
     lines = []
     if not any(name.startswith("policy_") for name in failed):
@@ -90,7 +90,7 @@ def _any(failed: Collection[str], *endings: str) -> bool:
 
 
 def _left(shipped: bundle.Bundle) -> list[str]:
-    """The operators that XNNPACK leaves, segment by segment."""
+    """Names the operators that XNNPACK leaves, segment by segment."""
     lines = []
     for place, facts in enumerate(shipped.segments):
         found = delegation.delegation(shipped.model(place))
@@ -104,7 +104,7 @@ def _left(shipped: bundle.Bundle) -> list[str]:
 
 
 def _other_segments(model: bytes, shipped: bundle.Bundle) -> list[str]:
-    """Segments of the bundle that are not what the model is cut into."""
+    """Names segments of the bundle that the model is not cut into."""
     names = [f"exit_{k}" for k in range(shipped.policy.exits)]
     cut = split.split(model, names)
     if len(cut) != len(shipped.segments):

@@ -1,4 +1,4 @@
-"""One page that compares experiments: offline, in a single file."""
+"""Writes one page that compares experiments: offline, in a single file."""
 
 import pathlib
 from collections.abc import Sequence
@@ -26,18 +26,19 @@ def compare(
     """Writes index.html, comparison.csv and comparison.svg.
 
     Args:
-        workdirs: Working directories, at least one; the first experiment of a
-            data set is what the others are compared with.
+        workdirs: Working directories, at least one; the others of a
+            data set are compared with its first experiment.
         output: A directory, which is replaced. It must hold nothing else.
-        kind: Of the models: "float" or "int8".
+        kind: Kind of the models: "float" or "int8".
         publications: Names of published curves to draw as well.
-        with_best: Draw the best of the experiments at each budget, too.
+        with_best: Whether to draw the best of the experiments at each budget,
+            too.
 
     Returns:
         `output`.
 
     Raises:
-        ValueError: A directory lacks what is needed, a name is not known, or
+        ValueError: A directory lacks a needed file, a name is not known, or
             `output` holds other files.
     """
     publishing.check_replaceable(output, own_files.COMPARISON)

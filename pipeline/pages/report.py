@@ -1,4 +1,4 @@
-"""One page that shows what was measured: offline, in a single file."""
+"""Writes one page of all measurements: offline, in a single file."""
 
 import json
 import pathlib
@@ -28,20 +28,20 @@ def report(
     layout: Layout,
     others: Sequence[pathlib.Path] = (),
 ) -> pathlib.Path:
-    """Writes the page about an experiment, from what the stages left.
+    """Writes the page about an experiment from the files of the stages.
 
     Args:
         config: The whole configuration.
-        layout: With metrics, predictions, bundle and prepared images.
-        others: Working directories to draw beside it, such as those of
-            static models.
+        layout: Paths of metrics, predictions, bundle and prepared images.
+        others: Working directories to draw beside the experiment, such as
+            those of static models.
 
     Returns:
         The page, `layout.report`.
 
     Raises:
-        ValueError: If one of them is missing or does not fit the others; the
-            message names the verb to run.
+        ValueError: If one of the files is missing or does not fit the others;
+            the message names the verb to run.
     """
     _require(layout.metrics, "evaluate")
     _require(layout.predictions, "convert")
@@ -122,7 +122,7 @@ def _test_split(config, layout) -> tuple[dataset.Images, Predictions]:
 
 
 def _rows(images, said, rows) -> tuple[dataset.Images, Predictions]:
-    """Some of the images."""
+    """Picks some of the images and their predictions."""
     chosen = dataset.Images(
         images.images[rows],
         images.labels[rows],
@@ -132,7 +132,7 @@ def _rows(images, said, rows) -> tuple[dataset.Images, Predictions]:
 
 
 def _operating_points(bundle, metrics, said) -> list[dict[str, Any]]:
-    """Rows of "routed" for the policies that the bundle has by name."""
+    """Makes rows of "routed" for the policies that the bundle has by name."""
     madds = np.array(trade_off.exit_madds(metrics))
     times = trade_off.exit_milliseconds(metrics)
     right = exits.correct(said.logits, said.labels, len(madds))
@@ -177,7 +177,7 @@ def _others(layout, metrics, paths) -> list[trade_off.Other]:
 
 
 def _routing(metrics, layout, bundle, said, shown) -> dict[str, Any] | None:
-    """What the sliders and the images need; see `pipeline.pages.rerouting`."""
+    """Packs data for sliders and images; see `pipeline.pages.rerouting`."""
     policy = bundle.policy
     scores = policy.scores(said.logits)
     madds = trade_off.exit_madds(metrics)
@@ -211,7 +211,7 @@ def _calibration(layout) -> Predictions | None:
 
 
 def _timed(metrics, bundle) -> dict[str, dict[str, float]]:
-    """What was timed, by name: the segments, then the whole."""
+    """Lists the times by name: the segments, then the whole."""
     names = [facts.file.removesuffix(".tflite") for facts in bundle.segments]
     found = dict(
         zip(names, metrics.get("segment_latency_ms") or [], strict=False)
@@ -236,9 +236,9 @@ def _about(path: pathlib.Path, now: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def _gate(metrics, layout, now) -> dict[str, Any] | None:
-    """Returns what `check` found; None if it did not run, or told nothing.
+    """Returns the verdict of `check`; None if it did not run, or told nothing.
 
-    In full if its verdict was kept, of this very model, in the working
+    The verdict is in full if it was kept, of this very model, in the working
     directory: `check --output=WORKDIR/gate`.
     """
     if kept := _about(layout.root / "gate" / "gate.json", now):
@@ -251,14 +251,14 @@ def _gate(metrics, layout, now) -> dict[str, Any] | None:
 
 
 def _origins(layout) -> list[dict[str, Any]]:
-    """What ran where: the stages, and this one, which has no mark yet."""
+    """Lists where stages ran, and where this one does, which has no mark."""
     ran = origin.read(layout.stages, tuple(stages.STAGES))
     ran = [each for each in ran if each["stage"] != "report"]
     return [*ran, origin.here("report")]
 
 
 def _curves(config, metrics) -> tuple[series.Panels, list[Published]]:
-    """The curves of the float and the int8 model, beside published ones."""
+    """Returns the curves of the float and int8 model, and published ones."""
     settings = config.to_dict()
     measured = []
     for kind in gather.KINDS:

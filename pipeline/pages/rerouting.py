@@ -1,11 +1,11 @@
-"""What the report needs to route the test images again, in the browser.
+"""Packs data with which the browser routes the test images again.
 
-A threshold is compared with a score of float64. The page gets neither: for
-each image the number of images whose score at that exit is lower, its rank; and
-for each threshold the number of images whose score is lower, its bar. An image
-stops where its rank is at least the bar, which is so exactly where its score is
-at least the threshold. These are small integers, and JavaScript decides as
-Python does.
+A threshold is compared with a score of float64. The page gets neither. For each
+image it gets the number of images whose score at that exit is lower, its rank;
+and for each threshold the number of images whose score is lower, its bar. An
+image stops where its rank is at least the bar, which is so exactly where its
+score is at least the threshold. These are small integers, and JavaScript
+decides as Python does.
 """
 
 import base64
@@ -24,9 +24,9 @@ _MOST = 65_535
 
 
 def subset(images: int, exits: int, classes: int) -> np.ndarray:
-    """Returns which images the page can hold, increasing indices.
+    """Returns the images that the page can hold, increasing indices.
 
-    All of them, or evenly spaced ones.
+    These are all of them, or evenly spaced ones.
     """
     each = exits * (2 + _answer_type(classes).itemsize)
     most = min(images, _BUDGET // each, _MOST)
@@ -41,9 +41,9 @@ def pack(
     """Returns images and policies as JSON.
 
     Args:
-        said: What each exit answers, of N images.
-        scores: What the policies compare, float64 [K, N].
-        policies: Some that differ in thresholds and enabled exits alone, by
+        said: Logits of each exit for N images.
+        scores: Scores that the policies compare, float64 [K, N].
+        policies: Policies that differ in thresholds and enabled exits alone, by
             the name of a slider.
 
     Returns:

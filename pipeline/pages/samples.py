@@ -1,4 +1,4 @@
-"""Test images that show what leaves at each exit."""
+"""Picks test images that show what leaves at each exit."""
 
 import base64
 import dataclasses
@@ -26,17 +26,18 @@ _TOP = 3
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """One image and what each exit says of it.
+    """Holds one image and the answers of each exit.
 
     Attributes:
-        index: Its place among the images, from 0.
-        key: Its name in the data set.
+        index: Place among the images, from 0.
+        key: Name in the data set.
         label: The true class.
         answers: Class of the largest probability at each exit, [K].
-        confidences: That probability, at the exit's temperature, [K].
-        scores: What the policy compares with the thresholds, [K].
-        classes: The most probable ones of every exit, and the label, [M].
-        probabilities: Of these classes at each exit, [K][M].
+        confidences: Largest probability at each exit, at the exit's
+            temperature, [K].
+        scores: Scores that the policy compares with the thresholds, [K].
+        classes: The most probable classes of every exit, and the label, [M].
+        probabilities: Probabilities of these classes at each exit, [K][M].
         image: A picture, as a data URI.
         side: The longer side of the picture, in pixels.
     """
@@ -53,7 +54,7 @@ class Sample:
     side: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns what a click on the image shows, as JSON."""
+        """Returns the values that a click on the image shows, as JSON."""
         values = dataclasses.asdict(self)
         del values["image"], values["side"]
         return values
@@ -64,14 +65,14 @@ def choose(
 ) -> list[Sample]:
     """Picks images that stop early and late, right and wrong ones.
 
-    Some of what stops at each exit under the policy, and some of what stops
-    there if all exits have equal shares: the surest, the least sure, and
-    mistakes, in turn.
+    It takes some that stop at each exit under the policy, and some that stop
+    there if all exits have equal shares: the surest, mistakes, and the least
+    sure, in turn.
 
     Args:
         images: N images, uint8 [N, H, W, C] with C 1 or 3.
-        said: Their logits, [K, N, classes].
-        policy: Of K exits.
+        said: Logits of the images, [K, N, classes].
+        policy: A policy of K exits.
 
     Returns:
         At most 120, in the order of the images.
@@ -110,7 +111,7 @@ def by_exit(
     Args:
         samples: Images.
         taken: The exit at which each of the N images stops, [N].
-        exits: How many there are, K.
+        exits: Number of exits, K.
     """
     rows = [[] for _ in range(exits)]
     for sample in samples:
@@ -137,7 +138,7 @@ def _equal_shares(policy: exits.Policy, scores: np.ndarray) -> np.ndarray:
 def _mixed(
     here: np.ndarray, sure: np.ndarray, right: np.ndarray, most: int
 ) -> list[int]:
-    """The surest, the surest of the mistakes and the least sure, in turn."""
+    """Takes the surest, the surest mistakes and the least sure, in turn."""
     order = np.argsort(-sure, kind="stable")
     kinds = order[right[order]], order[~right[order]], order[::-1]
     turns = itertools.chain.from_iterable(itertools.zip_longest(*kinds))
@@ -168,7 +169,7 @@ def _sample(i, images, said, scores, probabilities, count) -> Sample:
 
 
 def _rounded(values: np.ndarray) -> tuple[float, ...]:
-    """Keeps six digits, also of what is missing to 1."""
+    """Keeps six digits, also of the difference to 1."""
     return tuple(
         float(f"{value:.6g}") if value < 0.5 else 1 - float(f"{1 - value:.6g}")
         for value in values.tolist()
@@ -178,7 +179,8 @@ def _rounded(values: np.ndarray) -> tuple[float, ...]:
 def _picture(pixels: np.ndarray, most: int) -> tuple[str, int]:
     """Returns a data URI of at most `most` characters, and its longer side.
 
-    As it is, if that fits; else smaller and smaller, with loss.
+    The picture stays as it is, if that fits; else it is made smaller and
+    smaller, with loss.
     """
     grey = pixels.shape[-1] == 1
     whole = Image.fromarray(pixels.squeeze(-1) if grey else pixels)

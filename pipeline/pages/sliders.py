@@ -1,4 +1,4 @@
-"""The policies between which the sliders of the report move."""
+"""Makes the policies between which the sliders of the report move."""
 
 import dataclasses
 import decimal
@@ -23,8 +23,8 @@ def same_threshold(
     They lie where the scores do, so that each step moves about as many images.
 
     Args:
-        policy: What they have in common besides.
-        scores: Of some images, from `policy.scores`, [K, N].
+        policy: Policy of which they keep all other settings.
+        scores: Scores of some images, from `policy.scores`, [K, N].
     """
     early = policy.exits - 1
     places = np.linspace(0.0, 1.0, _THRESHOLDS)
@@ -51,9 +51,9 @@ def within_budget(
     the budget there; its `fitted` has both.
 
     Args:
-        policy: What they have in common besides.
+        policy: Policy of which they keep kind, temperatures and scheduler.
         calibration: Images that neither training nor testing saw.
-        costs: Increasing, cumulative per exit, [K].
+        costs: Increasing costs, cumulative per exit, [K].
     """
     images = exits.calibrate(
         calibration.logits,
@@ -79,6 +79,6 @@ def within_budget(
 
 
 def _short(threshold: float) -> float:
-    """Rounds what is missing to 1 to three digits: 0.9998766 is 0.999877."""
+    """Rounds the difference to 1 to three digits: 0.9998766 is 0.999877."""
     missing = decimal.Decimal(f"{1.0 - threshold:.3g}")
     return min(max(float(1 - missing), 0.0), 1.0)

@@ -1,1 +1,1 @@
-"""Holds what the stages leave, and reads it."""
+"""Keeps the results that the stages leave, and reads them."""

@@ -1,6 +1,6 @@
 """Assesses a model's answers: every exit, and accuracy against cost.
 
-The same for the float and for the int8 model. Confidences are the largest
+The float and the int8 model are assessed alike. Confidences are the largest
 probability at temperature 1, as in the papers; the policies that ship have
 fitted temperatures, so that theirs differ a little.
 """
@@ -20,17 +20,17 @@ def assess(
     calibration: Predictions | None,
     test: Predictions,
 ) -> dict:
-    """Returns what one kind of the model reaches on two splits.
+    """Returns the measures of one kind of the model on two splits.
 
     Accuracy, AUROC, AURC and the curves are of the test split; temperatures
     and thresholds are fitted on the calibration split.
 
     Args:
         kind: "float" or "int8".
-        madds: Of an image in the mean, up to each exit, [K].
-        calibration: None if there are no such images: what needs them stays
-            absent.
-        test: Of the same exits.
+        madds: Mean multiply-adds of an image up to each exit, [K].
+        calibration: Predictions on the calibration split; None if it has no
+            images: what needs them stays absent.
+        test: Predictions of the same exits on the test split.
 
     Returns:
         "exits" and "curves" of metrics.json; see
@@ -56,7 +56,7 @@ def assess(
 
 
 def _calibrated(calibration: Predictions) -> dict[str, list]:
-    """Returns what the calibration images tell of every exit."""
+    """Returns accuracy and temperature of every exit on calibration images."""
     fits = [
         exits.fit_temperature(logits, calibration.labels)
         for logits in calibration.logits

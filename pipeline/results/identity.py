@@ -32,35 +32,36 @@ ABOUT = {
 
 
 def identity(layout: Layout, stage: str) -> dict[str, str]:
-    """Hashes what the results of a stage are about, by name.
+    """Hashes the files that the results of a stage are about, by name.
 
-    A result keeps it as "made_from". That it is of another model, of other
-    images or of another policy is told by it, and not by the time at which a
+    A result keeps the hashes as "made_from". They tell that it is of another
+    model, of other images or of another policy, and not the time at which a
     file was written, which a copy or a wrong clock changes. Operating points
     beside the bundle's own policy change nothing.
 
     Args:
-        layout: Where that lies.
-        stage: One of `ABOUT`.
+        layout: Where the files lie.
+        stage: Name of the stage, one of `ABOUT`.
 
     Returns:
-        A hash per name in `ABOUT`; none for what is not there.
+        A hash per name in `ABOUT`; none for a file that is not there.
     """
     return _hashes(layout, ABOUT[stage])
 
 
 def facts(layout: Layout) -> dict[str, str]:
-    """Hashes all that results can be about, each once; see `identity`."""
+    """Hashes all files that results can be about, each once."""
     return _hashes(layout, (*_FILES, "policy"))
 
 
 def fits(made_from: Mapping[str, str], now: Mapping[str, str]) -> bool:
-    """Tells whether a result is about what is there now.
+    """Tells whether a result is about the files that are there now.
 
     Args:
-        made_from: From `identity`, when the result was made.
-        now: From `identity` or `facts`. What is no longer there tells nothing:
-            numbers outlive a model that was removed to save room.
+        made_from: Hashes from `identity`, when the result was made.
+        now: Hashes from `identity` or `facts`. A file that is no longer there
+            tells nothing: numbers outlive a model that was removed to save
+            room.
     """
     return all(now.get(name, each) == each for name, each in made_from.items())
 

@@ -1,4 +1,4 @@
-"""What was measured of an experiment, as rows that cannot be changed."""
+"""Holds the metrics of an experiment as rows that cannot be changed."""
 
 import dataclasses
 import pathlib
@@ -11,15 +11,15 @@ from pipeline.results import metrics_file
 
 @dataclasses.dataclass(frozen=True)
 class ExitMetrics:
-    """One exit.
+    """Holds the metrics of one exit.
 
     Attributes:
-        exit: Its number, from 0.
-        madds: Multiply-adds up to it.
-        params: Parameters up to it.
+        exit: Number of the exit, from 0.
+        madds: Multiply-adds up to the exit.
+        params: Parameters up to the exit.
         accuracy: Shares of right answers on the test images, by what answered:
             "float", "qat", "int8"; those that have been measured.
-        latency_ms: Median milliseconds up to it; None before `benchmark`.
+        latency_ms: Median milliseconds up to the exit; None before `benchmark`.
     """
 
     exit: int
@@ -31,14 +31,14 @@ class ExitMetrics:
 
 @dataclasses.dataclass(frozen=True)
 class PolicyMetrics:
-    """One policy, on the test images.
+    """Holds the metrics of one policy on the test images.
 
     Attributes:
-        policy: Its rule.
-        target: What the rule was asked for.
-        ships: Whether it is the bundle's.
+        policy: Rule of the policy.
+        target: Target that the rule was asked for.
+        ships: Whether the policy is the bundle's.
         accuracy: Share of right answers.
-        mean_madds: Multiply-adds of an image.
+        mean_madds: Mean multiply-adds of an image.
         exit_shares: Share of the images that stop at each exit, [K].
     """
 
@@ -52,12 +52,12 @@ class PolicyMetrics:
 
 @dataclasses.dataclass(frozen=True)
 class Metrics:
-    """What metrics.json holds of an experiment.
+    """Holds the metrics of an experiment, from metrics.json.
 
     Attributes:
-        images: How many, by split, and "rejected".
-        exits: Shallow to deep.
-        policies: Empty before `convert`.
+        images: Number of images by split, and "rejected".
+        exits: Metrics of the exits, shallow to deep.
+        policies: Metrics of the policies; empty before `convert`.
         mismatches: Logits in which the chain differs from the unsplit model;
             None before `check`.
     """
@@ -72,7 +72,7 @@ def read(path: pathlib.Path) -> Metrics:
     """Reads metrics.json.
 
     Raises:
-        ValueError: If there is none, or it is not one of this version.
+        ValueError: If there is no file, or it is not one of this version.
     """
     found = metrics_file.read(path)
     return Metrics(

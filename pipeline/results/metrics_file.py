@@ -1,8 +1,8 @@
-"""metrics.json: what CI, the gate and the report read.
+"""Reads and writes metrics.json, which CI, the gate and the report read.
 
-It is the merge of what each stage measured (`pipeline.results.stage_results`).
-What has not been measured yet, or of another model or policy than those that
-are there, is absent. The fields:
+It merges what each stage measured (`pipeline.results.stage_results`). What has
+not been measured yet, or of another model or policy than those that are there,
+is absent. The fields:
 
     format_version, config, model, dataset {split: n, rejected: n}
     exits      per exit: exit, madds, madds_paper, params (cumulative), accuracy
@@ -40,24 +40,24 @@ _MAX_BYTES = 2**26  # Of curves of thousands of points a hundredth.
 
 
 def mean_madds(exit: Mapping[str, Any], kind: str) -> float:
-    """Mean multiply-adds of an image up to an exit.
+    """Returns the mean multiply-adds of an image up to an exit.
 
-    Of what runs, where gates leave something out and that was counted; all of
-    them otherwise.
+    They are those that run, where gates leave something out and that was
+    counted; all of them otherwise.
 
     Args:
         exit: A row of "exits".
-        kind: "float" or "int8", the model.
+        kind: Kind of the model, "float" or "int8".
     """
     dynamic = exit.get("dynamic_madds", {}).get(kind)
     return dynamic["mean"] if dynamic else exit["madds"]
 
 
 def dynamic_madds(madds: np.ndarray) -> list[dict[str, float]]:
-    """Sums up what a model with gates ran, as metrics.json has it.
+    """Summarizes what a model with gates ran, as metrics.json has it.
 
     Args:
-        madds: Of each image up to each exit, [K, N].
+        madds: Multiply-adds of each image up to each exit, [K, N].
     """
     return [
         {
@@ -74,8 +74,8 @@ def exit_rows(kind: str, **facts: Sequence[Any]) -> list[dict[str, Any]]:
     """Returns rows of "exits" that hold facts about one kind of the model.
 
     Args:
-        kind: "float", "qat" or "int8".
-        facts: By name, such as "aurc": a value per exit, [K].
+        kind: Kind of the model, "float", "qat" or "int8".
+        facts: Facts by name, such as "aurc": a value per exit, [K].
     """
     return [
         {name: {kind: value} for name, value in zip(facts, row, strict=True)}
@@ -87,7 +87,7 @@ def read(path: pathlib.Path) -> dict:
     """Reads a metrics file.
 
     Raises:
-        ValueError: If there is none, or it is not one of this version.
+        ValueError: If there is no file, or it is not one of this version.
     """
     return read_json(path, "evaluate", FORMAT_VERSION)
 
@@ -96,7 +96,7 @@ def read_converted(path: pathlib.Path) -> dict:
     """Reads a metrics file that has the int8 model and its policies.
 
     Raises:
-        ValueError: If there is none, or it has not.
+        ValueError: If there is no file, or it lacks the policies.
     """
     found = read(path)
     if "routed" not in found:
@@ -111,8 +111,8 @@ def read_json(path: pathlib.Path, stage: str, version: int) -> dict:
     """Reads a JSON object that a stage has written.
 
     Raises:
-        ValueError: If there is none, or its "format_version" is another one;
-            the stage is named.
+        ValueError: If there is no file, or its "format_version" is another
+            one; the stage is named.
     """
     try:
         found = strict_json.decode(files.read(path, _MAX_BYTES))

@@ -1,4 +1,4 @@
-"""What ran where: the command, the machine and the time of a stage."""
+"""Tells the command, the machine and the time of a stage."""
 
 import datetime
 import json
@@ -12,10 +12,10 @@ from typing import Any
 
 
 def here(stage: str) -> dict[str, Any]:
-    """Returns where this process runs, and what started it, as JSON.
+    """Returns the machine and the command of this process, as JSON.
 
     Args:
-        stage: What it has done.
+        stage: Stage that the process has done.
 
     Returns:
         "stage";
@@ -36,12 +36,12 @@ def here(stage: str) -> dict[str, Any]:
 
 
 def read(marks: pathlib.Path, order: Sequence[str]) -> list[dict[str, Any]]:
-    """Returns what the marks of finished stages say, the oldest first.
+    """Returns the marks of finished stages, the oldest first.
 
     Args:
         marks: Directory of a JSON file per stage. Those of earlier releases
             say no more than "seconds".
-        order: Of stages whose marks do not tell, or tell the same second.
+        order: Order of stages whose marks do not tell, or tell the same second.
     """
     found = [
         {"stage": path.stem, **json.loads(path.read_text(encoding="utf-8"))}
@@ -52,7 +52,7 @@ def read(marks: pathlib.Path, order: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _processor() -> str:
-    """Its name, where Linux tells; else its architecture."""
+    """Returns the processor's name, where Linux tells; else architecture."""
     try:
         text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:

@@ -4,7 +4,7 @@ from typing import Any
 
 
 def overlay(base: Any, more: Any) -> Any:
-    """Returns `base` with what `more` says in addition, or otherwise.
+    """Returns `base` with the values of `more` added or put in place.
 
     Args:
         base: A JSON value; left as it is.

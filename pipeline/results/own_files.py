@@ -1,7 +1,7 @@
-"""The names of the files in each directory that is published whole.
+"""Names the files in each directory that is published whole.
 
 A directory that holds anything else is not replaced: `publishing.published`.
-Paths are relative to it. What an earlier version wrote is replaced, too, so a
+Paths are relative to it. Files of an earlier version are replaced, too, so a
 name that is no longer written stays here.
 """
 

@@ -1,7 +1,7 @@
-"""What a model said of each image: the logits of every exit.
+"""Keeps the answers of a model for each image: the logits of every exit.
 
-Kept so that policies can be fitted and reports drawn without running the
-model again.
+They are kept so that policies can be fitted and reports drawn without running
+the model again.
 """
 
 import dataclasses
@@ -14,25 +14,25 @@ from pipeline.storage import publishing
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Predictions:
-    """The logits of one split, in the order of `dataset.load`.
+    """Holds the logits of one split, in the order of `dataset.load`.
 
     Attributes:
-        labels: int32 [N].
-        logits: [K, N, C], shallow to deep. Of the int8 model float64,
+        labels: int32 [N], the class of each image.
+        logits: [K, N, C], shallow to deep. Those of the int8 model are float64,
             dequantized as the harness does, so that a policy decides here as
-            it does on the device; of a float model float32.
+            it does on the device; those of a float model are float32.
     """
 
     labels: np.ndarray
     logits: np.ndarray
 
     def accuracies(self) -> list[float]:
-        """Share of right answers at each exit."""
+        """Returns the share of right answers at each exit."""
         right = self.logits.argmax(-1) == self.labels
         return [float(share) for share in right.mean(axis=1)]
 
     def cross_entropies(self) -> list[float]:
-        """Mean negative log-likelihood of the labels at each exit, in nats."""
+        """Returns the mean negative log-likelihood at each exit, in nats."""
         logits = self.logits.astype(np.float64)
         logits -= logits.max(axis=-1, keepdims=True)
         chosen = logits[:, np.arange(len(self.labels)), self.labels]
@@ -56,7 +56,7 @@ def load(path: pathlib.Path, split: str) -> Predictions:
     Raises:
         FileNotFoundError: If `evaluate` (of the float model) or `convert` (of
             the int8 model) has not written them.
-        ValueError: If they hold no such split.
+        ValueError: If the file holds no such split.
     """
     with np.load(path) as arrays:
         splits = sorted({name.partition("/")[0] for name in arrays})

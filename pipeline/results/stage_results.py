@@ -1,7 +1,7 @@
 """Keeps what each stage measured, and merges it into metrics.json.
 
 A stage writes its own file, `results/<stage>.json`, and no other one. So two
-stages at once lose nothing, and what an earlier model or policy reached is left
+stages at once lose nothing, and results of an earlier model or policy are left
 out of metrics.json, and in it again when that model or policy is back.
 """
 
@@ -28,11 +28,11 @@ _AFTER = {
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """Holds what a stage has measured.
+    """Holds the measurements of a stage.
 
     Attributes:
-        stage: Its name.
-        made_from: What that is about; see `identity.identity`.
+        stage: Name of the stage.
+        made_from: Hashes of what they are about; see `identity.identity`.
         metrics: The stage's part of metrics.json.
     """
 
@@ -53,11 +53,11 @@ def keep(
         layout: The working directory.
         stage: One of `identity.ABOUT`.
         metrics: The stage's part of metrics.json.
-        made_from: From `identity.identity`, taken before the stage read what
-            that is about; None if the stage has just written it.
+        made_from: Hashes from `identity.identity`, taken before the stage read
+            those files; None if the stage has just written them.
 
     Returns:
-        The same.
+        The results that were written.
     """
     if made_from is None:
         made_from = identity.identity(layout, stage)
@@ -74,14 +74,14 @@ def read(path: pathlib.Path) -> Results:
     """Reads the results of a stage.
 
     Raises:
-        ValueError: If there are none, or they are not of this version.
+        ValueError: If there are no results, or they are not of this version.
     """
     found = metrics_file.read_json(path, path.stem, _FORMAT_VERSION)
     return Results(found["stage"], found["made_from"], found["metrics"])
 
 
 def publish(layout: Layout) -> Sequence[str]:
-    """Merges the results that fit what is there into metrics.json.
+    """Merges the results that fit the files there into metrics.json.
 
     `exits.csv` and `curves.csv` follow. All three are removed if nothing that
     fits is left. A working directory of a version that kept no results stays

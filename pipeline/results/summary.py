@@ -1,4 +1,4 @@
-"""The table that a run ends with."""
+"""Formats the table that a run ends with."""
 
 _NOT_MEASURED = "not measured"
 

@@ -1,4 +1,4 @@
-"""The numbers of metrics.json as CSV, for whoever draws their own figures."""
+"""Writes the numbers of metrics.json as CSV, for people's own figures."""
 
 import csv
 import pathlib
@@ -41,8 +41,8 @@ def publish(
     """Writes both tables of a working directory.
 
     Args:
-        exits_table: Where the exits go.
-        curves_table: Where the curves go.
+        exits_table: Path of the table of exits.
+        curves_table: Path of the table of curves.
         metrics: The content of metrics.json.
     """
     write(exits_table, EXITS, exits(metrics))
@@ -80,7 +80,7 @@ def exits(metrics: dict) -> list[dict[str, Any]]:
 
 
 def _of_kind(row: dict, name: str, kind: str) -> Any:
-    """A value of an exit, or of one kind of the model at that exit."""
+    """Returns a value of an exit, or of one kind of the model there."""
     value = row.get(name)
     return value.get(kind) if isinstance(value, dict) else value
 
@@ -91,7 +91,7 @@ def write(
     """Writes a CSV file with a header, atomically.
 
     Args:
-        path: What to write.
+        path: Path of the file to write.
         columns: The header.
         rows: Values by column; one that is None or absent stays empty.
 

@@ -1,4 +1,4 @@
-"""Says of which version the code of each stage is.
+"""Names the version of the code of each stage.
 
 A version is raised with a change that gives another result of the same inputs;
 otherwise old results pass for new ones. `tests/pipeline/stage_versions_test.py`
