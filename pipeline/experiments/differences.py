@@ -44,7 +44,7 @@ class Gain:
 
     @property
     def verdict(self) -> str:
-        """Says whether it is more than the seeds differ; see `seeds.apart`."""
+        """Says whether the gain exceeds the seed spread; see `seeds.apart`."""
         beyond = seeds.apart(self.first, self.second)
         if beyond is None:
             return "a single seed"

@@ -75,7 +75,7 @@ class Published:
 
     @property
     def label(self) -> str:
-        """Names the curves in a legend, apart from those of a measurement."""
+        """Returns the name in a legend, which tells it from a measurement."""
         epochs = f"{self.epochs} epochs" if self.epochs else "epochs not stated"
         note = self.notes["anytime"].partition(";")[0].partition(", hidden")[0]
         return (

@@ -36,7 +36,7 @@ _WIDE = 7
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """Describes one line, of one name in every panel.
+    """Describes one line, which has one name in all panels.
 
     Attributes:
         name: Name in the legend.

@@ -1,4 +1,4 @@
-"""Builds figures of the pages from what all of them have in common.
+"""Builds the figures of the pages, with the layout that all of them share.
 
 Colours of text and background are the page's business, so that they follow
 its light or dark mode; those of the series are legible on both.

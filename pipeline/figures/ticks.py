@@ -29,7 +29,7 @@ def linear(low: float, high: float, most: int = 7) -> list[float]:
 def logarithmic(low: float, high: float, apart: float = 0.15) -> list[float]:
     """Returns round numbers within a range, for a logarithmic axis.
 
-    They are as many as have room; if the range is too short for two, they are
+    There are as many as have room; if the range is too short for two, they are
     evenly spaced.
 
     Args:

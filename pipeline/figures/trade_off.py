@@ -76,7 +76,7 @@ def against_latency(
 def exit_madds(metrics: Mapping[str, Any]) -> list[float]:
     """Returns the mean multiply-adds of an image up to each exit, [K].
 
-    They are those that ran, if gates left something out and that was counted.
+    Only those that ran count, if gates left something out and that was counted.
     """
     return [metrics_file.mean_madds(each, "int8") for each in metrics["exits"]]
 
@@ -200,7 +200,7 @@ def _other(other, costs, hover, color) -> list[go.Scatter]:
 
 
 def _policy_text(routed):
-    """Says what a policy is; Plotly would take tags as markup."""
+    """Describes a policy, escaped: Plotly would take tags as markup."""
     text = html.escape(routed["policy"], quote=False)
     if routed["target"] is not None:
         target = routed["target"]

@@ -1,1 +1,1 @@
-"""Compares what an experiment reached with a reference: see docs/gate.md."""
+"""Compares the metrics of an experiment with a reference: see docs/gate.md."""

@@ -128,7 +128,7 @@ def _sentence(name, status, expected, now, chance):
 
 
 def _known(finding: Finding, expected: Expected) -> Finding:
-    """Tells whether a metric that is known to fail does fail."""
+    """Marks a finding as expected to fail, or as unexpected if it passes."""
     if finding.failed:
         text = f"{finding.text}; expected: {expected.xfail}"
         return dataclasses.replace(finding, status="expected", text=text)

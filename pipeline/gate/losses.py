@@ -13,7 +13,7 @@ _ROUNDING = 1e-9
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """Describes an exit that lost more on N test images than is allowed.
+    """Holds an exit's loss on N test images, where it is more than allowed.
 
     Attributes:
         exit: Number of the exit, from 0.

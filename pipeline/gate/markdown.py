@@ -56,7 +56,7 @@ def _item(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Keeps what a name holds from being read as Markdown, HTML or a link."""
+    """Escapes a text, so that it is not read as Markdown, HTML or a link."""
     text = _CONTROL.sub("\ufffd", " ".join(text.split()))
     text = _LINK.sub(r"\\\g<0>", _SPECIAL.sub(r"\\\g<0>", text))
     # An escape does not keep GitHub from a mention or an address.

@@ -41,7 +41,7 @@ class Expected:
 class Reference:
     """Holds the numbers that an experiment must reach.
 
-    The file is read and written by `reference_file`.
+    `reference_file` reads and writes them as a file.
 
     Attributes:
         config: Name of the configuration.

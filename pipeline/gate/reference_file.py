@@ -34,8 +34,8 @@ def read(path: pathlib.Path, *, for_update: bool = False) -> Reference:
 
     Args:
         path: The file.
-        for_update: Whether its measured numbers are about to be replaced. Then
-            the file may be of an earlier version, or edited by hand.
+        for_update: Whether the numbers of the file are about to be replaced.
+            Then the file may be of an earlier version, or edited by hand.
 
     Raises:
         ValueError: If there is no file, or it is not what `write` makes;

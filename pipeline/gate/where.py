@@ -56,7 +56,7 @@ def in_the_policies(
 
     Args:
         failed: Names of the metrics that failed.
-        measured: Holds the policies of now.
+        measured: Measurement with the policies of now.
         policies: Policies of the reference, by name.
     """
     lines = []
@@ -104,7 +104,7 @@ def _left(shipped: bundle.Bundle) -> list[str]:
 
 
 def _other_segments(model: bytes, shipped: bundle.Bundle) -> list[str]:
-    """Names segments of the bundle that the model is not cut into."""
+    """Names segments of the bundle that differ from those of the model."""
     names = [f"exit_{k}" for k in range(shipped.policy.exits)]
     cut = split.split(model, names)
     if len(cut) != len(shipped.segments):

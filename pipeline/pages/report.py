@@ -1,4 +1,4 @@
-"""Writes one page of all measurements: offline, in a single file."""
+"""Writes one page about the measurements: offline, in a single file."""
 
 import json
 import pathlib
@@ -155,7 +155,7 @@ def _operating_points(bundle, metrics, said) -> list[dict[str, Any]]:
 
 
 def _others(layout, metrics, paths) -> list[trade_off.Other]:
-    """Reads other working directories; their names are all different."""
+    """Reads other working directories, and gives each its own name."""
     found = []
     for path in paths:
         if not (each := Layout(path)).metrics.exists():
@@ -251,7 +251,7 @@ def _gate(metrics, layout, now) -> dict[str, Any] | None:
 
 
 def _origins(layout) -> list[dict[str, Any]]:
-    """Lists where stages ran, and where this one does, which has no mark."""
+    """Lists where each stage ran, and this one, which has no mark yet."""
     ran = origin.read(layout.stages, tuple(stages.STAGES))
     ran = [each for each in ran if each["stage"] != "report"]
     return [*ran, origin.here("report")]

@@ -56,7 +56,7 @@ def assess(
 
 
 def _calibrated(calibration: Predictions) -> dict[str, list]:
-    """Returns accuracy and temperature of every exit on calibration images."""
+    """Returns accuracies and temperature fits on the calibration images."""
     fits = [
         exits.fit_temperature(logits, calibration.labels)
         for logits in calibration.logits

@@ -32,11 +32,11 @@ ABOUT = {
 
 
 def identity(layout: Layout, stage: str) -> dict[str, str]:
-    """Hashes the files that the results of a stage are about, by name.
+    """Hashes the files and the policy that results are about, by name.
 
     A result keeps the hashes as "made_from". They tell that it is of another
-    model, of other images or of another policy, and not the time at which a
-    file was written, which a copy or a wrong clock changes. Operating points
+    model, of other images or of another policy. The time at which a file was
+    written does not, since a copy or a wrong clock changes it. Operating points
     beside the bundle's own policy change nothing.
 
     Args:
@@ -50,7 +50,7 @@ def identity(layout: Layout, stage: str) -> dict[str, str]:
 
 
 def facts(layout: Layout) -> dict[str, str]:
-    """Hashes all files that results can be about, each once."""
+    """Hashes all files that results can be about, and the policy."""
     return _hashes(layout, (*_FILES, "policy"))
 
 

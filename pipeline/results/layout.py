@@ -66,7 +66,7 @@ class Layout:
     def tflite(self) -> pathlib.Path:
         """Names the directory of the int8 model with every exit.
 
-        Its predictions lie beside it.
+        It also holds the model's predictions.
         """
         return self.root / "tflite"
 
@@ -107,7 +107,7 @@ class Layout:
 
     @property
     def converted(self) -> pathlib.Path:
-        """Names the results of `convert`, among them the policies it tried."""
+        """Names the file of `convert`'s results, such as the policies tried."""
         return self.results_of("convert")
 
     @property

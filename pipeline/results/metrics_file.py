@@ -42,8 +42,8 @@ _MAX_BYTES = 2**26  # Of curves of thousands of points a hundredth.
 def mean_madds(exit: Mapping[str, Any], kind: str) -> float:
     """Returns the mean multiply-adds of an image up to an exit.
 
-    They are those that run, where gates leave something out and that was
-    counted; all of them otherwise.
+    Only those that run count, where gates leave something out and that was
+    counted; otherwise all of them count.
 
     Args:
         exit: A row of "exits".
@@ -54,7 +54,9 @@ def mean_madds(exit: Mapping[str, Any], kind: str) -> float:
 
 
 def dynamic_madds(madds: np.ndarray) -> list[dict[str, float]]:
-    """Summarizes what a model with gates ran, as metrics.json has it.
+    """Summarizes the multiply-adds that a model with gates ran.
+
+    The result is an entry per exit as in metrics.json.
 
     Args:
         madds: Multiply-adds of each image up to each exit, [K, N].

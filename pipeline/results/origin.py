@@ -12,7 +12,7 @@ from typing import Any
 
 
 def here(stage: str) -> dict[str, Any]:
-    """Returns the machine and the command of this process, as JSON.
+    """Returns the command, the machine and the time of this process, as JSON.
 
     Args:
         stage: Stage that the process has done.
@@ -52,7 +52,7 @@ def read(marks: pathlib.Path, order: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _processor() -> str:
-    """Returns the processor's name, where Linux tells; else architecture."""
+    """Returns the processor's name, or its architecture if Linux tells none."""
     try:
         text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:

@@ -32,7 +32,10 @@ class Predictions:
         return [float(share) for share in right.mean(axis=1)]
 
     def cross_entropies(self) -> list[float]:
-        """Returns the mean negative log-likelihood at each exit, in nats."""
+        """Returns the cross-entropy at each exit, in nats.
+
+        It is the mean negative log-likelihood of the labels.
+        """
         logits = self.logits.astype(np.float64)
         logits -= logits.max(axis=-1, keepdims=True)
         chosen = logits[:, np.arange(len(self.labels)), self.labels]

@@ -1,4 +1,4 @@
-"""Keeps what each stage measured, and merges it into metrics.json.
+"""Keeps the results of each stage, and merges them into metrics.json.
 
 A stage writes its own file, `results/<stage>.json`, and no other one. So two
 stages at once lose nothing, and results of an earlier model or policy are left
