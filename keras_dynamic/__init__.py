@@ -1,4 +1,4 @@
-"""Networks with several exits and how they learn: Keras 3, any backend.
+"""Builds and trains networks with several exits: Keras 3, any backend.
 
 A name is imported when it is first asked for. `exits` needs numpy alone, all
 other names need Keras.

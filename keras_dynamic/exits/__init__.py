@@ -1,4 +1,4 @@
-"""Exit policies: when is an image sure enough to stop? Needs only numpy.
+"""Decides when an image is sure enough to stop; fits policies; numpy only.
 
 A name is imported when it is first asked for: a device that decides by a
 finished policy loads no code that fits one.

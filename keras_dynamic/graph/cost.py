@@ -1,4 +1,4 @@
-"""Multiply-adds and parameters up to each exit, from the functional graph.
+"""Counts multiply-adds and parameters up to each exit of a functional model.
 
 The cost of exit k is what a forward pass must run to give the logits of the
 exits 0 to k: every layer that one of them depends on, counted once per call.
@@ -15,19 +15,20 @@ from keras_dynamic.layers import BasisConv2D, BasisDepthwiseConv2D
 
 @dataclasses.dataclass(frozen=True)
 class ExitCost:
-    """What it takes to reach an exit, all exits before it included.
+    """Holds the cost of reaching an exit, all exits before it included.
 
     Attributes:
         exit: Index of the exit.
         madds: Multiply-adds of the convolutions and dense layers, per image;
             combining a kernel from others counts as one per number of each.
-        madds_paper: The same with the op counter of the MSDNet and RANet code:
-            in addition one per ReLU element, one per pooled element, and one
-            per bias of a dense layer. Normalisation, concatenation, resizing,
-            and sums and products of maps count nothing. And where layers are
-            named `block{k}_...`, as MSDNet's, exit k waits for all of block k,
-            of which it may need a part: that code evaluates whole blocks.
-        params: Parameters, moving statistics left out as that code does.
+        madds_paper: Operations per image by the op counter of the MSDNet and
+            RANet code: `madds`, one per ReLU element, one per pooled element,
+            and one per bias of a dense layer. Normalisation, concatenation,
+            resizing, and sums and products of maps count nothing. And where
+            layers are named `block{k}_...`, as MSDNet's, exit k waits for all
+            of block k, of which it may need a part: that code evaluates whole
+            blocks.
+        params: Parameters, moving statistics left out as in that code.
         feature_shape: Height, width and channels of the feature that enters
             the exit's classifier.
     """
@@ -79,7 +80,7 @@ def exit_costs(model: keras.Model) -> tuple[ExitCost, ...]:
 
 
 def call_madds(node) -> int:
-    """Multiply-adds of one call of a layer (a Keras `Node`), per image."""
+    """Returns the multiply-adds per image of a layer's call, a Keras `Node`."""
     return _node_cost(node)[0]
 
 
@@ -97,7 +98,7 @@ def _parameters(layer):
 
 
 def _positions(tensor):
-    """Number of places of a feature map: all axes but batch and channels."""
+    """Counts the places of a feature map: all axes but batch and channels."""
     return math.prod(tensor.shape[1:-1])
 
 
@@ -137,7 +138,7 @@ _POOLS = (
 
 
 def _node_cost(node):
-    """Multiply-adds of one call, and what the papers' rule counts besides."""
+    """Returns a call's multiply-adds and what the papers' rule counts more."""
     layer = node.operation
     if isinstance(layer, keras.Model):  # a model called as a layer
         inner = exit_costs(layer)[-1]

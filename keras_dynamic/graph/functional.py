@@ -1,4 +1,4 @@
-"""Reading the graph of a functional model."""
+"""Reads the graph of a functional model."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,13 +8,13 @@ import keras
 
 
 def producer(tensor: keras.KerasTensor):
-    """The call of a layer (a Keras `Node`) that gave a symbolic tensor."""
+    """Returns the layer's call, a Keras `Node`, that gave a symbolic tensor."""
     history = tensor._keras_history
     return history.operation._inbound_nodes[history.node_index]
 
 
 def exit_of(layer: str) -> int | None:
-    """The exit that a layer classifies for, by its name; None for the rest."""
+    """Tells by a layer's name the exit it classifies for; None for the rest."""
     found = re.match(r"exit_(\d+)(_|$)", layer)
     return int(found[1]) if found else None
 
@@ -24,7 +24,7 @@ def ancestors(tensors: Iterable[keras.KerasTensor], seen: set[int]) -> Iterator:
 
     Args:
         tensors: Symbolic tensors.
-        seen: Of each call its `id`; those that are yielded are added.
+        seen: The `id` of each call; those that are yielded are added.
     """
     waiting = [producer(tensor) for tensor in tensors]
     while waiting:
@@ -37,7 +37,7 @@ def ancestors(tensors: Iterable[keras.KerasTensor], seen: set[int]) -> Iterator:
 
 
 def blocks(model: keras.Model) -> dict[int, list[keras.KerasTensor]]:
-    """What the layers named `block{k}_...` give, by block."""
+    """Returns the outputs of the layers named `block{k}_...`, by block."""
     found = {}
     # Not the layers' outputs: other models may have called them, too.
     for node in ancestors(model.outputs, set()):
@@ -47,10 +47,10 @@ def blocks(model: keras.Model) -> dict[int, list[keras.KerasTensor]]:
 
 
 def exit_feature(output: keras.KerasTensor, exit: int) -> keras.KerasTensor:
-    """The tensor that enters the classifier of an exit.
+    """Finds the tensor that enters the classifier of an exit.
 
-    Found from the exit's output by going back, from each layer to the first of
-    its inputs, past the layers that the classifier consists of.
+    It goes back from the exit's output, from each layer to the first of its
+    inputs, past the layers that the classifier consists of.
     """
     tensor = output
     while inputs := producer(tensor).input_tensors:
@@ -65,17 +65,17 @@ def follow(
     inputs: Sequence[Any],
     call: Callable[[keras.layers.Layer, Any], Any],
 ) -> list:
-    """Goes through the graph of a functional model with other calls.
+    """Runs the graph of a functional model with other inputs and calls.
 
     Args:
-        model: The model whose graph it is.
-        inputs: What stands for its inputs.
-        call: What stands for the call of one of its layers: a function of the
-            layer and its input, or list of inputs if there are several. For a
+        model: The model whose graph is run.
+        inputs: Values that stand for the model's inputs, one for each.
+        call: Function that stands for the call of a layer: it takes the layer
+            and its input, or a list of inputs if there are several. For a
             layer with several outputs it gives a list.
 
     Returns:
-        What that gives for each of its outputs.
+        The values that stand for the model's outputs, one for each.
     """
     found = dict(zip(map(_key, model.inputs), inputs, strict=True))
     for node in _calls_in_order(model):
@@ -93,7 +93,7 @@ def _key(tensor):
 
 
 def _calls_in_order(model):
-    """The layer calls of a functional model, each after what it needs."""
+    """Yields the layer calls of a functional model, each after its inputs."""
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if node.input_tensors:

@@ -1,4 +1,4 @@
-"""What an image costs where gates skip work.
+"""Counts what an image costs where gates skip work.
 
 A gate is the score that a `Gate` layer gives, the last input of one or more
 `Multiply` layers. At 0 it saves the calls of layers that only its products'
@@ -26,12 +26,12 @@ from keras_dynamic.layers import Gate
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """The calls of layers that run for the same images.
+    """Describes the calls of layers that run for the same images.
 
     Attributes:
-        exit: The first exit that needs them.
-        gates: Those that must be open, by their index.
-        madds: Multiply-adds if they are.
+        exit: The first exit that needs these calls.
+        gates: Indices of the gates that must be open for them.
+        madds: Multiply-adds of the calls, if these gates are open.
     """
 
     exit: int
@@ -41,15 +41,15 @@ class Part:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Gating:
-    """The gates of a model, and what runs when.
+    """Lists the gates of a model, and the layers' calls that depend on them.
 
     Attributes:
         gates: The `Gate` layers, in the order of the graph.
-        unclamped: What is given to them, symbolic [batch, ...].
-        scores: What they give, of the same shapes.
-        masks: Whether a gate is a mask.
-        exits: How many there are.
-        parts: All calls of the model, each in one of them.
+        unclamped: The inputs of the gates, symbolic [batch, ...].
+        scores: The outputs of the gates, symbolic [batch, ...].
+        masks: Whether each gate is a mask.
+        exits: How many exits the model has.
+        parts: All calls of the model, each in one part.
     """
 
     gates: tuple[Gate, ...]
@@ -60,7 +60,7 @@ class Gating:
     parts: tuple[Part, ...]
 
     def madds(self, shares: Sequence) -> list:
-        """Multiply-adds of each image, up to each exit.
+        """Returns the multiply-adds of each image, up to each exit.
 
         Args:
             shares: Per gate [batch], in numpy or of the backend: 1 where it is
@@ -79,25 +79,25 @@ class Gating:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the gates."""
+        """Lists the names of the gates."""
         return tuple(gate.name for gate in self.gates)
 
     @property
     def always(self) -> int:
-        """Multiply-adds of the last exit with all gates closed.
+        """Counts the multiply-adds of the last exit with all gates closed.
 
-        What has no gate, and the gates themselves, but those inside of
-        branches.
+        They are those of the calls without a gate, and of the gates
+        themselves, but for gates inside of branches.
         """
         return int(self.madds([0] * len(self.gates))[-1])
 
     @property
     def dense(self) -> int:
-        """Multiply-adds of the last exit with all gates open."""
+        """Counts the multiply-adds of the last exit with all gates open."""
         return int(self.madds([1] * len(self.gates))[-1])
 
     def saved(self) -> list[int]:
-        """Multiply-adds that each gate saves where all others are open."""
+        """Counts the multiply-adds each gate saves if all others are open."""
         dense, gates = self.dense, range(len(self.gates))
         return [
             dense - int(self.madds([each != gate for each in gates])[-1])
@@ -108,7 +108,7 @@ class Gating:
 def gating(model: keras.Model) -> Gating:
     """Finds the gates of a functional model; there may be none.
 
-    What a model called as a layer has inside counts as one call.
+    A model that is called as a layer counts as one call.
     """
     nodes = [
         node
@@ -163,10 +163,11 @@ def gating(model: keras.Model) -> Gating:
 
 
 def open_shares(scores: Sequence[np.ndarray]) -> np.ndarray:
-    """How much of each gate is open, float64 [N, gates].
+    """Measures how much of each gate is open, float64 [N, gates].
 
     Args:
-        scores: What the gates give, each [N, ...], as `Gating.scores`.
+        scores: The gates' outputs, each [N, ...], in the order of
+            `Gating.scores`.
     """
     return np.stack(
         [np.mean(np.reshape(each, (len(each), -1)) > 0, 1) for each in scores],
@@ -175,11 +176,11 @@ def open_shares(scores: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def dynamic_madds(found: Gating, shares: np.ndarray) -> np.ndarray:
-    """Multiply-adds of each image up to each exit, float64 [K, N].
+    """Returns the multiply-adds of each image up to each exit, float64 [K, N].
 
     Args:
-        found: From `gating`.
-        shares: From `open_shares`, [N, gates].
+        found: The gates of a model, from `gating`.
+        shares: How much of each gate is open, from `open_shares`, [N, gates].
     """
     return np.stack(
         [np.broadcast_to(each, len(shares)) for each in found.madds(shares.T)]
@@ -187,7 +188,7 @@ def dynamic_madds(found: Gating, shares: np.ndarray) -> np.ndarray:
 
 
 def _gate_of(node, gates):
-    """The gate by which a call multiplies; None for the rest."""
+    """Returns the index of the gate that a call multiplies by, or None."""
     if not isinstance(node.operation, keras.layers.Multiply):
         return None
     return gates.get(id(functional.producer(node.input_tensors[-1])))
@@ -202,7 +203,7 @@ _KEEPING_CHANNELS = (
 
 
 def _masked(product, readers):
-    """The calls that cost less the fewer channels of a product are open."""
+    """Lists the calls that cost less the fewer channels a mask leaves open."""
     found = [
         node
         for node in readers[id(product)]

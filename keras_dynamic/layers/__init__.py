@@ -1,4 +1,4 @@
-"""The few layers that Keras lacks, one per file."""
+"""Defines the few layers that Keras lacks, one per file."""
 
 from keras_dynamic.layers.basis_coefficients import BasisCoefficients
 from keras_dynamic.layers.basis_conv2d import BasisConv2D

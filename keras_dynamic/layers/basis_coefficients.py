@@ -1,4 +1,4 @@
-"""From a network's scores to the coefficients that combine kernels."""
+"""Turns a network's scores into the coefficients that combine kernels."""
 
 import math
 
@@ -12,7 +12,7 @@ _NEVER = -1e9
 
 @keras.saving.register_keras_serializable(package="keras_dynamic")
 class BasisCoefficients(keras.layers.Layer):
-    """One vector of coefficients, or several, out of one vector of scores.
+    """Turns a vector of scores into one or more vectors of coefficients.
 
     BasisNet, Zhang et al. 2021, arXiv 2105.03014, whose abstract is all that
     could be read. So these are choices: softmax or sigmoid with a temperature,
@@ -28,13 +28,13 @@ class BasisCoefficients(keras.layers.Layer):
         image that would lose all bases keeps them.
 
     Args:
-        bases: Coefficients in a vector, N.
+        bases: How many coefficients a vector has, N.
         vectors: How many vectors there are.
         activation: "softmax" or "sigmoid".
-        temperature: What the scores are divided by.
+        temperature: Number that the scores are divided by.
         blend_steps: Training steps until the coefficients are the network's.
         dropout: Probability of a basis to be left out in training.
-        seed: Of the dropout.
+        seed: Seed of the dropout.
 
     Input: scores [batch, vectors * bases].
     Output: a list of `vectors` tensors [batch, bases], in the layer's dtype.
@@ -103,7 +103,7 @@ class BasisCoefficients(keras.layers.Layer):
         self.ramp.build()
 
     def call(self, inputs, training=None):
-        """The coefficients of every vector."""
+        """Returns the coefficients of every vector."""
         activate = getattr(keras.ops, self.activation)
         scores = keras.ops.reshape(inputs, (-1, self.vectors, self.bases))
         scores = scores / self.temperature
@@ -118,7 +118,7 @@ class BasisCoefficients(keras.layers.Layer):
         return keras.ops.unstack(ours * alpha + (1 - ours) * share, axis=1)
 
     def _kept(self, images):
-        """1 for each basis that is kept, [images, 1, bases]."""
+        """Marks with 1 each basis that is kept, [images, 1, bases]."""
         shape = (images, 1, self.bases)
         if not self.dropout:
             return keras.ops.ones(shape, self.compute_dtype)
@@ -128,11 +128,11 @@ class BasisCoefficients(keras.layers.Layer):
         return keras.ops.cast(kept, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
-        """Shapes of the vectors."""
+        """Returns the shapes of the vectors."""
         return [(input_shape[0], self.bases)] * self.vectors
 
     def get_config(self):
-        """The layer's arguments."""
+        """Returns the layer's arguments."""
         return {
             **super().get_config(),
             "bases": self.bases,

@@ -1,4 +1,4 @@
-"""A convolution that has another kernel for each image."""
+"""Convolves each image with a kernel of its own."""
 
 import math
 from collections.abc import Sequence
@@ -10,24 +10,25 @@ from keras_dynamic.layers.basis_kernels import BasisKernels
 
 @keras.saving.register_keras_serializable(package="keras_dynamic")
 class BasisConv2D(BasisKernels):
-    """`keras.layers.Conv2D`, its kernel combined from several for each image.
+    """Convolves like `keras.layers.Conv2D`, with a kernel combined per image.
 
-    Called with a feature map [batch, height, width, channels] of fixed size and
-    coefficients [batch, bases]; gives [batch, height, width, filters].
+    It takes a feature map [batch, height, width, channels] of fixed size and
+    coefficients [batch, bases], and gives [batch, height, width, filters].
 
-    What the kernel sees at each place, times the image's kernel, is one product
-    of matrices per image. For a 1x1 convolution that is the map itself;
-    otherwise a depthwise convolution with ones and zeros collects it. On a CPU
-    with TensorFlow, forward and backward, that took 1.2 to 1.8 times as long as
-    one kernel for all where the kernel is 1x1 (four bases), 2.5 to 2.7 times
-    where it is 3x3 (eight bases). Summing the outputs of all bases took 2 to 12
-    times as long as this for 1x1 and 2 to 4 times for 3x3, and slices instead
-    of the depthwise convolution 1.5 to 2 times. Grouped convolutions have no
-    gradient there.
+    The numbers that the kernel sees at each place, times the image's kernel,
+    are one product of matrices per image. For a 1x1 convolution these numbers
+    are the map itself; otherwise a depthwise convolution with ones and zeros
+    collects them. On a CPU with TensorFlow, forward and backward, that took 1.2
+    to 1.8 times as long as one kernel for all where the kernel is 1x1 (four
+    bases), 2.5 to 2.7 times where it is 3x3 (eight bases). Summing the outputs
+    of all bases took 2 to 12 times as long as this for 1x1 and 2 to 4 times for
+    3x3, and slices instead of the depthwise convolution 1.5 to 2 times. Grouped
+    convolutions have no gradient there.
 
     Args:
         filters: Channels of the output.
-        kernel_size: See `BasisKernels`, as for all further arguments.
+        kernel_size: Height and width of the kernels, or one number for both.
+        **kwargs: Further arguments of `BasisKernels`.
 
     Raises:
         ValueError: If an argument is not as said.
@@ -71,11 +72,11 @@ class BasisConv2D(BasisKernels):
 
     @property
     def _numbers(self):
-        """How many numbers go into an output."""
+        """Counts the numbers that go into an output."""
         return math.prod(self.kernel.shape[1:4])
 
     def _seen(self, x):
-        """What the kernel sees, by channel and then place, in the last axis."""
+        """Gathers what the kernel sees in the last axis, by channel, place."""
         if self.kernel_size == self.strides == (1, 1):
             return x
         places = math.prod(self.kernel_size)
@@ -90,9 +91,9 @@ class BasisConv2D(BasisKernels):
         )
 
     def outputs(self, features):
-        """Channels of the output, given the shape of the feature map."""
+        """Returns the output's channels, given the shape of the feature map."""
         return self.filters
 
     def get_config(self):
-        """The layer's arguments."""
+        """Returns the layer's arguments."""
         return {**super().get_config(), "filters": self.filters}

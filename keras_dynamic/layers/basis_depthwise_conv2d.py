@@ -1,4 +1,4 @@
-"""A depthwise convolution that has another kernel for each image."""
+"""Convolves each channel of each image with a kernel of its own."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,11 @@ from keras_dynamic.layers.basis_kernels import BasisKernels
 
 @keras.saving.register_keras_serializable(package="keras_dynamic")
 class BasisDepthwiseConv2D(BasisKernels):
-    """`keras.layers.DepthwiseConv2D`, its kernel combined for each image.
+    """Convolves like `keras.layers.DepthwiseConv2D`, one kernel per image.
 
-    Called with a feature map [batch, height, width, channels] of fixed size and
-    coefficients [batch, bases]; gives as many channels as it gets.
+    The kernel of each image is combined from several. The layer takes a feature
+    map [batch, height, width, channels] of fixed size and coefficients [batch,
+    bases], and gives as many channels as it gets.
 
     The channels of all images are convolved as those of one. On a CPU with
     TensorFlow, forward and backward, that took 1.2 to 2 times as long as one
@@ -20,8 +21,9 @@ class BasisDepthwiseConv2D(BasisKernels):
     times (eight) as long as this, shifted maps times numbers over ten times.
 
     Args:
-        kernel_size: See `BasisKernels`, as for all further arguments.
-        depthwise_initializer: Of each basis.
+        kernel_size: Height and width of the kernels, or one number for both.
+        depthwise_initializer: Initializer of each basis.
+        **kwargs: Further arguments of `BasisKernels`.
 
     Raises:
         ValueError: If an argument is not as said.
@@ -70,11 +72,11 @@ class BasisDepthwiseConv2D(BasisKernels):
         return y + self.bias if self.use_bias else y
 
     def outputs(self, features):
-        """Channels of the output, given the shape of the feature map."""
+        """Returns the output's channels, given the shape of the feature map."""
         return features[-1]
 
     def get_config(self):
-        """The layer's arguments."""
+        """Returns the layer's arguments."""
         config = super().get_config()
         config["depthwise_initializer"] = config.pop("kernel_initializer")
         return config

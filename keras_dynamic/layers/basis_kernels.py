@@ -1,4 +1,4 @@
-"""What the convolutions with combined kernels have in common."""
+"""Holds what the convolutions with combined kernels have in common."""
 
 from collections.abc import Sequence
 
@@ -20,8 +20,8 @@ class BasisKernels(keras.layers.Layer):
         strides: One number, or twice the same.
         padding: "same" or "valid", as in Keras.
         use_bias: Whether there is a bias.
-        kernel_initializer: Of each basis.
-        bias_initializer: Of the bias.
+        kernel_initializer: Initializer of each basis.
+        bias_initializer: Initializer of the bias.
 
     Raises:
         ValueError: If an argument is not as said.
@@ -67,8 +67,8 @@ class BasisKernels(keras.layers.Layer):
 
         Args:
             input_shape: Shapes of the feature map and of the coefficients.
-            channels: That each output depends on.
-            outputs: Numbers of a kernel per place and channel.
+            channels: How many channels each output depends on.
+            outputs: How many numbers a kernel has per place and channel.
 
         Raises:
             ValueError: If there is not one coefficient for each basis.
@@ -101,7 +101,7 @@ class BasisKernels(keras.layers.Layer):
             )
 
     def compute_output_shape(self, input_shape):
-        """Shape of the convolved feature map."""
+        """Returns the shape of the convolved feature map."""
         features, _ = input_shape
         lost = [0, 0]
         if self.padding == "valid":
@@ -115,7 +115,7 @@ class BasisKernels(keras.layers.Layer):
         return (features[0], *sides, self.outputs(features))
 
     def get_config(self):
-        """The layer's arguments."""
+        """Returns the layer's arguments."""
         return {
             **super().get_config(),
             "kernel_size": self.kernel_size,
@@ -133,7 +133,7 @@ class BasisKernels(keras.layers.Layer):
 
 
 def _pair(name, value):
-    """Two positive integers, given as such or as one."""
+    """Returns two positive integers, given as such or as one."""
     pair = (value, value) if isinstance(value, int) else tuple(value)
     if len(pair) != 2 or not all(isinstance(v, int) and v > 0 for v in pair):
         raise ValueError(

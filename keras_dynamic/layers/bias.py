@@ -1,4 +1,4 @@
-"""A learned number per channel, added."""
+"""Adds a learned number to each channel."""
 
 import keras
 
@@ -17,9 +17,9 @@ class Bias(keras.layers.Layer):
         )
 
     def call(self, inputs):
-        """`inputs` with the numbers added."""
+        """Returns `inputs` with the numbers added."""
         return inputs + self.bias
 
     def compute_output_shape(self, input_shape):
-        """Shape of the input."""
+        """Returns the shape of the input."""
         return input_shape

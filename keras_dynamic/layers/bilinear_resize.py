@@ -1,4 +1,4 @@
-"""Bilinear resizing as a plain layer of a network."""
+"""Resizes bilinearly, as a plain layer of a network."""
 
 import keras
 
@@ -43,11 +43,11 @@ class BilinearResize(keras.layers.Layer):
         )
 
     def compute_output_shape(self, input_shape):
-        """Shape of the resized batch."""
+        """Returns the shape of the resized batch."""
         return (input_shape[0], self.height, self.width, input_shape[-1])
 
     def get_config(self):
-        """The layer's arguments."""
+        """Returns the layer's arguments."""
         return {
             **super().get_config(),
             "height": self.height,

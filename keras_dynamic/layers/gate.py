@@ -1,4 +1,4 @@
-"""A score that scales what it is multiplied with, or says to skip it."""
+"""Clamps a score that scales a branch of a network, or says to skip it."""
 
 import math
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from keras_dynamic.layers.ramp import Ramp
 
 @keras.saving.register_keras_serializable(package="keras_dynamic")
 class Gate(keras.layers.Layer):
-    """Clamps a score to [0, 1]: at exactly 0 what it gates is not needed.
+    """Clamps a score to [0, 1]: at exactly 0 the gated branch is not needed.
 
-    The clamp of L-Net and C-Net (Xia et al., "Fully Dynamic Inference with Deep
-    Neural Networks", IEEE TETC 2022, arXiv 2007.15151). `Multiply` with a
-    branch of the network, gate second, makes a gated branch, by which
+    It is the clamp of L-Net and C-Net (Xia et al., "Fully Dynamic Inference
+    with Deep Neural Networks", IEEE TETC 2022, arXiv 2007.15151). `Multiply`
+    with a branch of the network, gate second, makes a gated branch, by which
     `keras_dynamic.graph.gating` knows it.
 
     A clamp passes no gradient outside of its range, so a gate that is 0 on
@@ -30,13 +30,13 @@ class Gate(keras.layers.Layer):
     a gradient, `open_probability`. Unlike theirs the noise falls.
 
     Args:
-        inward_gradient: Whether a score outside gets these; otherwise the
-            gradient of a clamp.
+        inward_gradient: Whether a score outside of [0, 1] gets the gradients
+            that move it back in; otherwise it gets the gradient of a clamp.
         noise: Standard deviation of the noise in training, at first and at
-            last; None for none.
-        annealing_steps: Steps of training in which it falls, linearly; 0: it
-            is the last one from the start.
-        seed: Of the noise.
+            last; None for no noise.
+        annealing_steps: Steps of training in which the deviation falls,
+            linearly; with 0 it is the last one from the start.
+        seed: Seed of the noise.
 
     Input and output: any shape, in the layer's dtype.
 
@@ -73,17 +73,17 @@ class Gate(keras.layers.Layer):
             self.ramp.build()
 
     def open_probability(self, scores):
-        """How probable a score with noise is to be above 0, in float32.
+        """Returns how probably a score with noise is above 0, in float32.
 
         Args:
-            scores: Before the clamp and without noise, any shape.
+            scores: Scores before the clamp and without noise, any shape.
         """
         scores = keras.ops.cast(scores, "float32")
         deviation = self._deviation(self.ramp.reached())
         return (1 + keras.ops.erf(scores / (deviation * math.sqrt(2)))) / 2
 
     def call(self, inputs, training=None):
-        """The clamped score."""
+        """Returns the clamped score."""
         if training and self.noise:
             deviation = self._deviation(self.ramp(training=True))
             drawn = keras.random.normal(
@@ -100,11 +100,11 @@ class Gate(keras.layers.Layer):
         return first + (last - first) * progress
 
     def compute_output_shape(self, input_shape):
-        """Shape of the input."""
+        """Returns the shape of the input."""
         return input_shape
 
     def get_config(self):
-        """The layer's arguments."""
+        """Returns the layer's arguments."""
         return {
             **super().get_config(),
             "inward_gradient": self.inward_gradient,

@@ -1,11 +1,11 @@
-"""The score of a gate, from what is peculiar to an image."""
+"""Scores a gate by what is peculiar to an image."""
 
 import keras
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamic")
 class Score(keras.layers.Conv2D):
-    """A 1x1 convolution of channels that are standardized over the images.
+    """Standardizes channels over the images, then convolves them 1x1.
 
     Each channel has mean 0 and variance 1, in training over the batch, as in
     batch normalization, otherwise by moving averages. The means over a map,
@@ -16,12 +16,12 @@ class Score(keras.layers.Conv2D):
     On a device it is a 1x1 convolution, whose kernel and bias hold all of it.
 
     Args:
-        filters: How many scores.
+        filters: How many scores there are.
         spread: Standard deviation of a score over the images at first, if the
             channels were independent.
-        momentum: Of the moving averages.
-        epsilon: Added to the variance.
-        **kwargs: As of `keras.layers.Conv2D`.
+        momentum: Momentum of the moving averages.
+        epsilon: Number that is added to the variance.
+        **kwargs: Further arguments of `keras.layers.Conv2D`.
 
     Input: [batch, height, width, channels].
     Output: [batch, height, width, filters].
@@ -58,7 +58,7 @@ class Score(keras.layers.Conv2D):
             setattr(self, f"moving_{name}", weight)
 
     def call(self, inputs, training=None):
-        """The scores."""
+        """Returns the scores."""
         x = keras.ops.cast(inputs, "float32")
         mean, variance = self.moving_mean, self.moving_variance
         if training:
@@ -72,7 +72,7 @@ class Score(keras.layers.Conv2D):
         return super().call(keras.ops.cast(x, self.compute_dtype))
 
     def plain(self):
-        """Kernel and bias of a convolution that does the same to its input.
+        """Returns kernel and bias of a plain convolution with equal outputs.
 
         Returns:
             Tensors [1, 1, channels, filters] and [filters], by the moving
@@ -88,7 +88,7 @@ class Score(keras.layers.Conv2D):
     load_own_variables = keras.layers.Layer.load_own_variables
 
     def get_config(self):
-        """The layer's arguments."""
+        """Returns the layer's arguments."""
         return {
             **super().get_config(),
             "spread": self.spread,

@@ -1,4 +1,4 @@
-"""A factor on the gradient alone."""
+"""Multiplies the gradient alone by a factor."""
 
 import math
 
@@ -12,8 +12,8 @@ class GradientScale(keras.layers.Layer):
     Outside of training it does nothing at all, and conversion leaves it out.
 
     Args:
-        factor: What the gradient is multiplied by; 0 detaches the input from
-            what follows.
+        factor: Number that the gradient is multiplied by; 0 detaches the input
+            from the layers that follow.
 
     Input and output: any shape and float dtype; equal to the bit.
 
@@ -42,9 +42,9 @@ class GradientScale(keras.layers.Layer):
         return detached + self.factor * (inputs - detached)
 
     def compute_output_shape(self, input_shape):
-        """Shape of the input."""
+        """Returns the shape of the input."""
         return input_shape
 
     def get_config(self):
-        """The layer's argument."""
+        """Returns the layer's argument."""
         return {**super().get_config(), "factor": self.factor}

@@ -1,4 +1,4 @@
-"""A number that grows from 0 to 1 over the first steps of training."""
+"""Raises a number from 0 to 1 over the first steps of training."""
 
 import keras
 
@@ -13,7 +13,7 @@ class Ramp(keras.layers.Layer):
     got: a model is evaluated as it is deployed, and there no ramp is left.
 
     Args:
-        steps: Calls until it is 1; 0 makes it 1 from the start.
+        steps: Calls until the number is 1; 0 makes it 1 from the start.
 
     Output: a float32 scalar, in any precision.
 
@@ -41,13 +41,13 @@ class Ramp(keras.layers.Layer):
         )
 
     def reached(self):
-        """The scalar that the next call in training gives; none is counted."""
+        """Returns what the next call in training will give; counts no call."""
         if not self.steps:
             return keras.ops.ones((), "float32")
         return keras.ops.cast(self.seen, "float32") / self.steps
 
     def call(self, training=None):
-        """The scalar; in training, one call more is counted."""
+        """Returns the scalar; in training, counts one call more."""
         if not training or not self.steps:
             return keras.ops.ones((), "float32")
         value = self.reached()
@@ -56,5 +56,5 @@ class Ramp(keras.layers.Layer):
         return value
 
     def get_config(self):
-        """The layer's argument."""
+        """Returns the layer's argument."""
         return {**super().get_config(), "steps": self.steps}

@@ -1,4 +1,4 @@
-"""A tensor times one number."""
+"""Multiplies a tensor by one number."""
 
 import math
 
@@ -13,7 +13,7 @@ class Multiple(keras.layers.Layer):
     starts near 0, drawn from N(0, 0.01).
 
     Args:
-        factor: The number, or where a learned one starts.
+        factor: The number, or the one that a learned number starts near.
         learned: Whether w is there and is trained.
 
     Input and output: any shape, in the layer's dtype.
@@ -42,17 +42,17 @@ class Multiple(keras.layers.Layer):
             )
 
     def call(self, inputs):
-        """The multiple of `inputs`."""
+        """Returns the multiple of `inputs`."""
         if not self.learned:
             return inputs * self.factor
         return inputs * (self.factor * keras.ops.exp(self.log_ratio))
 
     def compute_output_shape(self, input_shape):
-        """Shape of the input."""
+        """Returns the shape of the input."""
         return input_shape
 
     def get_config(self):
-        """The layer's arguments."""
+        """Returns the layer's arguments."""
         return {
             **super().get_config(),
             "factor": self.factor,

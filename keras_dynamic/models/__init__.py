@@ -1,4 +1,4 @@
-"""The model families, by name; `register` adds one of a user.
+"""Lists the model families, by name; `register` adds one of a user.
 
 A builder takes keyword arguments only, `input_shape` and `classes` among them,
 and returns a functional `keras.Model` with one output of logits per exit,
@@ -56,7 +56,8 @@ def register(name: str) -> Callable[[_BuilderT], _BuilderT]:
     notebook runs again; those that come with the package stay.
 
     Args:
-        name: What `build`, and `model.family` of a configuration, call it.
+        name: Name of the family in `build` and in `model.family` of a
+            configuration.
 
     Raises:
         ValueError: If the package has a family of that name; by the decorator,

@@ -1,4 +1,4 @@
-"""BasisNet: a small network looks first, and shapes the kernels of a larger.
+"""Builds BasisNet: a small network shapes the kernels of a larger one.
 
 Zhang et al. 2021, "BasisNet: Two-stage Model Synthesis for Efficient
 Inference", arXiv 2105.03014. A lightweight model previews the image at a low
@@ -94,10 +94,10 @@ def basisnet(
             (docs/decisions.md). The classifier is never dynamic.
         per_layer: Whether each dynamic convolution has coefficients of its
             own; otherwise one vector serves them all.
-        activation: See `BasisCoefficients`, as for the three that follow.
-        temperature: See there.
-        blend_steps: See there.
-        dropout: See there.
+        activation: "softmax" or "sigmoid", which makes coefficients of scores.
+        temperature: Number that the scores are divided by.
+        blend_steps: Training steps until the coefficients are the network's.
+        dropout: Probability of a basis to be left out in training.
         name: Name of the model.
 
     Raises:
@@ -148,7 +148,7 @@ def basisnet(
 
 
 def _backbone(argument, given, input_shape, classes):
-    """The plain model, of which only the graph is of use."""
+    """Builds the plain model, of which only the graph is of use."""
     builder, settings = arguments.backbone(argument, given, BACKBONES)
     own = {"input_shape": input_shape, "classes": classes}
     arguments.require_arguments_of(builder, argument, given, **own)
@@ -157,7 +157,7 @@ def _backbone(argument, given, input_shape, classes):
 
 
 def _dynamic_layers(model, static):
-    """Names of the convolutions that get several kernels, in their order."""
+    """Lists the convolutions that get several kernels, by name, in order."""
     names = [
         layer.name
         for layer in model.layers
@@ -183,12 +183,12 @@ def _specialist_name(name):
 
 
 def _again(layer, name):
-    """The same layer under another name, with weights of its own."""
+    """Copies a layer under another name, with weights of its own."""
     return type(layer).from_config(layer.get_config() | {"name": name})
 
 
 def _with_bases(layer, bases):
-    """The same convolution with several kernels."""
+    """Copies a convolution, with several kernels."""
     kind, own = _DYNAMIC[type(layer)]
     config = layer.get_config()
     return kind.from_config(

@@ -1,4 +1,4 @@
-"""LC-Net: gates decide, image by image, which layers and channels to run.
+"""Builds LC-Net: gates choose, image by image, the layers and channels to run.
 
 Xia et al., "Fully Dynamic Inference with Deep Neural Networks", IEEE TETC 2022,
 arXiv 2007.15151. In each residual block two small networks look at the mean of
@@ -57,32 +57,37 @@ def lcnet(
     The default is ResNet-20 with a gate for each layer, and none for channels:
     the backbone of `lcnet_cifar10_20`. The paper's settings could not be read.
 
-    Gated are all blocks of a ResNet; where the shape changes the shortcut has
-    a convolution, which always runs. Of a MobileNetV2 those that widen and
-    have a shortcut.
+    All blocks of a ResNet are gated; where the shape changes the shortcut has
+    a convolution, which always runs. Of a MobileNetV2 those blocks are gated
+    that widen and have a shortcut.
 
     Args:
         input_shape: Height, width and channels of the input, float32 in [0, 1].
         classes: Number of classes; the exits give logits [batch, classes].
         backbone: Its "family", "resnet" or "mobilenet_v2", and the arguments
             of that family but `input_shape` and `classes`.
-        layers: L-Net: whether the branch of each gated block has a gate.
-        channels: C-Net, for the channels inside of a branch, which are those
-            between the convolutions of a ResNet's block, and those before a
-            MobileNetV2's block narrows. None: without. "groups": they are cut
-            into `groups` contiguous parts, each a branch of its own from the
-            block's input to its output, normalised there, with one gate; the
-            branches are summed. So skipped channels take no time. "mask": as
-            in the paper one score per channel, by which the map is multiplied.
-            That saves nothing on a device: for training and comparison.
+        layers: Whether the branch of each gated block has a gate (L-Net).
+        channels: Gates (C-Net) for the channels inside of a branch, which are
+            those between the convolutions of a ResNet's block, and those before
+            a MobileNetV2's block narrows. None: no such gates. "groups": the
+            channels are cut into `groups` contiguous parts, each a branch of
+            its own from the block's input to its output, normalised there, with
+            one gate; the branches are summed. So skipped channels take no time.
+            "mask": as in the paper one score per channel, by which the map is
+            multiplied. That saves nothing on a device: it is for training and
+            comparison.
         groups: Gates per block, for "groups".
         gate_bias: Score of every gate at first, in the mean over images.
-        gate_spread: None: scores are a dense layer, as in the sketch, and at
-            first nearly equal for all images. Else of channels that are
-            standardized over the images, by `Score`, with this deviation.
-        inward_gradient: See `Gate`, as for the two that follow.
-        noise: See there.
-        annealing_steps: See there.
+        gate_spread: None: scores come from a dense layer, as in the sketch, and
+            are at first nearly equal for all images. Else they come from
+            channels that are standardized over the images, by `Score`, with
+            this deviation.
+        inward_gradient: Whether a score outside of [0, 1] gets the gradients
+            that move it back in; otherwise it gets the gradient of a clamp.
+        noise: Standard deviation of the gates' noise in training, at first and
+            at last; None for no noise.
+        annealing_steps: Steps of training in which the deviation falls,
+            linearly; with 0 it is the last one from the start.
         exits: Stages, from 0, at whose end is an early exit.
         head_width: Width of the convolutions of the early exits; None keeps
             that of their stage.
@@ -140,7 +145,10 @@ def lcnet(
 
 
 def _backbone(given):
-    """What gives its maps, lacking images and branch; and its branch."""
+    """Returns a backbone's function from images to maps, and its branch.
+
+    The function takes a branch in place of the backbone's own.
+    """
     (stages, branch), settings = arguments.backbone(
         "backbone", given, _BACKBONES
     )
@@ -151,7 +159,7 @@ def _backbone(given):
 
 
 def _gated(branch, *, layers, channels, groups, gate):
-    """What is called like `branch`, and puts gates into what that gives."""
+    """Returns a function like `branch` that puts gates into its result."""
 
     def gated(x, filters, *, inner, name, **others):
         pooled = keras.layers.GlobalAveragePooling2D(
@@ -191,7 +199,7 @@ def _gated(branch, *, layers, channels, groups, gate):
 
 
 def _gate(pooled, units, *, bias, spread, name, **settings):
-    """One dense layer on the mean of a map, and the clamp."""
+    """Runs one dense layer on the mean of a map, and the clamp."""
     score = {
         "bias_initializer": keras.initializers.Constant(bias),
         "name": f"{name}_score",

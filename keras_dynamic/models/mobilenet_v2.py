@@ -1,9 +1,9 @@
-"""MobileNetV2, a static network: one exit.
+"""Builds MobileNetV2, a static network: one exit.
 
 Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR
 2018, arXiv 1801.04381, Table 2.
 
-For small images the first strides are left out, see `downsampling`. Padding
+For small images `downsampling` leaves out the first strides. Padding
 and batch normalization are those of the other families here, not those of the
 authors' code: "same", momentum 0.9.
 """
@@ -74,15 +74,18 @@ def mobilenet_v2_stages(
         ..., keras.KerasTensor
     ] = inverted_residual.inverted_branch,
 ) -> list[keras.KerasTensor]:
-    """The feature map at the end of each stage.
+    """Returns the feature map at the end of each stage.
 
     The last one is that after the 1x1 convolution before the classifier.
 
     Args:
         inputs: Images.
-        width: As of `mobilenet_v2`.
-        downsampling: As of `mobilenet_v2`.
-        branch: See `inverted_residual.inverted_residual`.
+        width: Multiplies all channels, which are then rounded to multiples of
+            8; those before the classifier only if it is above 1.
+        downsampling: By how much height and width are divided; with less than
+            32, the first strides of 2 become 1.
+        branch: Function that stands for `inverted_branch` in a block that
+            widens and has a shortcut.
 
     Raises:
         ValueError: If `width` or `downsampling` is not as said.

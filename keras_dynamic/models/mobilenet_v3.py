@@ -1,4 +1,4 @@
-"""MobileNetV3, a static network: one exit.
+"""Builds MobileNetV3, a static network: one exit.
 
 Howard et al., "Searching for MobileNetV3", ICCV 2019, arXiv 1905.02244, Tables
 1 (Large) and 2 (Small). Where they leave a choice open, it is that of the
@@ -6,7 +6,7 @@ authors' code: squeeze-and-excite narrows to a quarter of the expanded
 channels, rounded to a multiple of 8, and Small has none behind its last
 convolution, though Table 2 ticks that row.
 
-For small images the first strides are left out, see `downsampling`. Padding
+For small images `downsampling` leaves out the first strides. Padding
 and batch normalization are those of the other families here, not those of the
 authors' code; there is no dropout.
 """
@@ -84,7 +84,7 @@ def mobilenet_v3(
         downsampling: By how much height and width are divided: 32 in the
             paper. With less, the first strides of 2 become 1; 8 leaves 4x4
             of a 32x32 image, with strides in the last three of five places.
-        activation: Where the paper has the hard swish: that, or "relu", which
+        activation: "hard_swish" as in the paper, or "relu" in its place, which
             spares three operators for each.
         name: Name of the model.
 

@@ -1,12 +1,12 @@
-"""MSDNet, the Multi-Scale Dense Network.
+"""Builds MSDNet, the Multi-Scale Dense Network.
 
 Huang et al., "Multi-Scale Dense Networks for Resource Efficient Image
 Classification", ICLR 2018, arXiv 1703.09844. Features of several scales run
 side by side, densely connected, so that the coarsest one, which carries the
 exits, is fit for classification from the first layers on.
 
-As the authors' code builds it with `prune=max`: the layers fall into spans of
-ceil(layers / scales), and each span but the first begins by dropping the
+It is built as by the authors' code with `prune=max`: the layers fall into spans
+of ceil(layers / scales), and each span but the first begins by dropping the
 finest scale left. Padding differs from that code, which pads stride-2
 convolutions symmetrically: here it is Keras "same", for int8 on phones.
 
@@ -57,15 +57,15 @@ def msdnet(
         input_shape: Height, width and channels of the input, float32 in [0, 1].
         classes: Number of classes; every exit gives logits [batch, classes].
         channels: Base width (`nChannels`), multiplied by a growth factor.
-        growth_rate: Channels that a layer adds, multiplied likewise.
+        growth_rate: Channels that a layer adds, multiplied by a growth factor.
         growth_factors: Width factor of each scale, finest first; each scale
             has half the resolution of the one before.
-        bottleneck_factors: Bottleneck factor of each scale, in the same order.
+        bottleneck_factors: Bottleneck factor of each scale, finest first.
         blocks: Number of blocks; each ends in an exit.
         base: Layers in the first block.
         step: Sets the layers of the other blocks.
-        step_mode: "even": each of them has `step` layers. "lin_grow": block b,
-            counted from 0, has `b * step + 1`.
+        step_mode: "even": each block but the first has `step` layers.
+            "lin_grow": block b, counted from 0, has `b * step + 1`.
         reduction: Share of channels that stays when a scale is dropped.
         stem: "conv" (3x3, as for CIFAR) or "imagenet" (7x7 stride 2, pool).
         head_width: Width of the classifiers' convolutions; None keeps the
@@ -140,20 +140,20 @@ def msdnet(
 
 
 def _layer_counts(blocks, base, step, step_mode):
-    """Number of layers of each block."""
+    """Returns the number of layers of each block."""
     if step_mode == "even":
         return [base] + [step] * (blocks - 1)
     return [base] + [step * block + 1 for block in range(1, blocks)]
 
 
 def _drop_layers(count, scales):
-    """Indices of the layers that drop the finest scale left."""
+    """Returns the indices of the layers that drop the finest scale left."""
     span = math.ceil(count / scales)
     return set(range(span, count, span))
 
 
 def _base_features(inputs, widths, stem):
-    """One feature per scale, each computed from the finer one before it."""
+    """Returns a feature per scale, each computed from the finer one before."""
     if stem == "conv":
         x = convolutions.conv_bn_relu(inputs, widths[0], 3, name="base0")
     else:
@@ -182,7 +182,7 @@ def _base_features(inputs, widths, stem):
 
 
 def _layer(features, growth_rate, factors, bottlenecks, *, drop, prefix):
-    """One layer at every scale: from features by scale to features by scale.
+    """Runs one layer at every scale; takes and returns features by scale.
 
     A scale adds half of its growth from the scale above, by a strided
     convolution, and half from itself; the finest one all from itself. A scale
@@ -215,7 +215,7 @@ def _layer(features, growth_rate, factors, bottlenecks, *, drop, prefix):
 
 
 def _transition(features, reduction, factors, prefix):
-    """1x1 convolutions that narrow every scale left."""
+    """Narrows every scale left by a 1x1 convolution."""
     narrowed = {}
     for scale, x in features.items():
         # Rounded at factor 1, as the authors do, so that scales stay in step.

@@ -1,8 +1,8 @@
-"""RANet, the Resolution Adaptive Network.
+"""Builds RANet, the Resolution Adaptive Network.
 
 Yang et al., "Resolution Adaptive Networks for Efficient Inference", CVPR 2020,
-arXiv 2003.07326. A chain of sub-networks, from the lowest resolution to the
-highest; each fuses the features of the one before it and carries its own
+arXiv 2003.07326. It is a chain of sub-networks, from the lowest resolution to
+the highest; each fuses the features of the one before it and carries its own
 exits, so an easy image never reaches the high resolutions.
 
 Two details differ from the authors' code, which pads stride-2 convolutions
@@ -55,11 +55,14 @@ def ranet(
         input_shape: Height, width and channels of the input, float32 in [0, 1].
         classes: Number of classes; every exit gives logits [batch, classes].
         channels: Base width (`nChannels`), multiplied by a growth factor.
-        growth_rate: Channels that a dense layer adds, multiplied likewise.
+        growth_rate: Channels that a dense layer adds, multiplied by a growth
+            factor.
         scales: The scale number of each sub-network, lowest resolution first;
             1 is the lowest. Sub-networks of equal number share a resolution.
-        growth_factors: Width factor of each sub-network, in the same order.
-        bottleneck_factors: Bottleneck factor of each sub-network.
+        growth_factors: Width factor of each sub-network, lowest resolution
+            first.
+        bottleneck_factors: Bottleneck factor of each sub-network, lowest
+            resolution first.
         step: Layers in the first block.
         step_mode: "even": every block has `step` layers. "lg" (linear growth):
             block b, counted from 1, has `b * step`.
@@ -149,7 +152,7 @@ def ranet(
 
 
 def _down_blocks(block_counts, sub, scale):
-    """Indices of the fusion blocks that halve the resolution."""
+    """Returns the indices of the fusion blocks that halve the resolution."""
     # Counting from 1 as the authors do, they are the last (scale - 1) of
     # [0, blocks of sub-network 0, ..., blocks of sub-network sub-1].
     candidates = [0, *block_counts[:sub]]
@@ -157,14 +160,14 @@ def _down_blocks(block_counts, sub, scale):
 
 
 def _transition_blocks(count, scale):
-    """Indices of the blocks that a transition follows."""
+    """Returns the indices of the blocks that a transition follows."""
     return {math.floor(i * count / scale) - 1 for i in range(1, scale)}
 
 
 def _base_features(inputs, channels, scales, growth_factors, stem):
-    """One feature per sub-network, computed from the highest resolution down.
+    """Returns one feature per sub-network, lowest resolution first.
 
-    Returned lowest resolution first.
+    They are computed from the highest resolution down.
     """
     top = len(scales) - 1
     width = channels * growth_factors[top]
@@ -203,7 +206,7 @@ def _resize_like(x, reference, name):
 
 
 def _dense_block(x, layers, growth, bottleneck, prefix):
-    """Dense layers at one resolution; returns the output and all features."""
+    """Runs dense layers at one resolution; returns output and all features."""
     features = [x]
     for layer in range(layers):
         name = f"{prefix}_layer{layer}"
@@ -225,10 +228,10 @@ def _fusion_block(
     down,
     prefix,
 ):
-    """Dense layers that also take in the sub-network before, layer by layer.
+    """Runs dense layers that fuse in the sub-network before, layer by layer.
 
-    Returns the output and the features before the final fusion, which are what
-    the next sub-network fuses.
+    Returns the output and the features before the final fusion, which the next
+    sub-network fuses.
     """
     from_below = math.floor(growth * compression)
     if not 0 < from_below < growth:

@@ -1,4 +1,4 @@
-"""ResNet for small images, a static network: one exit.
+"""Builds ResNet for small images, a static network: one exit.
 
 He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv
 1512.03385, section 4.2: a 3x3 convolution, then stages of n residual blocks of
@@ -43,7 +43,7 @@ def resnet(
         zero_init_residual: Whether each block begins as its shortcut: the
             last normalization of its branch starts with the factor 0 (Goyal
             et al., arXiv 1706.02677, section 5.1). Deep networks then learn
-            from the first epoch. Not in the paper.
+            from the first epoch. The paper does not do so.
         name: Name of the model.
 
     Raises:
@@ -70,16 +70,16 @@ def residual_branch(
     scale: Callable[[keras.KerasTensor], keras.KerasTensor] | None = None,
     zero_init: bool = False,
 ) -> keras.KerasTensor:
-    """What a block adds to its shortcut: two 3x3 convolutions.
+    """Runs the two 3x3 convolutions that a block adds to its shortcut.
 
     Args:
         x: Feature map.
         filters: Channels of the output.
         inner: Channels between the convolutions.
-        strides: Of the first one.
-        name: What the layers' names begin with.
-        scale: What is done to the map between them.
-        zero_init: Whether it gives 0 at first.
+        strides: Strides of the first convolution.
+        name: Beginning of the layers' names.
+        scale: Function that changes the map between the convolutions.
+        zero_init: Whether the branch gives 0 at first.
     """
     x = convolutions.conv_bn_relu(
         x, inner, 3, strides=strides, name=f"{name}_first"
@@ -103,14 +103,15 @@ def resnet_stages(
     zero_init_residual: bool = False,
     branch: Callable[..., keras.KerasTensor] = residual_branch,
 ) -> list[keras.KerasTensor]:
-    """The feature map at the end of each stage.
+    """Returns the feature map at the end of each stage.
 
     Args:
         inputs: Images.
-        blocks: As of `resnet`.
-        widths: As of `resnet`.
-        zero_init_residual: As of `resnet`.
-        branch: What stands for `residual_branch` in every block.
+        blocks: Residual blocks of each stage.
+        widths: Channels of each stage. Every stage but the first halves height
+            and width.
+        zero_init_residual: Whether each block begins as its shortcut.
+        branch: Function that stands for `residual_branch` in every block.
 
     Raises:
         ValueError: If `blocks` or a width is not a positive integer.
@@ -140,7 +141,7 @@ def resnet_stages(
 
 
 def _residual_block(x, filters, *, strides, branch, name):
-    """relu(shortcut + branch)."""
+    """Computes relu(shortcut + branch)."""
     shortcut = x
     if strides > 1 or x.shape[-1] != filters:
         shortcut = convolutions.conv_bn(

@@ -1,12 +1,13 @@
-"""A network of the VGG kind with exits: few and wide 3x3 convolutions.
+"""Builds a network of the VGG kind with exits: few and wide 3x3 convolutions.
 
-The plain chain of Simonyan and Zisserman, "Very Deep Convolutional Networks for
-Large-Scale Image Recognition", ICLR 2015, arXiv 1409.1556, as far as one goes
-for small images: 3x3 convolutions, maps halved by max-pooling, wider from block
-to block. With batch normalization, a mean over the last map in place of the
-large dense layers, and, where it is wanted, a shortcut in a block, which makes
-of it what is known as ResNet-9. A handful of wide convolutions keeps a
-processor busier than dozens of narrow ones, in training and on the device.
+It is the plain chain of Simonyan and Zisserman, "Very Deep Convolutional
+Networks for Large-Scale Image Recognition", ICLR 2015, arXiv 1409.1556, as far
+as one goes for small images: 3x3 convolutions, maps halved by max-pooling,
+wider from block to block. It has batch normalization, a mean over the last map
+in place of the large dense layers, and, where it is wanted, a shortcut in a
+block, which makes it the network known as ResNet-9. A handful of wide
+convolutions keeps a processor busier than dozens of narrow ones, in training
+and on the device.
 
 An exit looks at the end of a block. The first block is narrow and the last ones
 are wide, so that the first exit is cheap beside the last: an image that stops
@@ -63,7 +64,7 @@ def vgg(
         head_convolutions: How many 3x3 convolutions with strides 2 each exit's
             classifier has before its mean, from 0 to 2. They let an exit see
             more of the image. None for one each, and none at the last exit.
-        head_width: Their channels.
+        head_width: Channels of the classifiers' convolutions.
         name: Name of the model.
 
     Raises:
@@ -97,7 +98,7 @@ def vgg(
 
 
 def _block(x, width, depth, residual, *, name):
-    """A convolution, a max-pool, and the other convolutions at its size."""
+    """Runs a convolution, a max-pool, and the block's other convolutions."""
     x = convolutions.conv_bn_relu(x, width, 3, name=f"{name}_conv0")
     # Behind normalization and ReLU, which int8 then runs in the convolution.
     x = keras.layers.MaxPooling2D(2, name=f"{name}_pool")(x)
@@ -113,7 +114,7 @@ def _block(x, width, depth, residual, *, name):
 
 
 def _classifier(x, classes, count, width, exit):
-    """Convolutions with strides 2, the mean over the map, and the logits."""
+    """Runs convolutions with strides 2, the mean over the map, the logits."""
     for index in range(count):
         x = convolutions.conv_bn_relu(
             x, width, 3, strides=2, name=f"exit_{exit}_{index}"
@@ -122,7 +123,7 @@ def _classifier(x, classes, count, width, exit):
 
 
 def _exits(given, blocks):
-    """The blocks with an exit."""
+    """Returns the blocks with an exit; raises ValueError if they are wrong."""
     if given is None:
         return tuple(range(blocks))
     exits = tuple(given)
@@ -138,7 +139,7 @@ def _exits(given, blocks):
 
 
 def _head_convolutions(given, exits):
-    """The convolutions of each exit's classifier."""
+    """Returns how many convolutions each exit's classifier has."""
     if given is None:
         return (1,) * (exits - 1) + (0,)
     valid = range(_MOST_HEAD_CONVOLUTIONS + 1)

@@ -1,4 +1,4 @@
-"""How the exits are trained together, by name.
+"""Lists, by name, the objectives by which exits are trained together.
 
 A builder takes keyword arguments and returns an `Objective`: a function from a
 model to the one that is trained and its loss, and a teacher where there is one.

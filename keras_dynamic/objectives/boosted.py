@@ -1,4 +1,4 @@
-"""Exits that correct the ensemble of the exits before them (BoostNet).
+"""Trains exits to correct the ensemble of those before them (BoostNet).
 
 Yu et al., "Boosted Dynamic Neural Networks", AAAI 2023, arXiv 2211.16726.
 """
@@ -16,7 +16,7 @@ from keras_dynamic.objectives.objective import Extended, Objective
 def boosted(
     reweight: float = 0.5, weights: Sequence[float] | str | None = None
 ) -> Objective:
-    """Cross-entropy of boosted exits: each one adds to a shrunk ensemble.
+    """Makes the objective of boosted exits: each adds to a shrunk ensemble.
 
     With the logits f_n of the model's exits, the boosted exits are
 
@@ -34,7 +34,8 @@ def boosted(
     Args:
         reweight: The factor of the previous ensemble; 0.5 in all of the
             authors' scripts.
-        weights: One weight per exit's loss, or None for 1 each, as there.
+        weights: One weight per exit's loss, or None for 1 each, as in the
+            authors' scripts.
 
     Raises:
         ValueError: If `reweight` is not a finite positive number; by `extend`,

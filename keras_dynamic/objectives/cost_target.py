@@ -1,12 +1,12 @@
-"""Gates that learn to spend, on the mean, a share of the multiply-adds.
+"""Trains gates to spend, on the mean, a share of the multiply-adds.
 
-For networks such as LC-Net (Xia et al., "Fully Dynamic Inference with Deep
-Neural Networks", IEEE TETC 2022, arXiv 2007.15151), of which the part of the
-loss that counts operations could not be read. The squared distance from the
+It is for networks such as LC-Net (Xia et al., "Fully Dynamic Inference with
+Deep Neural Networks", IEEE TETC 2022, arXiv 2007.15151), of which the part of
+the loss that counts operations could not be read. The squared distance from the
 target is that of LAUDNet (Han et al., "Latency-aware Unified Dynamic Networks
-for Efficient Image Recognition", TPAMI 2024, arXiv 2308.15949); what a gate
-counts is that of stochastic gates (Yamada et al., "Feature Selection using
-Stochastic Gates", ICML 2020, arXiv 1810.04247).
+for Efficient Image Recognition", TPAMI 2024, arXiv 2308.15949); a gate counts
+as in stochastic gates (Yamada et al., "Feature Selection using Stochastic
+Gates", ICML 2020, arXiv 1810.04247).
 """
 
 import math
@@ -24,20 +24,20 @@ def cost_target(
     weight: float = 30.0,
     weights: Sequence[float] | str | None = None,
 ) -> Objective:
-    """Cross-entropies, and how far the mean cost is from a target.
+    """Makes an objective of cross-entropies and the distance from a mean cost.
 
         sum_k w_k CE(exit k) + weight * (cost / dense - goal)^2
 
     cost is the mean over the batch of what `keras_dynamic.graph.gating` counts
-    up to the last exit, dense the same with all gates open. A gate counts with
-    the probability that it is open under its noise, which has a gradient.
+    up to the last exit, dense that count with all gates open. A gate counts
+    with the probability that it is open under its noise, which has a gradient.
 
     While that noise falls, so does the goal, from 1 to the target: gates close
     one after another, those first whose branches the network misses least.
 
     Args:
         target: Share of the dense multiply-adds.
-        weight: Of the cost. LAUDNet's code has 10.
+        weight: Weight of the cost. LAUDNet's code has 10.
         weights: One weight per exit's cross-entropy, or None for 1 each.
 
     Raises:
@@ -83,7 +83,7 @@ def cost_target(
 
 
 def _gating(model, target):
-    """The gates of a model, which must be able to reach the target."""
+    """Finds the gates of a model, and checks that they can reach the target."""
     found = gating.gating(model)
     if not found.gates:
         raise ValueError(
@@ -106,5 +106,5 @@ def _gating(model, target):
 
 
 def _per_image(share):
-    """The mean over a gate's channels, [batch]; but for a mask it has one."""
+    """Averages over a gate's channels, [batch]; only a mask has several."""
     return keras.ops.mean(share, axis=list(range(1, len(share.shape))))

@@ -1,14 +1,14 @@
-"""Cross-entropy of logits, the loss of one exit."""
+"""Computes the cross-entropy of logits, the loss of one exit."""
 
 import keras
 
 
 def cross_entropy(labels, logits):
-    """Mean cross-entropy over the batch.
+    """Returns the mean cross-entropy over the batch.
 
     Args:
         labels: Integers [batch], or probabilities [batch, classes].
-        logits: [batch, classes], of any float dtype.
+        logits: Logits [batch, classes], of any float dtype.
 
     Returns:
         A float32 scalar.

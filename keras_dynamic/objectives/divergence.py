@@ -1,4 +1,4 @@
-"""The Kullback-Leibler divergence of logits from those of a teacher."""
+"""Computes the Kullback-Leibler divergence of logits from a teacher's."""
 
 import math
 
@@ -6,16 +6,17 @@ import keras
 
 
 def divergence(taught, logits, temperature: float):
-    """Mean over the batch of KL(softmax(taught / T) || softmax(logits / T)).
+    """Returns the mean KL(softmax(taught / T) || softmax(logits / T)).
 
-    The sum over the classes is not divided by their number. No gradient goes
-    to the teacher. Hinton et al. (arXiv 1503.02531, section 2) multiply this by
-    T squared, so that the gradient keeps its size; that is up to the caller.
+    The mean is over the batch. The sum over the classes is not divided by their
+    number. No gradient goes to the teacher. Hinton et al. (arXiv 1503.02531,
+    section 2) multiply this by T squared, so that the gradient keeps its size;
+    that is up to the caller.
 
     Args:
         taught: Logits [batch, classes] of the teacher.
-        logits: [batch, classes], of any float dtype.
-        temperature: T.
+        logits: Logits [batch, classes], of any float dtype.
+        temperature: The temperature T.
 
     Returns:
         A float32 scalar.
@@ -31,12 +32,12 @@ def divergence(taught, logits, temperature: float):
 
 
 def check_distillation(share: str, value: float, temperature: float) -> None:
-    """Checks what is mixed in from a teacher.
+    """Checks the share and the temperature of a teacher's part in a loss.
 
     Args:
         share: Name of the argument that gives the teacher's share.
-        value: That share.
-        temperature: T.
+        value: The teacher's share.
+        temperature: The temperature T.
 
     Raises:
         ValueError: Unless the share is in [0, 1] and T finite and positive.

@@ -1,8 +1,8 @@
-"""Gradients of shared layers as the mean, not the sum, over the exits.
+"""Makes gradients of shared layers the mean, not the sum, over the exits.
 
 Li et al., "Improved Techniques for Training Adaptive Deep Networks", ICCV 2019,
 arXiv 1908.06294, section 3.1, as in the authors' code. BoostNet (arXiv
-2211.16726, equation 7) uses the same.
+2211.16726, equation 7) uses this rule as well.
 """
 
 import collections
@@ -17,8 +17,8 @@ def gradient_equilibrium(model: keras.Model) -> keras.Model:
     """Rescales the gradients at the features that enter the classifiers.
 
     With N exits, the gradient into the classifier of exit i (from 0) is
-    multiplied by 1 / (N - i); that from all others that read the same feature
-    by (N - i - 1) / (N - i). Where every exit's loss passes through the
+    multiplied by 1 / (N - i); the gradient from all others that read that
+    feature by (N - i - 1) / (N - i). Where every exit's loss passes through the
     features of the exits before it, the gradient of block i is then the plain
     mean over the N - i exits that depend on it. Forward nothing changes.
 
@@ -26,7 +26,7 @@ def gradient_equilibrium(model: keras.Model) -> keras.Model:
     their gradients on as they are, as in the authors' code. RANet's boosted
     variant in the code of BoostNet has no rescaling; ours applies the same rule
     at the features that enter its exits, although what later sub-networks fuse
-    goes past some of them. Not an objective: it goes with any of them.
+    goes past some of them. It is no objective: it goes with any of them.
 
     Args:
         model: Functional, one output per exit, its layers named as in
@@ -75,7 +75,7 @@ def gradient_equilibrium(model: keras.Model) -> keras.Model:
 
 
 def _scaled(feature, readers, exits):
-    """The feature as the classifiers in `readers` read it; None: the others."""
+    """Returns the feature by the exit that reads it; under None for others."""
     reads = {}
     for exit in readers:
         left = exits - exit

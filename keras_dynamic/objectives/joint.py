@@ -1,4 +1,4 @@
-"""The weighted sum of the exits' cross-entropies."""
+"""Trains all exits on the weighted sum of their cross-entropies."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from keras_dynamic.objectives.objective import Extended, Objective
 
 
 def joint(weights: Sequence[float] | str | None = None) -> Objective:
-    """Sum over the exits of weight times mean cross-entropy.
+    """Makes the objective that sums weight times mean cross-entropy of exits.
 
     With all weights 1, which is the default, this is the loss of MSDNet
     (arXiv 1703.09844, section 4) and of RANet's code.
@@ -46,7 +46,7 @@ def joint(weights: Sequence[float] | str | None = None) -> Objective:
 
 
 def _factors(weights, model):
-    """The weight of each exit of a model."""
+    """Returns the weight of each exit of a model."""
     exits = len(model.outputs)
     if weights is None:
         return [1.0] * exits

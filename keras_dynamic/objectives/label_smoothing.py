@@ -1,4 +1,4 @@
-"""Labels that leave some probability to the other classes.
+"""Smooths labels, which then leave some probability to the other classes.
 
 Szegedy et al., "Rethinking the Inception Architecture for Computer Vision",
 CVPR 2016, arXiv 1512.00567, section 7.
@@ -13,12 +13,13 @@ def label_smoothing(objective: Objective, share: float) -> Objective:
     """Gives every cross-entropy of an objective smoothed labels.
 
     The true class gets the probability 1 - share + share / classes, every other
-    one share / classes. What a teacher says is not changed. Not an objective:
+    one share / classes. A teacher's logits are not changed. It is no objective:
     it goes with any of them.
 
     Args:
-        objective: From a builder of `keras_dynamic.objectives`.
-        share: From 0 to below 1; 0 changes nothing.
+        objective: An objective from a builder of `keras_dynamic.objectives`.
+        share: Probability that all classes share, from 0 to below 1; 0 changes
+            nothing.
 
     Raises:
         ValueError: If the share is out of its range.
@@ -44,12 +45,12 @@ def label_smoothing(objective: Objective, share: float) -> Objective:
 
 
 def smoothed(labels, classes: int, share: float):
-    """The probabilities of smoothed labels.
+    """Returns the probabilities of smoothed labels.
 
     Args:
         labels: Integers [batch].
-        classes: How many there are.
-        share: That all classes get.
+        classes: How many classes there are.
+        share: Probability that all classes share.
 
     Returns:
         float32 [batch, classes].

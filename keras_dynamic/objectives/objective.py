@@ -1,4 +1,4 @@
-"""What an objective consists of."""
+"""Defines an objective, and a model as an objective extends it."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import keras
 
 @dataclasses.dataclass(frozen=True)
 class Extended:
-    """A model as an objective extends it, and the loss that belongs to it.
+    """Holds a model as an objective extends it, and the loss that goes with it.
 
     Attributes:
         model: The model that is trained: the given one, with other weights, or
@@ -29,14 +29,14 @@ class Extended:
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """How the exits of a model are trained together.
+    """Tells how the exits of a model are trained together.
 
     It keeps nothing of the models that it extends.
 
     Attributes:
-        extend: From a functional model with one output of logits [batch,
-            classes] per exit to the model that is trained and its loss. Raises
-            ValueError where the objective does not fit the model.
+        extend: Function from a functional model with one output of logits
+            [batch, classes] per exit to the model that is trained and its loss.
+            Raises ValueError where the objective does not fit the model.
         teacher: A model that teaches with the logits of its last output.
     """
 
@@ -44,9 +44,9 @@ class Objective:
     teacher: keras.Model | None = None
 
     def taught(self, images):
-        """The teacher's logits [batch, classes] of `images`, if there is one.
+        """Returns the teacher's logits [batch, classes] of `images`, or None.
 
-        They carry no gradient.
+        They carry no gradient. Without a teacher there are none.
         """
         if self.teacher is None:
             return None

@@ -1,4 +1,4 @@
-"""A trained network teaches the earlier exits (IMTA's one-for-all).
+"""Lets a trained network teach the earlier exits (IMTA's one-for-all).
 
 Li et al., "Improved Techniques for Training Adaptive Deep Networks", ICCV 2019,
 arXiv 1908.06294, section 3.3, as in the authors' code.
@@ -22,7 +22,7 @@ def one_for_all(
     temperature: float = 1.0,
     frozen_backbone: bool = False,
 ) -> Objective:
-    """Cross-entropies, and divergences of the earlier exits from a teacher.
+    """Makes an objective by which a teacher teaches the earlier exits.
 
         CE of the last exit + sum over the others of
             (1 - gamma) * CE + gamma * T^2 * KL(teacher || exit)
@@ -40,10 +40,10 @@ def one_for_all(
         teacher: A trained model, or the path of its .keras file; its last
             output teaches. It is frozen.
         gamma: Share of the teacher, from 0 to 1; 0.1 in the authors' scripts.
-        temperature: T; 1 in their scripts.
-        frozen_backbone: Start from the teacher's weights and train only the
-            layers named `exit_...`; those that the teacher has, with weights
-            of the same shapes, start from its own.
+        temperature: The temperature T; 1 in the authors' scripts.
+        frozen_backbone: Whether to start from the teacher's weights and train
+            only the layers named `exit_...`; those that the teacher has, with
+            weights of the same shapes, start from the teacher's.
 
     Raises:
         ValueError: If a number is out of range, or there is no such teacher;

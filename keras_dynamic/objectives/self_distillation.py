@@ -1,4 +1,4 @@
-"""The last exit teaches the others (Be Your Own Teacher).
+"""Lets the last exit teach the others (Be Your Own Teacher).
 
 Zhang et al., "Be Your Own Teacher: Improve the Performance of Convolutional
 Neural Networks via Self Distillation", ICCV 2019, arXiv 1905.08094.
@@ -14,7 +14,7 @@ from keras_dynamic.objectives.objective import Extended, Objective
 def self_distillation(
     alpha: float = 0.1, temperature: float = 3.0
 ) -> Objective:
-    """Cross-entropies, and divergences from the last exit's predictions.
+    """Makes an objective by which the last exit teaches the others.
 
         (1 - alpha) * sum over all exits of CE
             + alpha * T^2 * sum over the earlier exits of KL(last || exit)
@@ -28,8 +28,9 @@ def self_distillation(
 
     Args:
         alpha: Share of the last exit's teaching, from 0 to 1.
-        temperature: T. The paper gives neither number; both are those of a
-            third party's code (luanyunteng/pytorch-be-your-own-teacher).
+        temperature: The temperature T. The paper gives neither number; both
+            defaults are those of a third party's code
+            (luanyunteng/pytorch-be-your-own-teacher).
 
     Raises:
         ValueError: If `alpha` or `temperature` is out of range.

@@ -1,4 +1,4 @@
-"""Exits on a frozen network that reuse what those before them said.
+"""Trains exits on a frozen network that reuse the predictions before them.
 
 Wolczyk et al., "Zero Time Waste: Recycling Predictions in Early Exit Neural
 Networks", NeurIPS 2021, arXiv 2106.05409, as in the authors' code.
@@ -25,8 +25,8 @@ def zero_time_waste(backbone: keras.Model | str | os.PathLike) -> Objective:
 
     Cascade: the last dense layer of classifier m > 0 reads the logits of
     classifier m - 1 beside its own features; no gradient goes back there. On
-    the device that is two dense layers and an addition, which is the same as
-    one on both, but needs no common int8 scale for features and logits. The
+    the device that is two dense layers and an addition, which equals one layer
+    on both, but needs no common int8 scale for features and logits. The
     layer normalisation that the paper allows there is left out, since int8
     runtimes lack it.
 
@@ -108,7 +108,7 @@ def _freeze(model, source, early):
 
 
 def _cascade(outputs):
-    """Logits of the classifiers, each with those of the one before."""
+    """Adds to each classifier's logits a dense layer on those before it."""
     classifiers = outputs[:1]
     for exit, logits in enumerate(outputs[1:], start=1):
         name = f"exit_{exit}_cascade"
@@ -125,7 +125,7 @@ def _cascade(outputs):
 
 
 def _ensemble(classifiers):
-    """Logits of the geometric mean of classifiers, the last one's exit."""
+    """Returns the logits of the classifiers' mean, for the exit of the last."""
     name = f"exit_{len(classifiers) - 1}_ensemble"
     # Its own classifier first, through which the exit's feature is found.
     terms = [

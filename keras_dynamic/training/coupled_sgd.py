@@ -1,13 +1,13 @@
-"""SGD whose weight decay goes through the momentum, as in the papers."""
+"""Runs SGD with weight decay through the momentum, as in the papers."""
 
 import keras
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamic")
 class CoupledSGD(keras.optimizers.Optimizer):
-    """SGD with momentum and L2 decay added to the gradient.
+    """Runs SGD with momentum and L2 decay added to the gradient.
 
-    As the reference code of RANet, MSDNet and BoostNet has it:
+    A step is that of the reference code of RANet, MSDNet and BoostNet:
 
         velocity <- momentum * velocity + gradient + decay * weight
         weight <- weight - learning_rate * velocity
@@ -26,16 +26,17 @@ class CoupledSGD(keras.optimizers.Optimizer):
 
     after step t, from 0, with decay_t = min(average_decay, t / (t + 10)): at
     first it is the weights themselves, and then forgets the early ones sooner.
-    Steps never read it; `averages` has it, in the order of the variables.
+    Steps never read the average; `averages` holds it, in the order of the
+    variables.
 
     Args:
         learning_rate: A float or a `LearningRateSchedule`.
         momentum: At least 0 and below 1.
-        coupled_decay: The decay.
+        coupled_decay: Factor of the L2 decay, not negative.
         nesterov: Whether the step looks ahead along the velocity.
-        decay_vectors: Whether it decays every trainable variable, as in the
-            reference code; or else those with more than one axis alone:
-            kernels, but neither biases nor what normalizes.
+        decay_vectors: Whether every trainable variable decays, as in the
+            reference code; or else only those with more than one axis:
+            kernels, but neither biases nor the weights of normalizations.
         average_decay: At least 0 and below 1; 0 keeps no average.
 
     Raises:
@@ -83,7 +84,7 @@ class CoupledSGD(keras.optimizers.Optimizer):
             self.averages = self.add_optimizer_variables(variables, "average")
 
     def update_step(self, gradient, variable, learning_rate):
-        """One step for one variable."""
+        """Makes one step for one variable."""
         index = self._get_variable_index(variable)
         velocity = self.velocities[index]
         weight = keras.ops.convert_to_tensor(variable)
@@ -108,7 +109,7 @@ class CoupledSGD(keras.optimizers.Optimizer):
         self.assign(average, old + share * (weight - old))
 
     def get_config(self):
-        """The optimizer's arguments."""
+        """Returns the optimizer's arguments."""
         return {
             **super().get_config(),
             "momentum": self.momentum,

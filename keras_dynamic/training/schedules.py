@@ -1,15 +1,15 @@
-"""Learning rates that change with every step."""
+"""Defines learning rates that change with every step."""
 
 import keras
 
 
 @keras.saving.register_keras_serializable(package="keras_dynamic")
 class LinearRamp(keras.optimizers.schedules.LearningRateSchedule):
-    """Linearly up to a peak, then linearly down to zero.
+    """Raises the learning rate linearly to a peak, then lowers it to zero.
 
-    For a training of few epochs: Li et al., "Budgeted Training", ICLR 2020,
-    arXiv 1905.04753, find a linear way down to zero better than steps or a
-    cosine. The way up lets the peak be high.
+    It is for a training of few epochs: Li et al., "Budgeted Training", ICLR
+    2020, arXiv 1905.04753, find a linear way down to zero better than steps or
+    a cosine. The way up lets the peak be high.
 
     Step t, from 0, has peak * (t + 1) / rise up to the step before `rise`,
     which has the peak, and peak * (steps - t) / (steps - rise) from there; the
@@ -17,7 +17,7 @@ class LinearRamp(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         peak: The highest learning rate.
-        steps: Of the whole training.
+        steps: Steps of the whole training.
         rise: Steps of the way up; 0 begins with the peak.
 
     Raises:
@@ -36,7 +36,7 @@ class LinearRamp(keras.optimizers.schedules.LearningRateSchedule):
         self.rise = rise
 
     def __call__(self, step):
-        """The rate of a step, a float32 scalar."""
+        """Returns the rate of a step, a float32 scalar."""
         step = keras.ops.cast(step, "float32")
         up = (step + 1) / max(1, self.rise)
         down = (self.steps - step) / (self.steps - self.rise)
@@ -44,5 +44,5 @@ class LinearRamp(keras.optimizers.schedules.LearningRateSchedule):
         return self.peak * keras.ops.maximum(share, 0.0)
 
     def get_config(self):
-        """The arguments."""
+        """Returns the schedule's arguments."""
         return {"peak": self.peak, "steps": self.steps, "rise": self.rise}

@@ -1,4 +1,4 @@
-"""Training a multi-exit model on one objective, with Keras's own `fit`."""
+"""Trains a multi-exit model on one objective, with Keras's own `fit`."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ _OURS = ("loss", "loss_weights", "metrics", "weighted_metrics")
 
 
 def deployed(model: keras.Model, exits: int) -> keras.Model:
-    """The exits alone, of a model that an objective has extended.
+    """Cuts a model that an objective has extended down to its exits.
 
     Args:
-        model: That of an `Extended`.
+        model: The model of an `Extended`.
         exits: How many exits there are.
 
     Returns:
@@ -34,18 +34,20 @@ class Trainer(keras.Model):
     Args:
         model: Functional model with one output of logits [batch, classes] per
             exit, shallow to deep.
-        objective: From `keras_dynamic.objectives`, or the name of one that
-            needs no arguments.
-        optimizer: As for `keras.Model.compile`.
-        jit_compile: As for `compile`. None compiles on JAX alone, which knows
-            no other way: hundreds of small layers take XLA minutes, and gain
-            nothing on a CPU.
-        **settings: What else that takes, but for losses and metrics.
+        objective: An objective from `keras_dynamic.objectives`, or the name of
+            one that needs no arguments.
+        optimizer: An optimizer or its name, as `keras.Model.compile` takes it.
+        jit_compile: Whether `keras.Model.compile` is to compile the steps. None
+            compiles on JAX alone, which knows no other way: hundreds of small
+            layers take XLA minutes, and gain nothing on a CPU.
+        **settings: Further arguments of `keras.Model.compile`, but no losses
+            and no metrics.
 
     Attributes:
-        extended: What the objective makes of the given model.
-        model: The model of that. It shares its weights with this; what one
-            saves is `deployed()`.
+        extended: The model and loss that the objective makes of the given
+            model.
+        model: The extended model. It shares its weights with the given one;
+            save `deployed()`.
         exits: How many exits there are.
 
     Raises:
@@ -90,14 +92,14 @@ class Trainer(keras.Model):
         return deployed(self.model, self.exits)
 
     def call(self, inputs, training=None):
-        """Logits of every exit, and what else the objective looks at."""
+        """Returns every exit's logits, and what else the objective reads."""
         outputs = self.model(inputs, training=training)
         return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """The objective, plus whatever losses the layers add."""
+        """Returns the objective's loss plus those that the layers add."""
         _check_labels(y, sample_weight)
         loss = self.extended.loss(y, y_pred, self.objective.taught(x))
         for extra in self.losses:

@@ -1,4 +1,4 @@
-"""Weights of a block for the groups of channels that it is cut into."""
+"""Cuts a block's weights for the groups of channels that it is cut into."""
 
 import collections
 import re
@@ -23,7 +23,7 @@ def copy_slices(
 
     Args:
         source: A network without groups, with the same layer names otherwise.
-        model: The one with groups (`lcnet`, channels="groups").
+        model: The network with groups (`lcnet`, channels="groups").
 
     Returns:
         The layers that have been given weights; none where names or shapes do
@@ -53,7 +53,7 @@ def copy_slices(
 
 
 def _slices(weights, shapes, group, groups):
-    """Of each array the group's part along the axis that is too long."""
+    """Cuts from each array the group's part, on the axis that is too long."""
     found = []
     for weight, shape in zip(weights, shapes, strict=False):
         for axis, length in enumerate(shape):
@@ -66,7 +66,7 @@ def _slices(weights, shapes, group, groups):
 
 
 def _shared(weights, epsilon, groups):
-    """One of `groups` normalizations that together do what one does."""
+    """Returns a normalization of which `groups` together do what one does."""
     gamma, beta, mean, variance = weights
     ratio = (variance / groups + epsilon) / (variance + epsilon)
     return [

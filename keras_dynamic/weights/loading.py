@@ -1,4 +1,4 @@
-"""A trained model, given or in a file."""
+"""Loads a trained model, given or in a file."""
 
 import os
 import pathlib
@@ -14,7 +14,7 @@ def trained_model(
     """Reads a model from a .keras file, or takes one.
 
     Args:
-        argument: Name of the argument that it is, for errors.
+        argument: Name of the caller's argument, for errors.
         source: The model or its path.
 
     Raises:

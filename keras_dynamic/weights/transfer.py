@@ -1,4 +1,4 @@
-"""Weights from one model to the layers of another, by the layers' names."""
+"""Copies weights from one model to layers of another, by the layers' names."""
 
 from collections.abc import Iterable
 
@@ -39,9 +39,9 @@ def copy_weights(
 def fitting(
     source: keras.Model, layers: Iterable[keras.layers.Layer]
 ) -> list[keras.layers.Layer]:
-    """Those of `layers` with weights for which `source` has some that fit.
+    """Lists those of `layers` with weights for which `source` has fitting ones.
 
-    They fit if they are of a layer of the same name, and of the same shapes.
+    Weights fit if they are of a layer of that name, and of the same shapes.
     """
     theirs = {layer.name: _shapes(layer) for layer in source.layers}
     return [

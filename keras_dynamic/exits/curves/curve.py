@@ -1,4 +1,4 @@
-"""Accuracy against cost: the curves that early-exit papers draw.
+"""Computes the curves of early-exit papers: accuracy against cost.
 
 Anytime: every image stops at the same exit, for each exit in turn. Budgeted
 batch: thresholds from a calibration split give each exit its share of images,
@@ -20,7 +20,7 @@ Q = tuple(p / 20 for p in range(1, 40))
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What every exit said of N images.
+    """Holds the answers of every exit to N images.
 
     Attributes:
         confidences: In [0, 1], float64 [K, N].
@@ -33,10 +33,10 @@ class Answers:
 
 @dataclass(frozen=True)
 class Curve:
-    """Some ways to use a model, and what each of them gives.
+    """Holds cost and accuracy of P ways to use a model.
 
     Attributes:
-        targets: What tells the ways apart: an exit's number, or a q; [P].
+        targets: Numbers that tell the ways apart, exits or values of q, [P].
         costs: Mean cost per image, in the unit of the exits' costs, [P].
         accuracies: Share of right answers, [P].
 
@@ -73,7 +73,7 @@ def answers(
     labels: np.ndarray,
     temperatures: Sequence[float] | None = None,
 ) -> Answers:
-    """Returns what the exits said, from their logits.
+    """Returns the exits' answers, from their logits.
 
     Args:
         logits: One [N, C] array per exit, shallow to deep.
@@ -96,7 +96,7 @@ def anytime(found: Answers, costs: Sequence[float]) -> Curve:
     """Returns each exit's accuracy at its cost; a point per exit.
 
     Args:
-        found: What the exits said.
+        found: The exits' answers.
         costs: Increasing numbers of at least 0, cumulative per exit, [K].
 
     Raises:
@@ -118,15 +118,16 @@ def budgeted(
 ) -> tuple[Curve, Curve]:
     """Returns the budgeted-batch curve on both splits, a point per q.
 
-    Thresholds come from the calibration split alone (see `exit_shares`), so
-    only the curve on the test split is a measurement. The other one is what a
-    choice among points may look at: `envelope`.
+    Thresholds come from the calibration split alone, by `exit_shares`, so only
+    the curve on the test split is a measurement. A choice among points, as by
+    `envelope`, may look at the other one.
 
     Args:
-        calibration: What the exits said of the images to fit thresholds on.
-        test: What they said of the others.
+        calibration: The exits' answers to the images to fit thresholds on.
+        test: The exits' answers to the other images.
         costs: Increasing numbers of at least 0, cumulative per exit, [K].
-        qs: As for `exit_shares`.
+        qs: Finite positive numbers, each of which sets the shares of images
+            that leave at the exits.
 
     Returns:
         The curves on the calibration and on the test split.
@@ -164,7 +165,7 @@ def _stopped(
 ) -> tuple[float, float]:
     """Returns mean cost and accuracy if images stop at the first bar reached.
 
-    Counts only, exit by exit: a sweep over 100,000 images takes no gathering.
+    It only counts, exit by exit: a sweep over 100,000 images gathers nothing.
     """
     present = np.ones(found.right.shape[1], dtype=bool)
     cost = hits = 0
@@ -183,7 +184,7 @@ def closed(curve: Curve, exits: Curve) -> Curve:
     to the last.
 
     Args:
-        curve: The budgeted one.
+        curve: The budgeted curve.
         exits: The anytime curve of the same model on the same images.
     """
     first, last = exits.take([0]), exits.take([-1])
@@ -199,11 +200,11 @@ def area(
 ) -> float:
     """Returns the mean accuracy over all costs from `low` to `high`.
 
-    The integral of accuracy over cost, divided by the length of the range.
-    Costs are taken as they are, not their logarithms: budgets spread evenly
-    over the range count alike, and the unit of cost cancels out. Between two
-    neighbouring points accuracy is interpolated linearly, which is what a
-    random mix of the two gives. Points of equal cost count with their mean.
+    It is the integral of accuracy over cost, divided by the length of the
+    range. Costs are taken as they are, not their logarithms: budgets spread
+    evenly over the range count alike, and the unit of cost cancels out. Between
+    two neighbouring points accuracy is interpolated linearly, as a random mix
+    of the two gives it. Points of equal cost count with their mean.
     The papers report curves only; this number is ours. It can be compared
     between models only over a range that all of them cover. Over a range of
     a single cost, all that a model with one exit has, it is the accuracy there.
@@ -211,7 +212,7 @@ def area(
     Args:
         curve: Points in any order.
         low: At least the lowest cost of the curve, which is the default.
-        high: At most the highest one, which is the default.
+        high: At most the highest cost of the curve, which is the default.
 
     Returns:
         A fraction in [0, 1].
@@ -240,7 +241,7 @@ def envelope(curve: Curve) -> list[int]:
     """Returns the points that are more accurate than all that cost no more.
 
     The rest is never worth its cost. Choose on the calibration curve, and take
-    the same points of the test curve: choosing on the test curve itself would
+    these points of the test curve: choosing on the test curve itself would
     flatter it. For one model this is the `--flat_curve` of the papers' code,
     which keeps the previous best where validation accuracy does not grow with
     the budget; for the points of several models it is the curve of the best of

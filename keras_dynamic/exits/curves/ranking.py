@@ -1,4 +1,4 @@
-"""How well a confidence tells right answers from wrong ones.
+"""Measures how well a confidence tells right answers from wrong ones.
 
 An exit policy compares confidences with a threshold, so what counts is their
 order. Calibration is another matter: Kubaty et al. 2025, "Failure Prediction
@@ -13,7 +13,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Ranking:
-    """The quality of one exit's confidence on some images.
+    """Holds the quality of one exit's confidence on some images.
 
     Attributes:
         auroc: Probability that a right answer is surer than a wrong one, a tie
@@ -21,7 +21,7 @@ class Ranking:
             wrong, and there is nothing to tell apart.
         aurc: Area under the risk-coverage curve: the error rate of the n
             surest images, averaged over n = 1 .. N; lower is better.
-        excess_aurc: `aurc` less that of a confidence that puts all right
+        excess_aurc: `aurc` less the area of a confidence that puts all right
             answers first; 0 is perfect, whatever the accuracy.
     """
 
@@ -42,7 +42,7 @@ def ranking(confidences: np.ndarray, right: np.ndarray) -> Ranking:
 
     Args:
         confidences: Finite numbers, [N], N at least 1.
-        right: Whether each answer is, bool [N].
+        right: Whether each answer is right, bool [N].
 
     Raises:
         ValueError: If a shape, a dtype or a value is not as said.

@@ -1,4 +1,4 @@
-"""Checks of what callers pass in: logits, labels and costs."""
+"""Checks the logits, labels and costs that callers pass in."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ def image_logits(
 
     Args:
         logits: Finite numbers, [N, C], N at least 1.
-        name: What an error calls `logits`.
+        name: Name of `logits` in an error.
         classes: The least C; 2 where something is fitted, because a single
             class leaves nothing to be unsure of.
 
@@ -41,8 +41,8 @@ def exit_logits(
 
     Args:
         logits: K arrays of finite numbers, [N, C], shallow to deep.
-        exits: What K must be.
-        classes: The least C; see `image_logits`.
+        exits: The number of exits that K must be.
+        classes: The least C; 2 where something is fitted.
 
     Raises:
         ValueError: If K, a shape or a logit is not as said; names the exit.
@@ -69,8 +69,8 @@ def class_labels(labels: np.ndarray, images: int, classes: int) -> np.ndarray:
 
     Args:
         labels: Integers in [0, C), [N].
-        images: What N must be.
-        classes: C.
+        images: The number of images that N must be.
+        classes: The number of classes, C.
 
     Raises:
         ValueError: If the shape, the dtype or a label is not as said.

@@ -1,4 +1,4 @@
-"""How sure an exit is: softmax probabilities and what they are judged by."""
+"""Measures how sure an exit is, from its softmax probabilities."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,16 +14,16 @@ _BLOCK = 1 << 16
 
 
 class Measure(Protocol):
-    """Says how sure an exit is of images, in [0, 1]; higher is surer.
+    """Tells how sure an exit is of images, in [0, 1]; higher is surer.
 
     It sees an image's exits in turn, and may keep a few numbers of each image
-    from one exit to the next. What it says of an image does not depend on the
+    from one exit to the next. Its score of an image does not depend on the
     others beside it, to the last bit: a device and a simulation decide alike.
     """
 
     @property
     def memory(self) -> int:
-        """How many numbers it keeps of an image, M; 0 if it needs none.
+        """Counts the numbers that are kept of an image, M; 0 if it needs none.
 
         At the first exit they are zeros.
         """
@@ -31,12 +31,12 @@ class Measure(Protocol):
     def __call__(
         self, exit: int, probabilities: np.ndarray, state: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns scores and what to keep.
+        """Returns scores and the numbers to keep.
 
         Args:
-            exit: From 0, shallow to deep.
-            probabilities: That exit's `softmax`, float64 [..., C].
-            state: What was kept at the exit before, float64 [..., M].
+            exit: Index of the exit, from 0, shallow to deep.
+            probabilities: The exit's `softmax`, float64 [..., C].
+            state: The numbers kept at the exit before, float64 [..., M].
 
         Returns:
             Scores in [0, 1], [...], and the new state, [..., M].
@@ -51,7 +51,8 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 
     Args:
         logits: Finite numbers, [..., C], C at least 1.
-        temperature: What the logits are divided by; above 1 is less sure.
+        temperature: Number that the logits are divided by; above 1 is less
+            sure.
 
     Returns:
         float64 probabilities, [..., C].
@@ -88,8 +89,9 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 def max_probability(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Returns the largest softmax probability, [...], of logits [..., C].
 
-    The confidence that MSDNet, RANet and their followers threshold (Huang et
-    al. 2018; Yang et al. 2020). Arguments and errors are those of `softmax`.
+    MSDNet, RANet and their followers compare this confidence with thresholds
+    (Huang et al. 2018; Yang et al. 2020). Arguments and errors are those of
+    `softmax`.
     """
     return largest(softmax(logits, temperature))
 
@@ -97,9 +99,9 @@ def max_probability(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 def margin(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Returns how far the two largest probabilities are apart, [...].
 
-    In [0, 1], of logits [..., C]; 1 for a single class. An input of the gates
-    of JEI-DNN (Regol et al. 2024); "Top-Diff" in Jazbec et al. 2024. Arguments
-    and errors are those of `softmax`.
+    It is in [0, 1], for logits [..., C]; 1 for a single class. The gates of
+    JEI-DNN take it as an input (Regol et al. 2024); Jazbec et al. 2024 call it
+    "Top-Diff". Arguments and errors are those of `softmax`.
     """
     return lead(softmax(logits, temperature))
 
@@ -109,20 +111,20 @@ def entropy_confidence(
 ) -> np.ndarray:
     """Returns one minus the entropy's share of its maximum, [...].
 
-    1 - H / ln C for logits [..., C], as in EENet (Ilhan et al. 2024): 0 if all
-    classes are equally probable, 1 if one is certain or the only one.
+    It is 1 - H / ln C for logits [..., C], as in EENet (Ilhan et al. 2024): 0
+    if all classes are equally probable, 1 if one is certain or the only one.
     Arguments and errors are those of `softmax`.
     """
     return certainty(softmax(logits, temperature))
 
 
 def largest(probabilities: np.ndarray) -> np.ndarray:
-    """Returns the largest of probabilities [..., C]; see `max_probability`."""
+    """Returns the largest of probabilities [..., C], as `max_probability`."""
     return np.maximum.reduce(probabilities, axis=-1)
 
 
 def lead(probabilities: np.ndarray) -> np.ndarray:
-    """Returns the largest less the second of [..., C]; see `margin`."""
+    """Returns the largest less the second of [..., C], as `margin`."""
     if probabilities.shape[-1] == 1:
         return probabilities[..., 0]
     highest = np.partition(probabilities, (-2, -1), axis=-1)
@@ -130,7 +132,7 @@ def lead(probabilities: np.ndarray) -> np.ndarray:
 
 
 def certainty(probabilities: np.ndarray) -> np.ndarray:
-    """Returns 1 - H / ln C of [..., C]; see `entropy_confidence`."""
+    """Returns 1 - H / ln C of [..., C], as `entropy_confidence`."""
     classes = probabilities.shape[-1]
     if classes == 1:
         return probabilities[..., 0]
@@ -143,10 +145,10 @@ def certainty(probabilities: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Memoryless:
-    """A `Measure` that looks at one exit's probabilities alone.
+    """Measures confidence by one exit's probabilities alone, a `Measure`.
 
     Attributes:
-        score: Probabilities [..., C] to scores [...].
+        score: Function from probabilities [..., C] to scores [...].
     """
 
     score: Callable[[np.ndarray], np.ndarray]
@@ -172,7 +174,7 @@ def confidences(
     Args:
         logits: One [N, C] array per exit, shallow to deep.
         temperatures: One per exit, [K].
-        measure: What is meant by confidence.
+        measure: The measure of confidence.
 
     Raises:
         ValueError: If a shape is wrong, a logit not finite, or a temperature

@@ -1,4 +1,4 @@
-"""The kinds of policies: the measures of confidence, by name."""
+"""Lists the kinds of policies: the measures of confidence, by name."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ def measure(
 
     Args:
         kind: One of `KINDS`.
-        scheduler: For the kind "scheduler", and only for it.
+        scheduler: The scheduler of the kind "scheduler"; None for others.
 
     Raises:
         ValueError: If there is no such kind, or `scheduler` does not go with

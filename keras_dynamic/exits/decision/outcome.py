@@ -1,4 +1,4 @@
-"""What a routing of images to exits gives: accuracy, cost and shares."""
+"""Scores a routing of images to exits: accuracy, cost and shares."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from keras_dynamic.exits.decision import checks
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of letting each image stop at its exit.
+    """Holds the result of letting each image stop at its exit.
 
     Attributes:
         accuracy: Share of images whose exit's top class is the label.
@@ -35,7 +35,7 @@ def outcome(
     disabled: their segments have run.
 
     Args:
-        exits: The exit each image takes, integers [N] in [0, K).
+        exits: The exit that each image takes, integers [N] in [0, K).
         logits: One [N, C] array per exit, shallow to deep.
         labels: Classes, integers [N] in [0, C).
         costs: Finite numbers, cumulative per exit, [K].
@@ -67,8 +67,8 @@ def tally(exits: np.ndarray, right: np.ndarray, costs: np.ndarray) -> Outcome:
     """Scores a routing of images whose right exits are known.
 
     Args:
-        exits: The exit each image takes, integers [N] in [0, K).
-        right: From `correct`, bool [K, N].
+        exits: The exit that each image takes, integers [N] in [0, K).
+        right: Whether each exit is right, from `correct`, bool [K, N].
         costs: Finite numbers, cumulative per exit, [K].
     """
     counts = np.bincount(exits, minlength=len(costs))
@@ -88,7 +88,7 @@ def mean_cost(exits: np.ndarray, costs: np.ndarray) -> float:
 def correct(
     logits: Sequence[np.ndarray], labels: np.ndarray, exits: int
 ) -> np.ndarray:
-    """Says where each exit's top class is the label, bool [K, N].
+    """Tells where each exit's top class is the label, bool [K, N].
 
     Of equal logits the lowest class counts as the top one.
 

@@ -1,4 +1,4 @@
-"""Patience: an image stops when consecutive exits agree on its class."""
+"""Measures patience: an image stops when exits in a row agree on its class."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,7 +10,7 @@ _Numbers = TypeVar("_Numbers", float, np.ndarray)
 
 @dataclass(frozen=True)
 class Patience:
-    """A `confidence.Measure`: for how many exits the top class has not changed.
+    """Counts exits since the top class changed, as a `confidence.Measure`.
 
     "BERT Loses Patience" (Zhou et al., NeurIPS 2020, section 3.2) counts the
     exits whose class is that of the exit before and starts anew at 0 when it
@@ -42,7 +42,7 @@ def threshold(agreeing: _Numbers) -> _Numbers:
     """Returns the score of images whose last exits agree.
 
     Args:
-        agreeing: How many exits, from 1: as a threshold of a policy of kind
-            "patience", an image stops where so many agree.
+        agreeing: How many exits agree, from 1. As the threshold of a policy of
+            kind "patience", the score stops an image where so many agree.
     """
     return 1.0 - 1.0 / agreeing

@@ -1,4 +1,4 @@
-"""The exit policy: at which exit does an image stop?"""
+"""Decides at which exit an image stops: the exit policy."""
 
 import functools
 import math
@@ -19,27 +19,28 @@ DISABLED_THRESHOLD = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """An image stops at the first enabled exit that is sure enough.
+    """Stops an image at the first enabled exit that is sure enough.
 
-    It is sure if its score is at least the exit's threshold. The score comes
-    from the softmax probabilities, after division of the logits by the exit's
+    An exit is sure if its score is at least its threshold. The score comes from
+    the softmax probabilities, after division of the logits by the exit's
     temperature, in a way that `kind` names:
 
-    - "max_probability": the largest one;
+    - "max_probability": the largest probability;
     - "margin": the largest less the second;
     - "entropy": 1 - H / ln C;
-    - "patience": how many exits in a row agree, see `patience.Patience`;
-    - "scheduler": a learned score, see `scheduler.Scheduler`.
+    - "patience": how many exits in a row agree, by `patience.Patience`;
+    - "scheduler": a learned score, by `scheduler.Scheduler`.
 
-    An image that passes a disabled exit pays for the segment all the same.
+    An image that passes a disabled exit still pays for the exit's segment.
 
     Attributes:
-        kind: The measure of confidence.
-        temperatures: Finite and positive, one per exit.
-        thresholds: In [0, 1], one per exit; the last is 0.
-        enabled: Whether an image may stop there; the last is True.
-        scheduler: For the kind "scheduler", with as many exits; else None.
-        fitted: Where the thresholds come from, for people to read: names to
+        kind: Name of the measure of confidence.
+        temperatures: Finite positive numbers, one per exit.
+        thresholds: Numbers in [0, 1], one per exit; the last is 0.
+        enabled: Whether an image may stop, one per exit; the last is True.
+        scheduler: The scheduler of the kind "scheduler", with as many exits;
+            else None.
+        fitted: The origin of the thresholds, for people to read: names to
             strings, booleans and finite numbers. It decides nothing.
 
     Raises:
@@ -90,7 +91,7 @@ class Policy:
 
     @functools.cached_property
     def _bars(self) -> list[float]:
-        """The thresholds; no score reaches the bar of a disabled exit."""
+        """Returns the thresholds; no score reaches a disabled exit's bar."""
         return np.where(self.enabled, self.thresholds, math.inf).tolist()
 
     def _set(
@@ -112,7 +113,7 @@ class Policy:
 
     @property
     def exits(self) -> int:
-        """The number of exits, K."""
+        """Counts the exits, K."""
         return len(self.thresholds)
 
     def to_dict(self) -> dict[str, Any]:
@@ -158,9 +159,9 @@ class Policy:
         return cls(**values)
 
     def looks_at(self, exit: int) -> bool:
-        """Whether `step` must see an exit; elsewhere no image stops.
+        """Tells whether `step` must see an exit; elsewhere no image stops.
 
-        False at disabled exits, unless the measure remembers what it saw.
+        It need not at disabled exits, unless the measure remembers them.
         """
         return self.enabled[exit] or self._measure.memory > 0
 
@@ -168,20 +169,20 @@ class Policy:
         """Returns the state of images that have seen no exit, [..., M].
 
         Args:
-            *shape: Of the images: none for a single one, N for a batch.
+            *shape: Shape of the images: none for a single one, N for a batch.
         """
         return np.zeros((*shape, self._measure.memory))
 
     def step(
         self, exit: int, probabilities: np.ndarray, state: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Says which images stop at an exit, if they get that far.
+        """Tells which images stop at an exit, if they get that far.
 
         Args:
-            exit: From 0, shallow to deep; in turn, but for those that
-                `looks_at` says may be left out.
-            probabilities: That exit's `softmax` at its temperature, [..., C].
-            state: From `begin` or the exit before, [..., M].
+            exit: Index of the exit, from 0, shallow to deep; in turn, but for
+                those that `looks_at` says may be left out.
+            probabilities: The exit's `softmax` at its temperature, [..., C].
+            state: The state from `begin` or the exit before, [..., M].
 
         Returns:
             Booleans [...], all False at a disabled exit and all True at the
@@ -198,7 +199,7 @@ class Policy:
         return scores >= self._bars[exit], state
 
     def scores(self, logits: Sequence[np.ndarray]) -> np.ndarray:
-        """Returns what is compared with the thresholds, float64 [K, N].
+        """Returns the scores that thresholds are compared with, float64 [K, N].
 
         Policies that differ in their thresholds alone have the same scores.
 
@@ -215,15 +216,15 @@ class Policy:
         """Returns the exit at which each image stops, int [N].
 
         Args:
-            scores: As from `scores`, [K, N].
+            scores: Each exit's score of each image, from `scores`, [K, N].
         """
         return first_exits(scores, self._bars)
 
     def route(self, logits: Sequence[np.ndarray]) -> np.ndarray:
         """Returns the exit at which each image stops, int [N].
 
-        The same decisions, bit for bit, as `step` exit by exit with one image
-        at a time. Arguments and errors are those of `scores`.
+        It decides, bit for bit, as `step` exit by exit with one image at a
+        time. Arguments and errors are those of `scores`.
         """
         return self.stops(self.scores(logits))
 
@@ -233,7 +234,7 @@ def last_exit(temperatures: Sequence[float], **fields: Any) -> Policy:
 
     Args:
         temperatures: One per exit, [K].
-        **fields: Further ones of `Policy`.
+        **fields: Further fields of `Policy`.
     """
     early = len(temperatures) - 1
     return Policy(
@@ -248,7 +249,7 @@ def first_exits(scores: np.ndarray, bars: Sequence[float]) -> np.ndarray:
     """Returns the first exit whose score reaches its bar, int [N].
 
     Args:
-        scores: [K, N].
+        scores: Each exit's score of each image, [K, N].
         bars: One per exit, [K]; the last is not looked at.
     """
     last = len(scores) - 1

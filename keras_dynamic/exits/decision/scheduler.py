@@ -1,6 +1,6 @@
-"""A learned measure of confidence: a linear score per exit.
+"""Scores exits by a learned measure of confidence, linear per exit.
 
-This is what runs on a device; `scheduler_fit` learns it.
+This code runs on a device; `scheduler_fit` learns the numbers.
 """
 
 import functools
@@ -21,7 +21,7 @@ _SUMMARIES = 2
 
 @dataclass(frozen=True)
 class Scheduler:
-    """The scores of EENet (Ilhan et al., WACV 2024), a `confidence.Measure`.
+    """Gives EENet's scores (Ilhan et al., WACV 2024), a `confidence.Measure`.
 
     At exit k, from 0, with the probabilities p [C] at the exit's temperature:
 
@@ -75,17 +75,17 @@ class Scheduler:
 
     @property
     def exits(self) -> int:
-        """The number of exits, K."""
+        """Counts the exits, K."""
         return len(self.biases)
 
     @property
     def classes(self) -> int:
-        """The number of classes, C."""
+        """Counts the classes, C."""
         return len(self.weights[0]) - _SUMMARIES
 
     @property
     def memory(self) -> int:
-        """How many numbers are kept of an image: the scores before the last."""
+        """Counts the numbers kept of an image: the scores before the last."""
         return self.exits - 1
 
     def __call__(
@@ -139,10 +139,10 @@ class Scheduler:
 
 
 def features(probabilities: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Returns what an exit's score is made of, [..., C + 2 + k].
+    """Returns the features that an exit's score is made of, [..., C + 2 + k].
 
     Args:
-        probabilities: Of exit k, [..., C].
+        probabilities: Probabilities of exit k, [..., C].
         before: The scores of the exits before it, [..., k].
     """
     largest = confidence.largest(probabilities)

@@ -1,4 +1,4 @@
-"""Thresholds for an accuracy: the lowest cost that keeps what is asked for."""
+"""Fits thresholds to an accuracy: the cheapest policy that keeps it."""
 
 from keras_dynamic.exits.fitting.calibration import Calibration
 from keras_dynamic.exits.fitting.fitted import Fitted
@@ -8,16 +8,16 @@ from keras_dynamic.exits.fitting.rule import Rule
 def accuracy_drop(images: Calibration, max_drop: float) -> Fitted:
     """Finds the cheapest policy that loses at most `max_drop` of accuracy.
 
-    On these images, and only there (accuracy on others is not promised):
+    On these images (accuracy on others is not promised) it holds that:
 
     - accuracy >= the last exit's accuracy - max_drop, as float64 numbers;
     - a larger `max_drop` never costs more;
     - with up to three exits no thresholds are cheaper, with more no change of
-      a single threshold, as far as the work allowed: see `frontier.frontier`,
-      and `slack` and `closed` of `Calibration.frontier`.
+      a single threshold, as far as the work allowed, which `frontier.frontier`
+      bounds and `slack` and `closed` of `Calibration.frontier` tell.
 
     An image that stops at exit k costs `costs[k]`, also behind disabled exits:
-    their segments run all the same. Only exits at which no image stops are
+    their segments run nevertheless. Only exits at which no image stops are
     disabled, because disabling any other would send its images to a deeper,
     dearer one.
 

@@ -1,7 +1,7 @@
-"""Thresholds for shares of the images, by the rule of the papers.
+"""Fits thresholds to shares of the images, by the rule of the papers.
 
-A fixed share of the images is to leave at each exit, and each threshold
-follows from the images that are still there: `exit_shares`.
+A fixed share of the images is to leave at each exit, and `exit_shares` finds
+each threshold from the images that are still there.
 """
 
 import math
@@ -33,15 +33,15 @@ def budgeted_batch(
     q: float | None = None,
     budget: float | None = None,
 ) -> Fitted:
-    """Lets the share of `exit_shares` leave at each exit.
+    """Fits thresholds by which the share of `exit_shares` leaves at each exit.
 
-    Labels play no part, so no accuracy is promised: `cost_budget` does.
+    Labels play no part, so no accuracy is promised; `cost_budget` promises one.
 
     Args:
         images: The images, from `calibrate`.
-        q: The share of exit k is proportional to q^k.
-        budget: The highest mean cost of an image, in the unit of the costs: q
-            is then as `within_budget` finds it. One of the two is given.
+        q: Number such that the share of exit k is proportional to q^k.
+        budget: The highest mean cost of an image, in the unit of the costs:
+            `within_budget` then finds q. One of the two is given.
 
     Raises:
         ValueError: If an argument is not as said, or the budget is below the
@@ -82,7 +82,7 @@ def within_budget(
         rule: The name of the rule that asks.
 
     Returns:
-        The policy; its facts have the q.
+        The policy; its facts hold the q.
 
     Raises:
         ValueError: If an argument is not as said, or the budget is below the

@@ -1,4 +1,4 @@
-"""Thresholds for an accuracy, in the papers' family of exit shares.
+"""Fits thresholds to an accuracy, in the papers' family of exit shares.
 
 The family has one parameter. So its best member for some images is nearly as
 good on others, where the frontier's (`accuracy_drop`), the best of all
@@ -24,10 +24,10 @@ _POWERS = (*np.arange(-64, 65) / 16, 64.0)
 def budgeted_drop(images: Calibration, max_drop: float) -> Fitted:
     """Finds the cheapest shares that lose at most `max_drop` of accuracy.
 
-    Of the thresholds that `exit_shares` and `thresholds` give for some 130
-    numbers q, those with the lowest mean cost on these images, of those whose
-    accuracy there is at least the last exit's less `max_drop`. A larger
-    `max_drop` never costs more. The facts have the q.
+    It tries the thresholds that `exit_shares` and `thresholds` give for some
+    130 numbers q. Of those whose accuracy on these images is at least the last
+    exit's less `max_drop`, it takes those with the lowest mean cost there. A
+    larger `max_drop` never costs more. The facts hold the q.
 
     Args:
         images: The images, from `calibrate`.

@@ -1,4 +1,4 @@
-"""What rules know of the images that they fit a policy to."""
+"""Holds the images that rules fit a policy to."""
 
 import functools
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ from keras_dynamic.exits.fitting.fitted import Fitted
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Calibration:
-    """N images, how sure each exit is of them, and what stopping there costs.
+    """Holds N images, each exit's scores of them, and the costs of the exits.
 
     Attributes:
         logits: One [N, C] array per exit, shallow to deep.
         labels: Classes, integers [N] in [0, C).
         costs: Increasing, cumulative per exit, [K].
         temperatures: One per exit, [K].
-        kind: Of the policy to fit; what the scores are.
-        scheduler: Of the policy to fit.
-        scores: In [0, 1], float64 [K, N].
+        kind: Kind of the policy to fit, which names the scores.
+        scheduler: Scheduler of the policy to fit, or None.
+        scores: Numbers in [0, 1], float64 [K, N].
         right: Whether each exit's top class is the label, bool [K, N].
     """
 
@@ -40,7 +40,7 @@ class Calibration:
 
     @functools.cached_property
     def frontier(self) -> frontier.Frontier:
-        """The best thresholds for every cost and accuracy, found once."""
+        """Finds, once, the best thresholds for every cost and accuracy."""
         return frontier.frontier(self.scores, self.right, self.costs)
 
     def fitted(
@@ -53,9 +53,9 @@ class Calibration:
 
         Args:
             thresholds: One per exit, [K].
-            enabled: Whether an image may stop there, [K].
-            **facts: Where they come from, the rule first; the number of images
-                is added.
+            enabled: Whether an image may stop at each exit, [K].
+            **facts: The origin of the thresholds, the rule first; the number of
+                images is added.
         """
         policy = Policy(
             kind=self.kind,
@@ -71,9 +71,9 @@ class Calibration:
         """Returns a policy of the frontier.
 
         Args:
-            index: Its place there.
-            **facts: The rule and what was asked of it; what the policy gives
-                on these images is added.
+            index: Place of the policy on the frontier.
+            **facts: The rule and its settings; accuracy and mean cost on these
+                images are added.
         """
         thresholds = self.frontier.thresholds[index]
         taken = first_exits(self.scores, thresholds)
@@ -95,7 +95,7 @@ def calibrate(
     kind: str = kinds.KINDS[0],
     scheduler: Scheduler | None = None,
 ) -> Calibration:
-    """Looks at images, for as many rules as are to be tried.
+    """Scores images, once for all the rules that are to be tried.
 
     Args:
         logits: One [N, C] array per exit, shallow to deep; C at least 2. They
@@ -105,7 +105,7 @@ def calibrate(
             milliseconds.
         temperatures: One per exit, [K].
         kind: One of `kinds.KINDS`: the measure of confidence.
-        scheduler: For the kind "scheduler".
+        scheduler: The scheduler of the kind "scheduler"; None for others.
 
     Raises:
         ValueError: If an argument is not as said.

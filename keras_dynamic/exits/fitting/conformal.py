@@ -1,4 +1,4 @@
-"""One threshold for all early exits, with a bound on the expected loss."""
+"""Fits one threshold to all early exits, with a bound on the expected loss."""
 
 import itertools
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def conformal(
             images.
 
     Returns:
-        The policy; see `Levels.loosest` for its facts.
+        The policy, with the facts that `Levels.loosest` lists.
 
     Raises:
         ValueError: If an argument is not as said.

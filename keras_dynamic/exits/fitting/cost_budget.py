@@ -1,4 +1,4 @@
-"""Thresholds for a budget: the most accurate policy that it pays for."""
+"""Fits thresholds to a budget: the most accurate policy that it pays for."""
 
 import math
 
@@ -12,13 +12,14 @@ from keras_dynamic.exits.fitting.rule import Rule
 def cost_budget(images: Calibration, budget: float) -> Fitted:
     """Finds the most accurate policy whose mean cost is within a budget.
 
-    On these images, and only there (others may cost more):
+    On these images, and only there (others may cost more), it holds that:
 
     - mean cost <= budget, as float64 numbers;
     - a larger budget is never less accurate;
     - with up to three exits no thresholds are more accurate, with more no
-      change of a single threshold, as far as the work allowed: see
-      `frontier.frontier`, and `slack` and `closed` of `Calibration.frontier`.
+      change of a single threshold, as far as the work allowed, which
+      `frontier.frontier` bounds and `slack` and `closed` of
+      `Calibration.frontier` tell.
 
     The most accurate policy may cost less than the budget: the last exit is
     not always the best.
@@ -29,7 +30,7 @@ def cost_budget(images: Calibration, budget: float) -> Fitted:
         budget: The highest mean cost of an image, in the unit of the costs.
 
     Returns:
-        The policy; its status is that of `check_budget`.
+        The policy; its status is "within_budget" or "last_exit_affordable".
 
     Raises:
         ValueError: If `budget` is no number, or below the cost of the first

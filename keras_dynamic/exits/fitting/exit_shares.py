@@ -1,4 +1,4 @@
-"""Shares of the images that are to leave at each exit, and thresholds for them.
+"""Finds shares of the images to leave at each exit, and thresholds for them.
 
 This is the evaluation code that MSDNet (Huang et al. 2018), RANet (Yang et al.
 2020), BoostNet (Yu et al. 2023) and others released ("budgeted batch
@@ -65,7 +65,7 @@ def thresholds(
 
     Args:
         confidences: In [0, 1], [K, N].
-        shares: As from `exit_shares`, [K].
+        shares: Numbers of at least 0 that sum to 1, as from `exit_shares`, [K].
 
     Returns:
         Thresholds, float64 [K] in [0, 1], and whether each exit is enabled,
@@ -111,7 +111,7 @@ def checked_shares(shares: Sequence[float], exits: int) -> np.ndarray:
         exits: The number of exits, K.
 
     Raises:
-        ValueError: If they are not as said.
+        ValueError: If the shares are not as said.
     """
     shares = np.asarray(shares, dtype=np.float64)
     if (

@@ -1,4 +1,4 @@
-"""A fitted policy: what every rule returns."""
+"""Defines the fitted policy that every rule returns."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,22 +17,22 @@ STATUSES = {
 
 @dataclass(frozen=True)
 class Fitted:
-    """A policy that a rule fitted to images.
+    """Holds a policy that a rule fitted to images.
 
     Attributes:
-        policy: The thresholds; its `fitted` says where they come from.
+        policy: The policy; its `fitted` tells where its thresholds come from.
     """
 
     policy: Policy
 
     @property
     def facts(self) -> Mapping[str, str | bool | float]:
-        """The rule, what was asked of it, and what it gives on its images."""
+        """Returns the rule, its settings, and its results on its images."""
         return self.policy.fitted or {}
 
     @property
     def status(self) -> str:
-        """One of `STATUSES`: how far the policy is what was asked for."""
+        """Tells how far the policy is as asked for: one of `STATUSES`."""
         return self.facts.get("status", "fitted")
 
     def with_facts(self, **facts: str | bool | float) -> "Fitted":

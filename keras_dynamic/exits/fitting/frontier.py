@@ -1,4 +1,4 @@
-"""The best thresholds on some images: how many are right, and what it costs.
+"""Finds the best thresholds on some images: the most right at each cost.
 
 Choosing thresholds for a cost and choosing them for an accuracy are two
 questions about one object, the frontier: the policies of which none is both
@@ -27,18 +27,19 @@ _EXACT_BITS = 53
 
 @dataclass(frozen=True, eq=False)
 class Frontier:
-    """Policies for N images, from the cheapest to the most accurate.
+    """Holds policies for N images, from the cheapest to the most accurate.
 
     Attributes:
-        hits: How many images each gets right, increasing, int64 [P].
-        costs: Sum of its costs, in units, increasing; exact, float64 [P].
-        thresholds: Its scores that suffice to leave; infinity lets nobody
-            leave. float64 [P, K].
-        images: N.
+        hits: How many images each policy gets right, increasing, int64 [P].
+        costs: Sum of each policy's costs, in units, increasing; exact, float64
+            [P].
+        thresholds: The scores that suffice to leave, of each policy; infinity
+            lets nobody leave. float64 [P, K].
+        images: The number of images, N.
         unit: Units in a cost of 1, a power of two; 1 if costs are integers.
-        slack: No thresholds at all get more than `slack` images more right
-            than those here that cost no more. 0: these are the best there are.
-            None: not known, for four exits or more.
+        slack: A number of images: no thresholds at all get more than `slack`
+            images more right than those here that cost no more. 0: these are
+            the best there are. None: not known, for four exits or more.
         closed: Whether every change of a single threshold of each of these
             was tried: none is better than all of these.
     """
@@ -99,12 +100,13 @@ def frontier(
 
     Args:
         scores: How sure each exit is, in [0, 1], [K, N].
-        right: Whether its class is right, bool [K, N].
+        right: Whether each exit's class is right, bool [K, N].
         costs: Increasing, cumulative per exit, [K]. If their sums are no
             integers below 2^53, they are rounded up a little: for N images by
             less than N / 2^52 of the last one.
         work: Scores that may be looked at, about.
-        values: See above.
+        values: Thresholds that are tried per exit where there are more exits
+            than three.
     """
     exits, images = scores.shape
     whole, unit = _whole(costs, images)

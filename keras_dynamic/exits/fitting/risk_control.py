@@ -1,9 +1,9 @@
-"""Levels: thresholds that all early exits share, and what they lose.
+"""Tries levels, thresholds that all early exits share, and their losses.
 
 The looser (lower) a level is, the earlier images stop and the less they cost,
-but the more is lost against the last exit. Calibration images decide how loose
-it may be ("Fast yet Safe: Early-Exiting with Risk Control", Jazbec et al.,
-NeurIPS 2024): `conformal` and `upper_bound`.
+but the more is lost against the last exit. By `conformal` and `upper_bound`
+calibration images decide how loose it may be ("Fast yet Safe: Early-Exiting
+with Risk Control", Jazbec et al., NeurIPS 2024).
 
 Their guarantees hold if the calibration images and those to come are
 independent draws from one distribution. Neither the network, nor the
@@ -28,7 +28,7 @@ LEVELS = tuple((1.0 - np.geomspace(1e-6, 1.0, 601)).tolist())
 
 
 class Levels:
-    """Levels to choose from, and what images lose at each.
+    """Holds levels to choose from, and the images' losses at each.
 
     The risk is the expected loss of an image, against sending it to the last
     exit. By the choice of `risk` the loss is:
@@ -97,20 +97,21 @@ class Levels:
         """Returns the policy of the last level before one is not allowed.
 
         Args:
-            losses: What to judge the levels by, [N] for each.
-            allowed: Whether a level is, from its losses.
-            bound: The risk that an allowed level does not exceed, from its
-                losses.
-            **facts: The rule and what was asked of it.
+            losses: Losses to judge the levels by, [N] for each.
+            allowed: Function that tells from a level's losses whether the level
+                is allowed.
+            bound: Function that gives, from an allowed level's losses, the risk
+                that the level does not exceed.
+            **facts: The rule and its settings.
 
         Returns:
             A policy whose early exits have the same threshold, with the status
             "controlled"; or, if not even the strictest level is allowed,
             "last_exit_only" with all of them disabled. The facts are "level"
-            (the threshold; only for "controlled"), "bound" (what the risk is
-            known not to exceed; at most epsilon), "calibration_risk" (the mean
-            loss of these images; for "accuracy_gap" it can be negative) and
-            "mean_cost" (in the unit of the costs).
+            (the threshold; only for "controlled"), "bound" (a number that the
+            risk is known not to exceed; at most epsilon), "calibration_risk"
+            (the mean loss of these images; for "accuracy_gap" it can be
+            negative) and "mean_cost" (in the unit of the costs).
         """
         tried = zip(self._levels, losses, strict=True)
         safe = itertools.takewhile(lambda each: allowed(each[1]), tried)

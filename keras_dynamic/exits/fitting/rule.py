@@ -1,4 +1,4 @@
-"""A rule: a way to find thresholds, and what it promises of them."""
+"""Defines a rule: a way to find thresholds, and its promise of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,19 +8,20 @@ from keras_dynamic.exits.fitting.fitted import Fitted
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A way to fit a policy to images.
+    """Describes a way to fit a policy to images.
 
     Attributes:
-        fit: Takes the images, a `Calibration`, and its settings by keyword. Its
-            name is the rule's.
+        fit: Function that takes the images, a `Calibration`, and its settings
+            by keyword. Its name is the rule's.
         settings: Names of the keyword arguments to give; the first is the
             target, by which tables tell its policies apart. Of "q" and "budget"
             one is given.
         here: The promise on the images that it is fitted to; "" for none.
-        elsewhere: The promise on others; "" for none.
-        own_images: Whether that promise holds only if nothing else, neither
-            temperatures nor a scheduler, was fitted to the same images.
-        own_scores: Whether it learns its scores, whatever those of the images.
+        elsewhere: The promise on other images; "" for none.
+        own_images: Whether the promise on others holds only if nothing else,
+            neither temperatures nor a scheduler, was fitted to the same images.
+        own_scores: Whether the rule learns its scores, whatever those of the
+            images.
     """
 
     fit: Callable[..., Fitted]
@@ -32,5 +33,5 @@ class Rule:
 
     @property
     def name(self) -> str:
-        """The name in a configuration and in `Fitted.facts`."""
+        """Returns the rule's name in a configuration and in `Fitted.facts`."""
         return self.fit.__name__

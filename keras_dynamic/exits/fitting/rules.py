@@ -1,4 +1,4 @@
-"""The rules, by the names that they have in a configuration."""
+"""Lists the rules, by the names that they have in a configuration."""
 
 from collections.abc import Mapping
 

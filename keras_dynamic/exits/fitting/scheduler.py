@@ -1,4 +1,4 @@
-"""Thresholds for a budget, with scores and shares that are learned for it."""
+"""Fits thresholds to a budget, with scores and shares learned for it."""
 
 from keras_dynamic.exits.fitting.budgeted_batch import within_budget
 from keras_dynamic.exits.fitting.calibration import Calibration, calibrate
@@ -24,7 +24,7 @@ def scheduler(
         images: The images, from `calibrate`; whatever their kind, the policy's
             is "scheduler".
         budget: The highest mean cost of an image, in the unit of the costs.
-        training: The constants.
+        training: The constants of the training.
 
     Raises:
         ValueError: If the budget is below the cost of the first exit.

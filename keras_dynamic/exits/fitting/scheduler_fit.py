@@ -11,7 +11,7 @@ say, a score and a share per exit are learned:
   r_k on the same features (one hidden layer, sigmoids): softmax over k of r.
 
 Scores and shares take turns; each loss is stated at its function. Thresholds
-then follow from the mean shares: see `scheduler`.
+then follow from the mean shares, in `scheduler`.
 
 Where the paper leaves a choice, or its code does what it cannot mean, this is
 ours: scores start as the largest probability (the code: at random, and the best
@@ -49,21 +49,21 @@ _TYPE = np.float32
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a scheduler is learned; the defaults are those of the authors' code.
+    """Sets how a scheduler is learned; the defaults are the authors' code's.
 
     Attributes:
         epochs: Passes over the images, at most.
         batch_size: Images per step.
-        learning_rate: Of Adam.
-        weight_decay: Added to the gradient, times the weight.
+        learning_rate: Learning rate of Adam.
+        weight_decay: Factor of the weight that is added to the gradient.
         alpha_ce: Weight of the shares' divergence from the scores.
         alpha_cost: Weight of the distance from the budget.
         beta: Power of the scores that the shares are compared with.
         hidden_ratio: Hidden units of r per feature.
         period: Epochs after which scores and shares change turns.
-        tolerance: Epochs without a lower loss after which it ends; looked at
-            whenever turns change.
-        seed: Of the first weights of r and the order of the images.
+        tolerance: Epochs without a lower loss after which learning ends; looked
+            at whenever turns change.
+        seed: Seed of the first weights of r and the order of the images.
 
     Raises:
         ValueError: If a value is negative, or zero where it makes no sense.
@@ -101,7 +101,7 @@ FASTER = Training(learning_rate=2e-3, epochs=100, batch_size=128)
 
 @dataclass(frozen=True)
 class SchedulerFit:
-    """What was learned.
+    """Holds a learned scheduler, its shares and its losses.
 
     Attributes:
         scheduler: The scores, scaled to be 0 for the least sure of the images
@@ -123,7 +123,7 @@ def fit_scheduler(
     budget: float,
     training: Training = FASTER,
 ) -> SchedulerFit:
-    """Learns scores and shares; by seed, but for the last bits of a BLAS.
+    """Learns scores and shares; a seed fixes all but the last bits of a BLAS.
 
     Args:
         logits: One [N, C] array per exit, shallow to deep; C at least 2.
@@ -131,7 +131,7 @@ def fit_scheduler(
         costs: Increasing, cumulative per exit, [K].
         temperatures: One per exit, [K]; the authors use 1.
         budget: The highest mean cost of an image, in the unit of the costs.
-        training: The constants.
+        training: The constants of the training.
 
     Raises:
         ValueError: If an argument is not as said, or the budget is below the
@@ -158,7 +158,7 @@ def fit_scheduler(
 
 
 class _Learner:
-    """The images, in the order of the batches, and the weights."""
+    """Holds the images, in the order of the batches, and learns the weights."""
 
     def __init__(
         self,
@@ -171,9 +171,9 @@ class _Learner:
 
         Args:
             probabilities: One [N, C] array per exit.
-            right: Bool [N, K].
-            costs: Divided by the budget, [K].
-            training: The constants.
+            right: Whether each exit is right, bool [N, K].
+            costs: Costs divided by the budget, [K].
+            training: The constants of the training.
         """
         self._classes = probabilities[0].shape[1]
         self._seen = [
@@ -204,7 +204,7 @@ class _Learner:
             )
 
     def run(self) -> tuple[float, ...]:
-        """Learns; keeps the weights of the lowest loss, returns all losses."""
+        """Learns, keeps the weights of the lowest loss, returns all losses."""
         training = self._training
         flat = [each for network in self._networks for each in network]
         turns = (
@@ -237,8 +237,8 @@ class _Learner:
     def scheduler(self) -> Scheduler:
         """Returns the scores, scaled to [0, 1] on these images.
 
-        Scaled scores before are what a scheduler keeps: the weights of later
-        exits are changed to match.
+        A scheduler keeps the scaled scores of the exits before: the weights of
+        later exits are changed to match.
         """
         raw = self._score()
         low = raw.min(axis=0)
@@ -318,7 +318,7 @@ class _Learner:
 
 
 class _Adam:
-    """Adam (Kingma and Ba 2015), which changes arrays in place."""
+    """Runs Adam (Kingma and Ba 2015), which changes arrays in place."""
 
     def __init__(self, arrays: Sequence[np.ndarray], training: Training):
         self._arrays = arrays

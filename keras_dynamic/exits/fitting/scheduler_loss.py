@@ -1,6 +1,7 @@
-"""What a scheduler is learned by: two losses and their gradients.
+"""Computes the two losses that a scheduler is learned by, and gradients.
 
-Those of EENet (Ilhan et al., WACV 2024); `scheduler_fit` tells the whole.
+They are those of EENet (Ilhan et al., WACV 2024); `scheduler_fit` tells the
+whole.
 """
 
 from collections.abc import Sequence
@@ -26,10 +27,10 @@ def score_loss(
     Nothing flows through the shares or the scores before.
 
     Args:
-        weights: Of each exit's score, [D_k].
-        seen: Its features, [N, D_k].
-        right: Whether it is right, bool [N, K].
-        shares: [N, K].
+        weights: Weights of each exit's score, [D_k].
+        seen: Features of each exit, [N, D_k].
+        right: Whether each exit is right, bool [N, K].
+        shares: Share of each image at each exit, [N, K].
     """
     exits = len(weights)
     importance = shares / (shares.sum(axis=0) * exits)
@@ -66,13 +67,14 @@ def share_loss(
     divided by their sum over the exits.
 
     Args:
-        networks: Weights of each r_k; see `shares_of`.
-        seen: The features of each exit, [N, D_k].
-        scores: Unclipped, [N, K].
-        costs: Divided by the budget, [K].
+        networks: For each exit the weights [D_k, H_k] and biases [H_k] of the
+            hidden units, the weights [H_k] of r and its bias [1].
+        seen: Features of each exit, [N, D_k].
+        scores: Unclipped scores, [N, K].
+        costs: Costs divided by the budget, [K].
         alpha_ce: Weight of the divergence.
         alpha_cost: Weight of the distance from the budget.
-        beta: See above.
+        beta: Power of the scores that the shares are compared with.
     """
     shares, ratings, hidden = _shares(networks, seen)
     images, exits = shares.shape
@@ -112,7 +114,7 @@ def shares_of(
     Args:
         networks: For each exit the weights [D_k, H_k] and biases [H_k] of the
             hidden units, the weights [H_k] of r and its bias [1].
-        seen: Its features, [N, D_k].
+        seen: Features of each exit, [N, D_k].
     """
     return _shares(networks, seen)[0]
 

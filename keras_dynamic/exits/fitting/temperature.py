@@ -1,4 +1,4 @@
-"""Temperature scaling: one number per exit that makes its softmax honest."""
+"""Fits temperatures: one number per exit that makes its softmax honest."""
 
 import math
 from collections.abc import Iterator
@@ -18,10 +18,12 @@ _BLOCK = 1 << 16
 
 @dataclass(frozen=True)
 class TemperatureFit:
-    """A fitted temperature and what it did to the mean negative log-likelihood.
+    """Holds a fitted temperature, and the loss before and after.
+
+    The loss is the mean negative log-likelihood.
 
     Attributes:
-        temperature: What to divide the logits by; in [LOWEST, HIGHEST].
+        temperature: Number to divide the logits by; in [LOWEST, HIGHEST].
         nll_before: Nats per image at temperature 1.
         nll_after: Nats per image at `temperature`.
         status: "converged"; "at_bound" if the minimum lies outside of the
@@ -38,9 +40,9 @@ class TemperatureFit:
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> TemperatureFit:
     """Finds the temperature with the lowest negative log-likelihood.
 
-    Temperature scaling (Guo et al. 2017, "On Calibration of Modern Neural
-    Networks", section 4.2). The loss is convex in 1/T; Newton's method, kept
-    inside a shrinking bracket, finds its minimum.
+    This is temperature scaling (Guo et al. 2017, "On Calibration of Modern
+    Neural Networks", section 4.2). The loss is convex in 1/T; Newton's method,
+    kept inside a shrinking bracket, finds its minimum.
 
     Degenerate are: labels of a single class; labels that all have the largest
     logit of their row (the loss falls for ever as T goes to 0); and labels
@@ -83,7 +85,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> TemperatureFit:
 
 
 class _Loss:
-    """The mean negative log-likelihood as a function of 1 / temperature.
+    """Computes the mean negative log-likelihood at a 1 / temperature.
 
     Logits are taken in blocks, so that no copy of them all is made.
     """
@@ -97,7 +99,7 @@ class _Loss:
         self._chosen = chosen - self._top
 
     def cannot_tell(self) -> bool:
-        """Whether the loss falls for ever in one direction."""
+        """Tells whether the loss falls for ever in one direction."""
         if not self._chosen.any():
             return True
         total = sum(scores.sum() for scores, _ in self._blocks())

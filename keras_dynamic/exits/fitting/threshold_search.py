@@ -1,7 +1,7 @@
 """Searches thresholds: policies, and every change of a threshold of theirs.
 
-The work behind `frontier`: sorted by score, the images that leave at an exit
-come first, so running sums give what all thresholds of that exit would do.
+It does the work behind `frontier`: sorted by score, the images that leave at an
+exit come first, so running sums give hits and costs of all its thresholds.
 """
 
 import math
@@ -18,13 +18,13 @@ _PASSES = 3
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """A policy, and what it gives.
+    """Holds a policy, its hits and its cost.
 
     Attributes:
-        cuts: How many of its levels suffice to leave an early exit, the
-            highest ones, int64 [K - 1].
-        hits: How many images it gets right.
-        cost: Sum of its costs.
+        cuts: How many of the levels, the highest ones, suffice to leave each
+            early exit, int64 [K - 1].
+        hits: How many images the policy gets right.
+        cost: Sum of the images' costs.
     """
 
     cuts: np.ndarray
@@ -33,7 +33,7 @@ class Point:
 
 
 class Search:
-    """The cheapest policy found for each number of images that are right.
+    """Keeps the cheapest policy found for each number of images that are right.
 
     A policy is stored as one that was varied, its origin, with another cut at
     one exit.
@@ -161,10 +161,10 @@ class Search:
             self.vary(self._point(chosen))
 
     def vary(self, point: Point, rate: float | None = None) -> Point:
-        """Records what every other cut at each single exit would give.
+        """Records hits and cost of every other cut at each single exit.
 
         Args:
-            point: What to vary.
+            point: The policy to vary.
             rate: If given, each exit, from the deepest on, takes the cut that
                 is best at this rate before the next one is varied.
 
@@ -220,13 +220,13 @@ class Search:
         right: np.ndarray,
         price: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns what cuts of 0, 1, ... change against a cut of 0.
+        """Returns the changes that cuts of 0, 1, ... make against a cut of 0.
 
         Args:
-            exit: Whose cut it is.
+            exit: The exit that is cut.
             arrives: Which images get there, integers [A].
-            right: Whether they are right if they pass it, [N].
-            price: What they cost then, [N].
+            right: Whether each image is right if it passes the exit, [N].
+            price: The cost of each image if it passes the exit, [N].
 
         Returns:
             Images right, and costs, for each cut.
@@ -277,9 +277,9 @@ def _ranked(scores: np.ndarray, values: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns the scores that may be thresholds, and the images' ranks.
 
     Args:
-        scores: Of one exit, [N].
-        values: How many there may be; of more, some with equally many images
-            between them.
+        scores: Scores of one exit, [N].
+        values: How many levels there may be; of more scores, some with equally
+            many images between them.
 
     Returns:
         Infinity and the levels from the highest to the lowest, [L + 1]; and

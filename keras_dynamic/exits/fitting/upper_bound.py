@@ -1,4 +1,4 @@
-"""One threshold for all early exits, with a bound that is very likely kept."""
+"""Fits one threshold to all early exits, with a very likely bound on risk."""
 
 import math
 from collections.abc import Sequence
@@ -24,14 +24,14 @@ def upper_bound(
     """Finds the cheapest policy whose risk is very likely at most epsilon.
 
     The risk of the policy exceeds epsilon with a probability of at most delta,
-    which is that of unlucky calibration images.
+    the probability of unlucky calibration images.
 
     Levels are tested from the strictest on until the upper confidence bound of
     one exceeds epsilon; the one before is taken. This is fixed-sequence
     testing ("Learn then Test", Angelopoulos et al. 2021): only the first level
     that is too risky can do harm, hence no correction for their number, and
     the risk need not grow from one level to the next. The bound is that of
-    Waudby-Smith and Ramdas, see `_stakes`.
+    Waudby-Smith and Ramdas, which `_stakes` explains.
 
     Args:
         images: The images, from `calibrate`; neither their temperatures nor
@@ -43,7 +43,7 @@ def upper_bound(
             images.
 
     Returns:
-        The policy; see `Levels.loosest` for its facts.
+        The policy, with the facts that `Levels.loosest` lists.
 
     Raises:
         ValueError: If an argument is not as said.
@@ -93,8 +93,8 @@ def _stakes(losses: np.ndarray, delta: float) -> np.ndarray:
     they must only be at most 1, and R at least 0.
 
     Args:
-        losses: At most 1, [N], in random order.
-        delta: In (0, 1).
+        losses: Numbers of at most 1, [N], in random order.
+        delta: A probability in (0, 1).
     """
     seen = np.arange(1, losses.size + 1)
     means = (0.5 + np.cumsum(losses)) / (1 + seen)

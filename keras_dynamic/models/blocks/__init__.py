@@ -1,1 +1,1 @@
-"""Holds what the families are built from, and checks their arguments."""
+"""Holds the blocks of the model families, and checks their arguments."""

@@ -1,4 +1,4 @@
-"""Checks of what the builders of the model families are given."""
+"""Checks the arguments of the builders of the model families."""
 
 import inspect
 import math
@@ -55,7 +55,7 @@ def require_one_of(valid: Sequence, **values) -> None:
 def backbone(
     argument: str, given: Mapping[str, Any], families: Mapping[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
-    """Returns what `families` has for the given "family", and the other keys.
+    """Returns the entry of `families` for the given "family", and other keys.
 
     Raises:
         ValueError: If there is no such family.
@@ -73,14 +73,14 @@ def backbone(
 def require_arguments_of(
     builder: Callable, argument: str, given: Mapping[str, Any], *values, **own
 ) -> None:
-    """Raises ValueError unless `builder` takes what is given for a family.
+    """Raises ValueError unless `builder` takes the settings given for a family.
 
     Args:
-        builder: Of the family that `given` names.
+        builder: Builder of the family that `given` names.
         argument: Name of the argument that `given` is, for the message.
         given: The family and the settings the builder shall take.
-        *values: What the builder is called with beside them.
-        **own: The same by name; no setting may have such a name.
+        *values: Further values that the builder is called with.
+        **own: Further values by name; no setting may have such a name.
     """
     settings = {key: value for key, value in given.items() if key != "family"}
     try:

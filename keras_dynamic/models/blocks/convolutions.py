@@ -1,7 +1,7 @@
-"""What the families are built from.
+"""Adds the convolutions and classifiers that model families are built from.
 
-Convolutions as in the code of RANet's and MSDNet's authors; the other families
-take the same normalization and initial values.
+Convolutions are as in the code of RANet's and MSDNet's authors; the other
+families share their normalization and initial values.
 """
 
 import math
@@ -17,7 +17,7 @@ def conv_bn_relu(
     name: str,
     strides: int = 1,
 ) -> keras.KerasTensor:
-    """Convolution without bias, batch normalization, ReLU; "same" padding."""
+    """Applies a convolution without bias, batch norm, ReLU; "same" padding."""
     x = conv_bn(x, filters, kernel_size, name=name, strides=strides)
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
@@ -31,7 +31,7 @@ def conv_bn(
     strides: int = 1,
     scale: str = "ones",
 ) -> keras.KerasTensor:
-    """Convolution without bias, batch normalization; "same" padding.
+    """Applies a convolution without bias and batch norm; "same" padding.
 
     `scale` is the initializer of the normalization's factor.
     """
@@ -50,7 +50,7 @@ def conv_bn(
 def batch_norm(
     x: keras.KerasTensor, *, name: str, scale: str = "ones"
 ) -> keras.KerasTensor:
-    """Batch normalization with the momentum 0.9 and epsilon of the authors."""
+    """Applies batch norm with the momentum 0.9 and epsilon of the authors."""
     return keras.layers.BatchNormalization(
         momentum=0.9, epsilon=1e-5, gamma_initializer=scale, name=f"{name}_bn"
     )(x)
@@ -59,7 +59,7 @@ def batch_norm(
 def conv_initializer(
     filters: int, kernel_size: int
 ) -> keras.initializers.Initializer:
-    """Normal with the standard deviation sqrt(2 / (k * k * filters))."""
+    """Returns a normal initializer of deviation sqrt(2 / (k * k * filters))."""
     return keras.initializers.RandomNormal(
         stddev=math.sqrt(2.0 / (kernel_size * kernel_size * filters))
     )
@@ -73,7 +73,10 @@ def bottleneck_conv(
     name: str,
     strides: int = 1,
 ) -> keras.KerasTensor:
-    """The authors' ConvBN, normalised after: 1x1 to a bottleneck, then 3x3."""
+    """Convolves 1x1 to a bottleneck, then 3x3: the authors' ConvBN.
+
+    Normalisation follows each of the two convolutions.
+    """
     inner = min(x.shape[-1], bottleneck * filters)
     x = conv_bn_relu(x, inner, 1, name=f"{name}_reduce")
     return conv_bn_relu(x, filters, 3, strides=strides, name=name)
@@ -82,7 +85,7 @@ def bottleneck_conv(
 def classifier(
     x: keras.KerasTensor, classes: int, width: int, index: int
 ) -> keras.KerasTensor:
-    """Two 3x3 stride-2 convolutions, the mean over the map, and the logits.
+    """Turns a map into logits by two 3x3 stride-2 convolutions and the mean.
 
     The authors pool 2x2, and their maps are 2x2 there: that is the mean, which
     phones run in int8 (an average pool they do not).
@@ -97,7 +100,7 @@ def classifier(
 def linear_classifier(
     x: keras.KerasTensor, classes: int, index: int
 ) -> keras.KerasTensor:
-    """The mean over the map, and the logits."""
+    """Turns the mean over a map into logits."""
     name = f"exit_{index}"
     x = keras.layers.GlobalAveragePooling2D(name=f"{name}_pool")(x)
     # Logits stay float32 under mixed precision, so that the loss does too.

@@ -1,4 +1,4 @@
-"""The block that MobileNetV2 and MobileNetV3 are built from."""
+"""Builds the block that MobileNetV2 and MobileNetV3 consist of."""
 
 import functools
 import math
@@ -31,13 +31,14 @@ def inverted_branch(
         x: Feature map.
         filters: Channels of the output.
         inner: Channels in between.
-        kernel_size: Of the depthwise convolution.
-        strides: Of the same.
-        activation: After the first two convolutions, see `activate`.
+        kernel_size: Kernel size of the depthwise convolution.
+        strides: Strides of the depthwise convolution.
+        activation: "relu", "relu6" or "hard_swish", after the first two
+            convolutions.
         squeeze: Whether `squeeze_excite` follows the depthwise convolution.
         widen: Whether there is the first convolution.
-        name: What the layers' names begin with.
-        scale: What is done to the map before it is narrowed.
+        name: Beginning of the layers' names.
+        scale: Function that changes the map before it is narrowed.
     """
     if widen:
         x = convolutions.conv_bn(x, inner, 1, name=f"{name}_expand")
@@ -72,7 +73,7 @@ def inverted_residual(
     branch: Callable[..., keras.KerasTensor] = inverted_branch,
     name: str,
 ) -> keras.KerasTensor:
-    """An `inverted_branch`, and its input added where both have one shape.
+    """Runs an `inverted_branch`, and adds its input where both have one shape.
 
     Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks",
     CVPR 2018, arXiv 1801.04381, section 3.3. As in the authors' code, a block
@@ -82,13 +83,14 @@ def inverted_residual(
         x: Feature map.
         filters: Channels of the output.
         expanded: Channels in between.
-        kernel_size: Of the depthwise convolution.
-        strides: Of the same.
-        activation: After the first two convolutions, see `activate`.
+        kernel_size: Kernel size of the depthwise convolution.
+        strides: Strides of the depthwise convolution.
+        activation: "relu", "relu6" or "hard_swish", after the first two
+            convolutions.
         squeeze: Whether `squeeze_excite` follows the depthwise convolution.
-        branch: What stands for `inverted_branch` in a block that widens and
-            has a shortcut.
-        name: What the layers' names begin with.
+        branch: Function that stands for `inverted_branch` in a block that
+            widens and has a shortcut.
+        name: Beginning of the layers' names.
     """
     widen = expanded != x.shape[-1]
     has_shortcut = strides == 1 and x.shape[-1] == filters
@@ -112,8 +114,9 @@ def squeeze_excite(
 ) -> keras.KerasTensor:
     """Weighs each channel by a number that all of the map decides on.
 
-    Mean, 1x1 convolution to `filters`, ReLU, 1x1 convolution back and the hard
-    sigmoid, as in MobileNetV3 (Howard et al. 2019, section 5.3).
+    The number comes from the mean, a 1x1 convolution to `filters`, ReLU, a 1x1
+    convolution back and the hard sigmoid, as in MobileNetV3 (Howard et al.
+    2019, section 5.3).
     """
     channels = x.shape[-1]
     y = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(
@@ -141,8 +144,8 @@ def activate(
 ) -> keras.KerasTensor:
     """Applies "relu", "relu6" or "hard_swish".
 
-    x * hard_sigmoid(x) in two layers: TFLite has an operator for all of it,
-    but XNNPACK does not take that in int8. It takes these.
+    The hard swish is x * hard_sigmoid(x) in two layers: TFLite has an operator
+    for all of it, but XNNPACK does not take that in int8. It takes these.
     """
     if activation == "hard_swish":
         gate = keras.layers.Activation("hard_sigmoid", name=f"{name}_gate")(x)
@@ -152,20 +155,20 @@ def activate(
 
 
 def rounded(channels: float) -> int:
-    """The nearest multiple of 8 that is not below 0.9 times `channels`.
+    """Rounds to the nearest multiple of 8 not below 0.9 times `channels`.
 
-    As the authors' code rounds widths; 8 at least.
+    The authors' code rounds widths so. The result is 8 at least.
     """
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * channels else nearest
 
 
 def strides_for(downsampling: int, strides: Sequence[int]) -> list[int]:
-    """Makes as many of the first strides of 2 to 1 as `downsampling` wants.
+    """Turns as many of the first strides of 2 to 1 as `downsampling` wants.
 
     Args:
-        downsampling: What the product is to be, one of `DOWNSAMPLINGS`.
-        strides: The paper's, stem first; their product is 32.
+        downsampling: The wanted product of strides, one of `DOWNSAMPLINGS`.
+        strides: The paper's strides, stem first; their product is 32.
     """
     surplus = int(math.log2(DOWNSAMPLINGS[-1] // downsampling))
     twos = [place for place, stride in enumerate(strides) if stride == 2]
