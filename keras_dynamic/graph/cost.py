@@ -138,7 +138,7 @@ _POOLS = (
 
 
 def _node_cost(node):
-    """Returns a call's multiply-adds and what the papers' rule counts more."""
+    """Returns a call's multiply-adds, and further operations of the papers."""
     layer = node.operation
     if isinstance(layer, keras.Model):  # a model called as a layer
         inner = exit_costs(layer)[-1]

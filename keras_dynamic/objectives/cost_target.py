@@ -24,7 +24,7 @@ def cost_target(
     weight: float = 30.0,
     weights: Sequence[float] | str | None = None,
 ) -> Objective:
-    """Makes an objective of cross-entropies and the distance from a mean cost.
+    """Makes an objective of cross-entropies and a target for the mean cost.
 
         sum_k w_k CE(exit k) + weight * (cost / dense - goal)^2
 

@@ -1,4 +1,4 @@
-"""Trains exits on a frozen network that reuse the predictions before them.
+"""Trains exits on a frozen network that reuse earlier exits' predictions.
 
 Wolczyk et al., "Zero Time Waste: Recycling Predictions in Early Exit Neural
 Networks", NeurIPS 2021, arXiv 2106.05409, as in the authors' code.
@@ -125,7 +125,7 @@ def _cascade(outputs):
 
 
 def _ensemble(classifiers):
-    """Returns the logits of the classifiers' mean, for the exit of the last."""
+    """Returns logits of classifiers' geometric mean, for the last's exit."""
     name = f"exit_{len(classifiers) - 1}_ensemble"
     # Its own classifier first, through which the exit's feature is found.
     terms = [

@@ -46,8 +46,8 @@ class Trainer(keras.Model):
     Attributes:
         extended: The model and loss that the objective makes of the given
             model.
-        model: The extended model. It shares its weights with the given one;
-            save `deployed()`.
+        model: The extended model. It shares its weights with the trainer; what
+            one saves is `deployed()`.
         exits: How many exits there are.
 
     Raises:

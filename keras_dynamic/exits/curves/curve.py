@@ -118,9 +118,9 @@ def budgeted(
 ) -> tuple[Curve, Curve]:
     """Returns the budgeted-batch curve on both splits, a point per q.
 
-    Thresholds come from the calibration split alone, by `exit_shares`, so only
-    the curve on the test split is a measurement. A choice among points, as by
-    `envelope`, may look at the other one.
+    Thresholds come from the calibration split alone, by `exit_shares` and
+    `thresholds`, so only the curve on the test split is a measurement. A choice
+    among points, as by `envelope`, may look at the other one.
 
     Args:
         calibration: The exits' answers to the images to fit thresholds on.

@@ -8,13 +8,14 @@ from keras_dynamic.exits.fitting.rule import Rule
 def accuracy_drop(images: Calibration, max_drop: float) -> Fitted:
     """Finds the cheapest policy that loses at most `max_drop` of accuracy.
 
-    On these images (accuracy on others is not promised) it holds that:
+    On these images, and only there (accuracy on others is not promised), it
+    holds that:
 
     - accuracy >= the last exit's accuracy - max_drop, as float64 numbers;
     - a larger `max_drop` never costs more;
     - with up to three exits no thresholds are cheaper, with more no change of
-      a single threshold, as far as the work allowed, which `frontier.frontier`
-      bounds and `slack` and `closed` of `Calibration.frontier` tell.
+      a single threshold, as far as the work of `frontier.frontier` allowed:
+      `slack` and `closed` of `Calibration.frontier` tell how far.
 
     An image that stops at exit k costs `costs[k]`, also behind disabled exits:
     their segments run nevertheless. Only exits at which no image stops are

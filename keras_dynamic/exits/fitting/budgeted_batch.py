@@ -1,7 +1,7 @@
 """Fits thresholds to shares of the images, by the rule of the papers.
 
-A fixed share of the images is to leave at each exit, and `exit_shares` finds
-each threshold from the images that are still there.
+A fixed share of the images is to leave at each exit, and the module
+`exit_shares` finds each threshold from the images that are still there.
 """
 
 import math

@@ -17,9 +17,8 @@ def cost_budget(images: Calibration, budget: float) -> Fitted:
     - mean cost <= budget, as float64 numbers;
     - a larger budget is never less accurate;
     - with up to three exits no thresholds are more accurate, with more no
-      change of a single threshold, as far as the work allowed, which
-      `frontier.frontier` bounds and `slack` and `closed` of
-      `Calibration.frontier` tell.
+      change of a single threshold, as far as the work of `frontier.frontier`
+      allowed: `slack` and `closed` of `Calibration.frontier` tell how far.
 
     The most accurate policy may cost less than the budget: the last exit is
     not always the best.

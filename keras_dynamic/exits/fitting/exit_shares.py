@@ -111,7 +111,7 @@ def checked_shares(shares: Sequence[float], exits: int) -> np.ndarray:
         exits: The number of exits, K.
 
     Raises:
-        ValueError: If the shares are not as said.
+        ValueError: If they are not as said.
     """
     shares = np.asarray(shares, dtype=np.float64)
     if (

@@ -1,4 +1,4 @@
-"""Computes the two losses that a scheduler is learned by, and gradients.
+"""Computes two losses that a scheduler is learned by, and their gradients.
 
 They are those of EENet (Ilhan et al., WACV 2024); `scheduler_fit` tells the
 whole.

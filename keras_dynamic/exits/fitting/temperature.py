@@ -85,7 +85,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> TemperatureFit:
 
 
 class _Loss:
-    """Computes the mean negative log-likelihood at a 1 / temperature.
+    """Computes the mean negative log-likelihood by 1 / temperature.
 
     Logits are taken in blocks, so that no copy of them all is made.
     """

@@ -223,7 +223,7 @@ class Search:
         """Returns the changes that cuts of 0, 1, ... make against a cut of 0.
 
         Args:
-            exit: The exit that is cut.
+            exit: The exit whose cuts are compared.
             arrives: Which images get there, integers [A].
             right: Whether each image is right if it passes the exit, [N].
             price: The cost of each image if it passes the exit, [N].

@@ -1,4 +1,4 @@
-"""Fits one threshold to all early exits, with a very likely bound on risk."""
+"""Fits one threshold to all early exits, with a bound very likely kept."""
 
 import math
 from collections.abc import Sequence

@@ -85,7 +85,7 @@ def bottleneck_conv(
 def classifier(
     x: keras.KerasTensor, classes: int, width: int, index: int
 ) -> keras.KerasTensor:
-    """Turns a map into logits by two 3x3 stride-2 convolutions and the mean.
+    """Turns a map into logits: two 3x3 stride-2 convolutions, mean, dense.
 
     The authors pool 2x2, and their maps are 2x2 there: that is the mean, which
     phones run in int8 (an average pool they do not).
