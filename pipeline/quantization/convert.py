@@ -46,7 +46,7 @@ _VERSIONS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class _Facts:
+class BundleFacts:
     """Holds what a bundle says of itself, whatever its policy.
 
     Attributes:
@@ -77,7 +77,7 @@ def convert(config: ml_collections.ConfigDict, layout: Layout) -> Results:
             those that it was trained on, or `config.policy` cannot be used.
     """
     costs = [row["madds"] for row in metrics_file.read(layout.metrics)["exits"]]
-    facts = _Facts(
+    facts = BundleFacts(
         name=config.name,
         family=config.model.family,
         size=config.model.size,
@@ -88,7 +88,7 @@ def convert(config: ml_collections.ConfigDict, layout: Layout) -> Results:
     model = conversion.convert(layout.qat_model)
     logging.info("int8 model: %d bytes", len(model))
     cut = split.split(model, [f"exit_{k}" for k in range(len(costs))])
-    write = functools.partial(_write_bundle, facts=facts, cut=cut)
+    write = functools.partial(write_bundle, facts=facts, cut=cut)
 
     whole = whole_model.Unsplit(model)
     recorded, found = {}, {}
@@ -211,7 +211,24 @@ def _note_costs(
         row["mean_madds"] = float(madds[np.arange(len(taken)), taken].mean())
 
 
-def _write_bundle(directory, *, facts, cut, policy, recorded=None):
+def write_bundle(
+    directory: str,
+    *,
+    facts: BundleFacts,
+    cut: Sequence[split.Segment],
+    policy: exits.Policy,
+    recorded: Recorded | None = None,
+) -> None:
+    """Writes segments as a bundle, with metadata where it can be made.
+
+    Args:
+        directory: Directory of the bundle, new or empty.
+        facts: What the bundle says of itself.
+        cut: The segments, in the order in which they run.
+        policy: The policy that ships.
+        recorded: What the chain said of the calibration images; None leaves
+            the file for refitting out.
+    """
     segments, models = [], []
     attach = metadata.attach if metadata.available() else _as_it_is
     for place, segment in enumerate(cut):

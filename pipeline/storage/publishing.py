@@ -139,10 +139,10 @@ def names(directory: str | os.PathLike) -> Iterator[str]:
 def alone(path: str | os.PathLike) -> Iterator[None]:
     """Lets one process or thread at a time change a directory.
 
-    Everybody who publishes it waits, so files that are read in the block are
-    still there when it is published in the block, with `held`. A directory that
-    a killed run moved aside is moved back first. A path without a directory is
-    nobody's.
+    Everybody who publishes it waits until the block has published, with `held`,
+    or ended, so files that are read in the block are still there when it is
+    published. A directory that a killed run moved aside is moved back first. A
+    path without a directory is nobody's.
     """
     descriptor = _locked(pathlib.Path(os.path.realpath(path)))
     try:

@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-from pipeline import config
 from pipeline.quantization import convert
 from tests.support import small_bundle
 from tflite import bundle
@@ -13,12 +12,19 @@ from tflite.bundle import metadata
 
 
 def written(directory) -> bundle.Bundle:
-    settings = config.load("ranet_digits")
-    settings.model.size = small_bundle.SHAPE[0]
-    settings.data.channels = small_bundle.SHAPE[-1]
-    cut, labels = small_bundle.segments(), small_bundle.LABELS
-    convert._write_bundle(
-        str(directory), settings, cut, labels, small_bundle.POLICY
+    size, _, channels = small_bundle.SHAPE
+    convert.write_bundle(
+        str(directory),
+        facts=convert.BundleFacts(
+            name="small",
+            family="ranet",
+            size=size,
+            channels=channels,
+            stored_size=size,
+            labels=small_bundle.LABELS,
+        ),
+        cut=small_bundle.segments(),
+        policy=small_bundle.POLICY,
     )
     return bundle.read(str(directory))
 

@@ -308,8 +308,8 @@ def test_who_publishes_waits_for_who_is_alone(tmp_path):
             other = pool.submit(publish_directory, path, "two")
             with publishing.published(path, OURS, held=True) as stage:
                 shutil.copytree(path, stage)
-            assert not other.done()
-            assert (path / "a").read_text() == "one"
+                assert not other.done()
+                assert (path / "a").read_text() == "one"
         other.result()
     assert (path / "a").read_text() == "two"
 

@@ -148,7 +148,13 @@ def test_two_processes_train_as_one(one, two):
         np.testing.assert_allclose(theirs[tag], values, rtol=1e-5, err_msg=tag)
     assert ours["train", "loss"][-1] < ours["train", "loss"][0]
     _assert_close(one, two, 1e-5)
-    assert _state(one)[0] == _state(two)[0]
+    alone, together = _state(one)[0], _state(two)[0]
+    # Sums of two parts of a batch are rounded otherwise.
+    for mine, other in zip(
+        *(each.pop("history") for each in (alone, together)), strict=True
+    ):
+        assert mine == pytest.approx(other, rel=1e-5)
+    assert alone == together
     assert (two / "model" / "float.keras").exists()
 
 

@@ -109,7 +109,7 @@ def test_each_exit_is_one_partition_and_the_chain_is_exact(both, run_chain):
     network, model = both
     exits = len(network.outputs)
     segments = split.split(model, [f"exit_{k}" for k in range(exits)])
-    assert [each.exit for each in segments] == [*range(exits)]
+    assert [each.wiring.exit for each in segments] == [*range(exits)]
     # The softmax is not in XNNPACK's int8.
     softmax = [each for each in operators(model) if each == "SOFTMAX"]
     for segment in segments:
@@ -129,7 +129,7 @@ def test_stage_two_takes_int8_features_of_stage_one(both):
     if len(network.outputs) == 1:
         pytest.skip("one stage")
     first, second = split.split(model, ["exit_0", "exit_1"])
-    [crossing] = set(second.inputs) - {"image"}
-    assert first.outputs == ("exit_0", crossing)
+    [crossing] = set(second.wiring.inputs) - {"image"}
+    assert first.wiring.outputs == ("exit_0", crossing)
     assert "LOGISTIC" in operators(second.model)
     assert "BATCH_MATMUL" not in operators(first.model)

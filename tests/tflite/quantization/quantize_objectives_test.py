@@ -127,7 +127,7 @@ def test_ensembles_run_in_int8_and_cross_the_cuts(
     for segment in segments:
         assert delegation.delegation(segment.model).complete
     if name == "boosted":
-        assert "exit_1" in segments[2].inputs
+        assert "exit_1" in segments[2].wiring.inputs
     found = logits(int8)
     for image, whole in zip(PIXELS, found, strict=True):
         device = (image.astype(np.int16) - 128).astype(np.int8)

@@ -85,7 +85,7 @@ def test_int8_computes_what_float_does_in_one_partition(name, tmp_path):
     facts = delegation.delegation(converted)
     assert facts.complete
     [segment] = split.split(converted)
-    assert segment.outputs == ("exit_0",)
+    assert segment.wiring.outputs == ("exit_0",)
     assert segment.operators == facts.operators
     found = _operators(converted)
     assert {operator: found.count(operator) for operator in expected} == (
