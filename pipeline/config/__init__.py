@@ -4,7 +4,7 @@ A configuration is an `ml_collections.ConfigDict` that has the keys of the
 schema (docs/configuration.md), and no others.
 """
 
-from pipeline.config.loading import load, names
+from pipeline.config.named import load, names
 from pipeline.config.overriding import check_override, define, overridden
 from pipeline.config.schema import ConfigError, default, section, validated
 

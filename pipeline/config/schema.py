@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import ml_collections
 
-from pipeline.config.rules import at_least
 from pipeline.config.sections.benchmark_section import Benchmark
 from pipeline.config.sections.check_section import Check
 from pipeline.config.sections.data_section import Data
@@ -22,6 +21,7 @@ from pipeline.config.sections.policy_section import Policy
 from pipeline.config.sections.quantize_section import Quantize
 from pipeline.config.sections.train_section import Train
 from pipeline.config.setting import problems, setting, settings
+from pipeline.config.value_rules import at_least
 
 _Section = TypeVar("_Section")
 

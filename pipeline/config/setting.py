@@ -14,7 +14,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.config.rules import Rule
+from pipeline.config.value_rules import Rule
 
 
 @dataclasses.dataclass(frozen=True)

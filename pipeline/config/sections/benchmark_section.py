@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from pipeline.config.rules import Rule, at_least
 from pipeline.config.setting import setting
+from pipeline.config.value_rules import Rule, at_least
 
 
 def _are_threads(values: tuple[int, ...]) -> bool:

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from pipeline.config.rules import between, finite
 from pipeline.config.setting import setting
+from pipeline.config.value_rules import between, finite
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.config.rules import Rule, at_least, below_one, between, one_of
 from pipeline.config.setting import setting
+from pipeline.config.value_rules import (
+    Rule,
+    at_least,
+    below_one,
+    between,
+    one_of,
+)
 
 SOURCES = (
     "cifar",

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.config.rules import at_least, named
 from pipeline.config.setting import setting
+from pipeline.config.value_rules import at_least, named
 
 FAMILIES = (
     "basisnet",

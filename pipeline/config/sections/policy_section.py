@@ -3,8 +3,14 @@
 import dataclasses
 import math
 
-from pipeline.config.rules import Rule, at_least, between, one_of, positive
 from pipeline.config.setting import setting
+from pipeline.config.value_rules import (
+    Rule,
+    at_least,
+    between,
+    one_of,
+    positive,
+)
 
 RULES = (
     "accuracy_drop",

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from pipeline.config.rules import at_least
 from pipeline.config.setting import setting
+from pipeline.config.value_rules import at_least
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.config.rules import Rule, at_least, below_one, one_of
 from pipeline.config.setting import setting
+from pipeline.config.value_rules import Rule, at_least, below_one, one_of
 
 OBJECTIVES = (
     "boosted",
