@@ -120,6 +120,7 @@ def _score(path: str, beside: pathlib.Path):
         format="csv",
         batch_size=4,
         num_shards=1,
+        escape_formulas=False,
     )
     score_verb.run(flags, [], [])
     [rows] = (beside / "out").glob("scores-*.csv")
