@@ -194,7 +194,8 @@ def zipped(subject: Subject, rng: random.Random, _) -> Files:
 KINDS = {
     "operators exchanged": (operators, True),
     "labels exchanged": (labels, False),
-    "sparse": (sparse, False),
+    # `inspect` shows the size that the manifest names.
+    "sparse": (sparse, True),
     "repeated": (repeated, True),
     "stored size": (fitted, True),
     "escapes": (escapes, True),
