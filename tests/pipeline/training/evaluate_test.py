@@ -8,30 +8,11 @@ from pipeline.results import assessment, metrics_file, predictions
 from pipeline.results.layout import Layout
 from pipeline.results.overlay import overlay
 from pipeline.training import evaluate
-from tests.support import prepared_data
-
-
-@pytest.fixture
-def layout(tmp_path):
-    (tmp_path / "data").mkdir()
-    members = {"test": prepared_data.images(300, side=6, channels=1)}
-    prepared_data.write(tmp_path / "data", members)
-    return Layout(tmp_path)
-
-
-def network(keras):
-    """A model of either Keras with two exits."""
-    inputs = keras.Input((6, 6, 1))
-    x = keras.layers.Conv2D(4, 3, activation="relu")(inputs)
-    x = keras.layers.BatchNormalization()(x)
-    shallow = keras.layers.Dense(3)(keras.layers.Flatten()(x))
-    x = keras.layers.Conv2D(4, 3, activation="relu")(x)
-    deep = keras.layers.Dense(3)(keras.layers.Flatten()(x))
-    return keras.Model(inputs, [shallow, deep])
+from tests.support import prepared_data, two_exits
 
 
 def saved_network(layout):
-    model = network(keras)
+    model = two_exits.network(keras)
     layout.float_model.parent.mkdir()
     model.save(layout.float_model)
     return model

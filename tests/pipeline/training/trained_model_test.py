@@ -9,7 +9,7 @@ import tf_keras
 from keras_dynamic.layers import BilinearResize
 from pipeline.results.layout import Layout
 from pipeline.training import trained_model
-from tests.support import prepared_data
+from tests.support import prepared_data, two_exits
 
 
 def test_a_model_with_our_layers_loads_in_a_new_process(tmp_path):
@@ -33,30 +33,11 @@ def test_a_model_with_our_layers_loads_in_a_new_process(tmp_path):
     assert done.stdout.strip() == "(None, 2, 2, 1)"
 
 
-@pytest.fixture
-def layout(tmp_path):
-    (tmp_path / "data").mkdir()
-    members = {"test": prepared_data.images(300, side=6, channels=1)}
-    prepared_data.write(tmp_path / "data", members)
-    return Layout(tmp_path)
-
-
-def network(keras):
-    """A model of either Keras with two exits."""
-    inputs = keras.Input((6, 6, 1))
-    x = keras.layers.Conv2D(4, 3, activation="relu")(inputs)
-    x = keras.layers.BatchNormalization()(x)
-    shallow = keras.layers.Dense(3)(keras.layers.Flatten()(x))
-    x = keras.layers.Conv2D(4, 3, activation="relu")(x)
-    deep = keras.layers.Dense(3)(keras.layers.Flatten()(x))
-    return keras.Model(inputs, [shallow, deep])
-
-
 @pytest.mark.parametrize("kind", [keras, tf_keras])
 @pytest.mark.parametrize("memory", [0, 2**30])
 def test_predict_gives_every_exit_of_every_image(layout, kind, memory):
     pixels, labels = prepared_data.images(300, side=6, channels=1)
-    model = network(kind)
+    model = two_exits.network(kind)
     if kind is keras:
         model.jit_compile = False
     said = trained_model.predict(
