@@ -42,23 +42,32 @@ def labels(subject: Subject, rng: random.Random, _) -> Files:
 
 
 def sparse(subject: Subject, rng: random.Random, _) -> Files:
-    """Makes a file huge, which the manifest may or may not say."""
+    """Makes a file huge; the manifest names its old size."""
+    name, size = _enlarged(rng, sorted(subject.files))
+    return {**subject.files, name: Sparse(subject.files[name], size)}
+
+
+def sparse_as_named(subject: Subject, rng: random.Random, _) -> Files:
+    """Makes a file huge, of the size that the manifest names."""
     files: Files = dict(subject.files)
-    name = rng.choice(sorted(files))
-    size = rng.choice((2**26, 2**29, 2**29 + 1, 3 * 2**30, 2**40))
-    if rng.random() < 0.6 and name != MANIFEST:
-        values = json.loads(files[MANIFEST])
-        others = [values["labels"], values["calibration"]]
-        for facts in [*values["segments"], *others]:
-            if facts["file"] == name:
-                facts["bytes"] = size
-                if size <= 2**29 and rng.random() < 0.5:
-                    zeros = bytes(size - len(files[name]))
-                    digest = hashlib.sha256(files[name] + zeros)
-                    facts["sha256"] = digest.hexdigest()
-        files[MANIFEST] = json.dumps(values).encode()
+    values = json.loads(files[MANIFEST])
+    others = [values["labels"], values["calibration"]]
+    named = {each["file"]: each for each in [*values["segments"], *others]}
+    name, size = _enlarged(rng, sorted(named))
+    named[name]["bytes"] = size
+    if size <= 2**29 and rng.random() < 0.5:
+        zeros = bytes(size - len(files[name]))
+        digest = hashlib.sha256(files[name] + zeros)
+        named[name]["sha256"] = digest.hexdigest()
+    files[MANIFEST] = json.dumps(values).encode()
     files[name] = Sparse(files[name], size)
     return files
+
+
+def _enlarged(rng: random.Random, names: list[str]) -> tuple[str, int]:
+    """Chooses one of some files, and a size for it."""
+    sizes = (2**26, 2**29, 2**29 + 1, 3 * 2**30, 2**40)
+    return rng.choice(names), rng.choice(sizes)
 
 
 def repeated(subject: Subject, rng: random.Random, _) -> Files:
@@ -194,8 +203,9 @@ def zipped(subject: Subject, rng: random.Random, _) -> Files:
 KINDS = {
     "operators exchanged": (operators, True),
     "labels exchanged": (labels, False),
+    "sparse": (sparse, False),
     # `inspect` shows the size that the manifest names.
-    "sparse": (sparse, True),
+    "sparse as named": (sparse_as_named, True),
     "repeated": (repeated, True),
     "stored size": (fitted, True),
     "escapes": (escapes, True),
