@@ -20,8 +20,6 @@ import keras
 
 from keras_dynamic.models.blocks import arguments, convolutions
 
-_MOST_HEAD_CONVOLUTIONS = 2
-
 
 def vgg(
     *,
@@ -33,8 +31,7 @@ def vgg(
     stem_strides: int = 1,
     residual: Sequence[int] = (),
     exits: Sequence[int] | None = None,
-    head_convolutions: Sequence[int] | None = None,
-    head_width: int = 64,
+    head_widths: Sequence[Sequence[int]] | None = None,
     name: str = "vgg",
 ) -> keras.Model:
     """Builds the network as a functional model with one output per exit.
@@ -61,25 +58,24 @@ def vgg(
         exits: Blocks that end in an exit, in increasing order, the last block
             among them; None for every block. The last block alone makes a
             network with one exit.
-        head_convolutions: How many 3x3 convolutions with strides 2 each exit's
-            classifier has before its mean, from 0 to 2. They let an exit see
-            more of the image. None for one each, and none at the last exit.
-        head_width: Channels of the classifiers' convolutions.
+        head_widths: Channels of the 3x3 convolutions with strides 2 that each
+            exit's classifier has before its mean, one list per exit. They give
+            an early exit the depth that the blocks to come would have given,
+            at a small part of the cost. None for one convolution per block to
+            come, half as wide as that block.
         name: Name of the model.
 
     Raises:
         ValueError: If the lists differ in length, a number is out of its range,
             or the input is too small to be halved so often.
     """
-    arguments.require_positive_integers(
-        stem_width=stem_width, head_width=head_width
-    )
+    arguments.require_positive_integers(stem_width=stem_width)
     arguments.require_positive_integers_per(
         "block", widths=widths, depths=depths
     )
     arguments.require_one_of((1, 2), stem_strides=stem_strides)
     exits = _exits(exits, len(widths))
-    heads = _head_convolutions(head_convolutions, len(exits))
+    heads = _head_widths(head_widths, exits, widths)
     _check_residual(residual, depths)
     _check_size(input_shape, stem_strides * 2 ** len(widths))
 
@@ -92,8 +88,7 @@ def vgg(
         x = _block(x, width, depth, block in residual, name=f"block{block}")
         if block in exits:
             exit = len(logits)
-            head = _classifier(x, classes, heads[exit], head_width, exit)
-            logits.append(head)
+            logits.append(_classifier(x, classes, heads[exit], exit))
     return keras.Model(inputs, logits, name=name)
 
 
@@ -113,9 +108,9 @@ def _block(x, width, depth, residual, *, name):
     return x
 
 
-def _classifier(x, classes, count, width, exit):
+def _classifier(x, classes, widths, exit):
     """Runs convolutions with strides 2, the mean over the map, the logits."""
-    for index in range(count):
+    for index, width in enumerate(widths):
         x = convolutions.conv_bn_relu(
             x, width, 3, strides=2, name=f"exit_{exit}_{index}"
         )
@@ -138,18 +133,26 @@ def _exits(given, blocks):
     return exits
 
 
-def _head_convolutions(given, exits):
-    """Returns how many convolutions each exit's classifier has."""
+def _head_widths(given, exits, widths):
+    """Returns the widths of each exit's convolutions; raises if wrong."""
     if given is None:
-        return (1,) * (exits - 1) + (0,)
-    valid = range(_MOST_HEAD_CONVOLUTIONS + 1)
-    if len(given) != exits or any(count not in valid for count in given):
+        return [
+            [max(1, width // 2) for width in widths[block + 1 :]]
+            for block in exits
+        ]
+    if len(given) != len(exits):
         raise ValueError(
-            f"`head_convolutions` must hold a number from 0 to {valid[-1]} for "
-            f"each of the {exits} exits. "
-            f"Received: head_convolutions={given!r}"
+            f"`head_widths` must hold one list for each of the {len(exits)} "
+            f"exits. Received: head_widths={given!r}"
         )
-    return tuple(given)
+    arguments.require_positive_integers(
+        **{
+            f"head_widths[{exit}][{index}]": width
+            for exit, head in enumerate(given)
+            for index, width in enumerate(head)
+        }
+    )
+    return given
 
 
 def _check_residual(residual, depths):

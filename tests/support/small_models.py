@@ -43,8 +43,7 @@ ARGUMENTS = {
         "widths": (4, 8, 12),
         "depths": (1, 2, 3),
         "residual": (2,),
-        "head_convolutions": (2, 1, 0),
-        "head_width": 8,
+        "head_widths": ((8, 8), (8,), ()),
     },
     "lcnet": {
         "input_shape": (16, 16, 3),

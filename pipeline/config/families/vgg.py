@@ -18,23 +18,22 @@ _STEM, _WIDTHS, _DEPTHS = 16, (32, 128, 256), (2, 2, 3)
 
 def cifar(classes: int) -> ml_collections.ConfigDict:
     """Configures the network with an exit after each of its three blocks."""
-    config = _cifar(classes, 1.0)
+    heads = ((64, 128, 256), (128, 192), ())
+    config = _cifar(classes, 1.0, head_widths=heads)
     # In few epochs equal weights cost the last exit most, and weights by cost
     # ("cost") the first one: between the two.
     config.train.objective_arguments = ml_collections.ConfigDict(
-        {"weights": (0.4, 0.7, 1.0)}
+        {"weights": (0.7, 0.8, 1.0)}
     )
     return config
 
 
 def static_cifar(classes: int, width: float) -> ml_collections.ConfigDict:
     """Configures the last exit of `cifar` alone, at a share of its width."""
-    config = _cifar(classes, width)
-    config.model.arguments.exits = (len(_WIDTHS) - 1,)
-    return config
+    return _cifar(classes, width, exits=(len(_WIDTHS) - 1,))
 
 
-def _cifar(classes, width):
+def _cifar(classes, width, **arguments):
     config = datasets.cifar(
         classes,
         "vgg",
@@ -43,7 +42,7 @@ def _cifar(classes, width):
             "widths": tuple(_scaled(each, width) for each in _WIDTHS),
             "depths": _DEPTHS,
             "residual": (len(_DEPTHS) - 1,),
-            "exits": tuple(range(len(_DEPTHS))),
+            **arguments,
         },
     )
     return train_briefly(config)
@@ -88,7 +87,6 @@ def digits() -> ml_collections.ConfigDict:
             "widths": (16, 48, 96),
             "depths": (1, 2, 3),
             "residual": (2,),
-            "head_width": 16,
         },
     )
     train_briefly(config)
