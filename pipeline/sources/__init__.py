@@ -27,6 +27,7 @@ from pipeline.sources.item import Found, Item
 # A module is imported when its source is asked for.
 _SOURCES = {
     "cifar": "Cifar",
+    "cluttered_digits": "ClutteredDigits",
     "digits": "Digits",
     "idx": "Idx",
     "image_folder": "ImageFolder",

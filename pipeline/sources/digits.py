@@ -30,13 +30,13 @@ class Digits:
 
     def items(self, piece: str) -> Iterator[Item]:
         """Yields all digits."""
-        _, labels = _digits()
+        _, labels = scans()
         for index, label in enumerate(labels.tolist()):
             yield Item(f"{label}/{index:04d}", label, str(index))
 
     def load(self, location: str) -> np.ndarray:
         """Returns a digit, uint8 [8, 8]."""
-        images, _ = _digits()
+        images, _ = scans()
         return images[int(location)]
 
     def state(self) -> str:
@@ -45,7 +45,7 @@ class Digits:
 
 
 @functools.cache
-def _digits() -> tuple[np.ndarray, np.ndarray]:
+def scans() -> tuple[np.ndarray, np.ndarray]:
     """Returns the images, uint8 [1797, 8, 8], and the labels, int [1797].
 
     A pixel counts the dark ones among 16, so it has 17 levels. Level v becomes

@@ -101,6 +101,37 @@ def digits() -> ml_collections.ConfigDict:
     return config
 
 
+def cluttered_digits() -> ml_collections.ConfigDict:
+    """Configures a small VGG with exits on digits among clutter: the demo.
+
+    Many of its images are easy and some are hard, as in photographs.
+    """
+    config = datasets.digits(
+        "vgg",
+        {
+            "stem_width": 8,
+            "stem_strides": 2,
+            "widths": (16, 48, 128),
+            "depths": (1, 2, 3),
+            "residual": (2,),
+            "head_widths": ((24, 32), (64,), ()),
+        },
+    )
+    train_briefly(config)
+    config.data.source = "cluttered_digits"
+    config.data.size = 32
+    config.data.fractions = ml_collections.ConfigDict(
+        {"validation": 0.0, "calibration": 0.0, "test": 0.0}
+    )
+    config.model.size = 32
+    config.train.epochs = 16
+    config.train.batch_size = 64
+    config.train.average_decay = 0.98
+    config.train.augmentation_options = ml_collections.ConfigDict({"pixels": 2})
+    config.policy.rule = "budgeted_drop"
+    return config
+
+
 def photos() -> ml_collections.ConfigDict:
     """Configures four exits for photographs in a folder, seen at 96 pixels.
 
@@ -154,5 +185,9 @@ CONFIGS = (
         for classes in (10, 100)
         for suffix, width in _STATIC.items()
     }
-    | {"vgg_digits": digits, "vgg_photos": photos}
+    | {
+        "vgg_cluttered_digits": cluttered_digits,
+        "vgg_digits": digits,
+        "vgg_photos": photos,
+    }
 )

@@ -15,6 +15,7 @@ from pipeline.config.value_rules import (
 
 SOURCES = (
     "cifar",
+    "cluttered_digits",
     "digits",
     "idx",
     "image_folder",
