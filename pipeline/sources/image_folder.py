@@ -1,21 +1,28 @@
-"""Reads a folder of JPEG and PNG files, with one directory per class.
+"""Reads a folder of image files, with one directory per class.
 
-Files lie in ROOT/<class>/..., or in ROOT/train/<class>/... and
-ROOT/test/<class>/... where the publisher chose the test images: those stay the
-test split, and the others are divided by hash.
+Files lie in ROOT/<class>/..., or in ROOT/<split>/<class>/... or
+ROOT/<class>/<split>/... where the publisher divided them: validation,
+calibration and test images stay what they are, and the others are divided by
+hash. A split may be spelled in any usual way (`pipeline.sources.split_names`).
 """
 
 import collections
 import dataclasses
+import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipeline.sources import classes, tree
+from pipeline.data import splits
+from pipeline.sources import (
+    classes,
+    file_names,
+    folder_layout,
+    split_names,
+    tree,
+)
 from pipeline.sources.item import Found, Item
 from pipeline.storage import fingerprint
 from pipeline.storage.written_name import written
-
-_EXTENSIONS = (".jpg", ".jpeg", ".png")
 
 _PIECE = 20_000  # Images, about.
 
@@ -24,8 +31,9 @@ _PIECE = 20_000  # Images, about.
 class ImageFolder:
     """Reads a folder; a key is the path below it, with forward slashes.
 
-    Every file is an item. A file with another extension, outside of the class
-    directories or in a hidden one is an item with a reason.
+    Every file is an item. One with another extension or outside of the class
+    directories is an item with a reason, as is one that is hidden or a
+    system's, or lies in such a directory: these are skipped at every depth.
 
     Attributes:
         path: The folder, local or on an object store. Links are followed.
@@ -56,46 +64,65 @@ class ImageFolder:
                 "`path` must be an existing directory. "
                 f"Received: path={self.path!r}"
             )
-        splits = self._splits()
-        images, taught = collections.Counter(), set()
-        for name, fault in tree.walk(self.path):
-            if not name:
-                raise ValueError(
-                    "`path` must be a directory that can be listed. "
-                    f"Received: path={self.path!r}, which {fault}"
-                )
-            directory = _class_directory(name, splits)
-            if directory is None:
-                continue
-            images[directory] += _is_image(name) and not fault
-            top, _, label = directory.rpartition("/")
-            if images[directory] and splits[top] is None:
-                taught.add(label)
-        found = {directory.rpartition("/")[2] for directory in images}
-        labels = self.classes or tuple(sorted(found))
-        if len(found & set(labels)) < 2:
+        directories, images = self._listed()
+        layout = folder_layout.decide(self.path, directories, self.classes)
+        counts = collections.Counter()
+        for name, count in images.items():
+            if place := layout.place(f"{name}/"):
+                counts[place] += count
+        occurring = {label for _, label, _ in counts}
+        taught = {
+            label
+            for (_, label, split), count in counts.items()
+            if count and split in ("", "train")
+        }
+        labels = self.classes or tuple(sorted(occurring))
+        known = occurring & set(labels)
+        if len(known) < 2:
             raise ValueError(
                 "`path` must hold at least two directories, one per class. "
-                f"Received: path={self.path!r} with {sorted(found)}"
+                f"Received: path={self.path!r} with {sorted(occurring)}"
                 + (f", classes={list(labels)}" if self.classes else "")
             )
-        if untaught := sorted(found & set(labels) - taught):
+        if untaught := sorted(known - taught):
             raise ValueError(
                 "Every class directory must hold training images "
-                f"({', '.join(_EXTENSIONS)}). Received: path={self.path!r} "
-                f"with none for {', '.join(untaught)}"
+                f"({', '.join(file_names.IMAGES)}). Received: "
+                f"path={self.path!r} with none for {', '.join(untaught)}"
             )
         numbers = {name: label for label, name in enumerate(labels)}
-        pieces = ["-1:0/1:"]
-        for directory in sorted(images):
-            label = numbers.get(directory.rpartition("/")[2], -1)
-            parts = -(-images[directory] // _PIECE) or 1
-            pieces += [f"{label}:{k}/{parts}:{directory}" for k in range(parts)]
+        outside = {
+            "splits": dict(layout.splits),
+            "classes_first": layout.classes_first,
+            "outside_of": sorted({directory for directory, _, _ in counts}),
+        }
+        pieces = [json.dumps(outside)]
+        for (directory, label, split), count in sorted(counts.items()):
+            parts = -(-count // _PIECE) or 1
+            pieces += [
+                json.dumps(
+                    {
+                        "directory": directory,
+                        "class": label,
+                        "label": numbers.get(label, -1),
+                        "split": split if split != "train" else "",
+                        "part": part,
+                        "parts": parts,
+                    }
+                )
+                for part in range(parts)
+            ]
+        published = {split for _, _, split in counts}
         return Found(
             labels=labels,
             pieces=tuple(pieces),
-            images=images.total(),
-            splits=tuple(split for split in splits.values() if split),
+            images=counts.total(),
+            splits=tuple(s for s in splits.SPLITS[1:] if s in published),
+            divided=sum(
+                count
+                for (_, _, split), count in counts.items()
+                if split in ("", "train")
+            ),
         )
 
     def paths(self) -> tuple[str, ...]:
@@ -106,32 +133,35 @@ class ImageFolder:
         """Yields files of a class directory, or those outside of all.
 
         Args:
-            piece: "label:part/parts:directory". A part of a directory holds the
-                files whose names have one remainder: for every part all of the
-                directory is listed, which takes little beside reading images.
+            piece: JSON: the "directory", its "class", "label" and "split", and
+                which "part" of how many "parts". A part of a directory holds
+                the files whose names have one remainder: for every part all of
+                the directory is listed, which takes little beside reading
+                images. Or, for the files outside of all class directories, the
+                layout and these.
         """
-        label, numbers, directory = piece.split(":", 2)
-        part, parts = map(int, numbers.split("/"))
-        if not directory:
-            yield from self._outside()
+        given = json.loads(piece)
+        if "outside_of" in given:
+            yield from self._outside(given)
             return
-        top, _, name = directory.rpartition("/")
-        split = "test" if top == "test" else None
-        for key, fault in tree.walk(self.path, below=directory):
+        label, part, parts = (given[k] for k in ("label", "part", "parts"))
+        for key, fault in tree.walk(self.path, below=given["directory"]):
             if parts > 1 and _checksum(key) % parts != part:
                 continue
-            if fault:
-                yield _rejected(key, fault)
-            elif key.endswith("/"):
+            if key.endswith("/") and not fault:
                 continue
+            if file_names.is_skipped(key):
+                yield _rejected(key, file_names.SKIPPED)
+            elif fault:
+                yield _rejected(key, fault)
             elif not _is_text(key):
                 yield _rejected(key, "the name is not UTF-8")
-            elif label == "-1":
-                yield _rejected(key, f"unknown class {name!r}")
-            elif not _is_image(key):
-                yield _rejected(key, f"not one of {', '.join(_EXTENSIONS)}")
+            elif label < 0:
+                yield _rejected(key, f"unknown class {given['class']!r}")
+            elif not file_names.is_image(key):
+                yield _rejected(key, _other_kind(key))
             else:
-                yield Item(key, int(label), key, split)
+                yield Item(key, label, key, given["split"] or None)
 
     def load(self, location: str) -> bytes:
         """Returns the bytes of an image file."""
@@ -141,51 +171,70 @@ class ImageFolder:
         """Returns a hash of the names, sizes and times of the files."""
         return fingerprint.of(tree.state(self.path), self.classes)
 
-    def _splits(self) -> Mapping[str, str | None]:
-        """Returns the split of each directory that holds class directories."""
-        tops = {"train": None, "test": "test"}
-        if all(tree.is_directory(tree.join(self.path, top)) for top in tops):
-            return tops
-        return {"": None}
+    def _listed(
+        self,
+    ) -> tuple[Mapping[str, set[str]], collections.Counter[str]]:
+        """Lists the folder once.
 
-    def _outside(self) -> Iterator[Item]:
-        """Yields the files that are not in a class directory."""
-        splits = self._splits()
-
-        def listed(name: str) -> bool:
-            return _class_directory(f"{name}/", splits) is not None
-
-        for name, fault in tree.walk(self.path, skip=listed):
-            if fault:
-                yield _rejected(name, fault)
-            elif name.endswith("/"):
+        Returns:
+            What `folder_layout.decide` takes, and the number of images in each
+            of these directories, by path; those further down count for the
+            directory that they lie in.
+        """
+        directories: dict[str, set[str]] = {}
+        images = collections.Counter()
+        for name, fault in tree.walk(self.path):
+            if not name:
+                raise ValueError(
+                    "`path` must be a directory that can be listed. "
+                    f"Received: path={self.path!r}, which {fault}"
+                )
+            parts = name.split("/")
+            if len(parts) < 2 or not _may_be_class(parts[0]):
                 continue
+            top, inner = parts[0], parts[1] if len(parts) > 2 else ""
+            within = directories.setdefault(top, set())
+            if inner and not _may_be_class(inner):
+                continue
+            directory = top
+            if inner and (split_names.of(top) or split_names.of(inner)):
+                within.add(inner)
+                directory = f"{top}/{inner}"
+            images[directory] += (
+                file_names.is_image(name)
+                and not fault
+                and not file_names.is_skipped(name)
+            )
+        return directories, images
+
+    def _outside(self, given: Mapping) -> Iterator[Item]:
+        """Yields the files outside of all class directories."""
+        layout = folder_layout.Layout(given["splits"], given["classes_first"])
+        inside = set(given["outside_of"])
+        for name, fault in tree.walk(self.path, skip=inside.__contains__):
+            if name.endswith("/") and not fault:
+                continue
+            if file_names.is_skipped(name):
+                yield _rejected(name, file_names.SKIPPED)
+            elif fault:
+                yield _rejected(name, fault)
             elif not _is_text(name):
                 yield _rejected(name, "the name is not UTF-8")
-            elif "" in splits or name.partition("/")[0] in splits:
-                yield _rejected(name, "not in a class directory")
             else:
-                yield _rejected(name, f"outside of {'/ and '.join(splits)}/")
+                yield _rejected(name, layout.outside(name))
 
 
-def _class_directory(name: str, splits: Mapping[str, str | None]) -> str | None:
-    """Returns the class directory of a path, such as "train/cat" or "cat"."""
-    parts = name.split("/", 2)
-    top = "" if "" in splits else parts.pop(0)
-    if top not in splits or len(parts) < 2:
-        return None
-    directory = parts[0]
-    if directory.startswith(".") or not _is_text(directory):
-        return None
-    return f"{top}/{directory}" if top else directory
+def _may_be_class(directory: str) -> bool:
+    return _is_text(directory) and not file_names.is_skipped(directory)
+
+
+def _other_kind(name: str) -> str:
+    endings = ", ".join(file_names.IMAGES)
+    return file_names.hint(name) or f"not one of {endings}"
 
 
 def _checksum(name: str) -> int:
     return zlib.crc32(name.encode(errors="surrogateescape"))
-
-
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(_EXTENSIONS)
 
 
 def _rejected(key: str, reason: str) -> Item:

@@ -35,6 +35,8 @@ class Found:
         pieces: Pieces that `items` lists one by one, in the workers.
         images: About how many there are; the number of shards follows.
         splits: Splits that the publisher chose, such as ("test",).
+        divided: About how many of the images are divided by hash; None for all
+            of them.
 
     Raises:
         ValueError: A bundle would refuse one of the labels, after training.
@@ -44,6 +46,7 @@ class Found:
     pieces: tuple[str, ...]
     images: int
     splits: tuple[str, ...] = ()
+    divided: int | None = None
 
     def __post_init__(self) -> None:
         class_names.check(self.labels)

@@ -6,6 +6,7 @@ of column names. A JSON Lines file holds an object per line.
 
 import array
 import bisect
+import collections
 import csv
 import dataclasses
 import io
@@ -13,37 +14,21 @@ import json
 import posixpath
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
+from absl import logging
 
 from pipeline.data import splits
-from pipeline.sources import classes, tree
+from pipeline.sources import classes, split_names, table_rows, tree
 from pipeline.sources.item import Found, Item
+from pipeline.sources.table_rows import Row
 from pipeline.storage import beam_files, fingerprint
-from tflite.format import strict_json
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _JSON = ".jsonl"
 _PIECE = 10_000  # Rows.
-# Bytes; whatever has longer lines, or rows of many lines, is no table.
-_MAX_LINE = 1 << 20
-
-
-class Row(NamedTuple):
-    """Holds a row of the table.
-
-    Attributes:
-        offset: Offset at which it begins, in bytes.
-        line: Line in which it begins, counted from 1.
-        fields: Its values by column.
-        reason: Why it cannot be read, or "".
-    """
-
-    offset: int
-    line: int
-    fields: Mapping[str, object]
-    reason: str = ""
+_BEGIN = 4096  # Bytes from which a JSON array is told.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,9 +42,9 @@ class Table:
         path: The table, local or on an object store: .csv, .tsv or .jsonl.
         image: Name of the column with the paths of the images.
         label: Name of the column with their classes: texts or integers.
-        split: Name of the column with their splits, of "train", "validation",
-            "calibration", "test"; "train" and none are divided by hash. "" for
-            a table without such a column.
+        split: Name of the column with their splits, "train", "validation",
+            "calibration" or "test", in any usual spelling; "train" and none
+            are divided by hash. "" for a table without such a column.
         root: Directory that paths are relative to, local or on an object
             store. By default the directory of the table.
         classes: Class names in the order of their labels; images of other
@@ -97,15 +82,21 @@ class Table:
             raise ValueError(
                 f"`path` must be an existing file. Received: {self.path!r}"
             )
-        pieces, hashes, published = [], array.array("q"), set()
+        pieces, hashes = [], array.array("q")
+        images, elsewhere = collections.Counter(), collections.Counter()
         for number, row in enumerate(self._rows()):
             if number % _PIECE == 0:
                 pieces.append(
                     {"offset": row.offset, "line": row.line, "labels": set()}
                 )
             pieces[-1]["labels"].add(_text(row.fields.get(self.label)))
-            published |= {_text(row.fields.get(self.split))} & {*splits.SPLITS}
-            hashes.append(hash(_text(row.fields.get(self.image))))
+            split = self._split(row)
+            images[split if split in splits.SPLITS[1:] else ""] += 1
+            path = _text(row.fields.get(self.image))
+            hashes.append(hash(path))
+            if not self.split:
+                elsewhere[split_names.within(posixpath.dirname(path))] += 1
+        self._warn(elsewhere)
         occurring = set().union(*(piece["labels"] for piece in pieces)) - {""}
         names = self.classes or tuple(_sorted(occurring))
         numbers = {name: label for label, name in enumerate(names)}
@@ -130,7 +121,8 @@ class Table:
             labels=names,
             pieces=tuple(json.dumps(piece) for piece in pieces),
             images=len(hashes),
-            splits=tuple(s for s in splits.SPLITS[1:] if s in published),
+            splits=tuple(s for s in splits.SPLITS[1:] if images[s]),
+            divided=images[""],
         )
 
     def paths(self) -> tuple[str, ...]:
@@ -178,7 +170,7 @@ class Table:
     ) -> Item:
         path = _text(row.fields.get(self.image))
         label = _text(row.fields.get(self.label))
-        split = _text(row.fields.get(self.split)) if self.split else "train"
+        split = self._split(row)
         key = path
         if row.reason:
             key, reason = "", row.reason
@@ -190,14 +182,32 @@ class Table:
             reason = f"no text or integer in {self.label!r}"
         elif label not in labels:
             reason = f"unknown class {label!r}"
-        elif split and split not in splits.SPLITS:
-            reason = f"unknown split {split!r}"
+        elif split is None:
+            said = _text(row.fields.get(self.split))
+            reason = f"unknown split {said!r}"
         else:
             location = tree.join(self.root, path)
             chosen = None if split in ("", "train") else split
             return Item(key, labels[label], location, chosen)
         name = posixpath.basename(self.path)
         return Item(key or f"{name}:{row.line}", -1, "", None, reason)
+
+    def _split(self, row: Row) -> str | None:
+        """Returns the split of a row, "" if it says none, None if another."""
+        said = _text(row.fields.get(self.split)) if self.split else ""
+        return (split_names.of(said) or None) if said else ""
+
+    def _warn(self, elsewhere: Mapping[str, int]) -> None:
+        """Warns of images that seem to be held out, if no column says so."""
+        held = {s: elsewhere[s] for s in splits.SPLITS[1:] if elsewhere[s]}
+        if held and elsewhere.total() > sum(held.values()):
+            logging.warning(
+                "%s: some images lie in directories that are named like splits "
+                "(%s), but are divided by hash as all are; name a column as "
+                "`split` to keep them apart",
+                self.path,
+                ", ".join(f"{split}: {n}" for split, n in held.items()),
+            )
 
     def _repeated(self, hashes: array.array) -> list[int]:
         """Returns the lines whose path an earlier row has, in order.
@@ -220,24 +230,49 @@ class Table:
         """Yields the rows from an offset on, where line `line` begins."""
         extension = posixpath.splitext(self.path)[1].lower()
         # Files of object stores have no buffer to find the end of a line in.
-        with io.BufferedReader(beam_files.open(self.path), _MAX_LINE) as file:
-            lines = _Lines(file)
+        with io.BufferedReader(
+            beam_files.open(self.path), table_rows.MAX_LINE
+        ) as file:
+            lines = table_rows.Lines(file, self.path)
             if extension == _JSON:
+                self._refuse_array(file)
                 lines.seek(offset, line)
-                yield from _json_rows(lines)
+                yield from table_rows.of_json(lines)
                 return
-            reader = csv.reader(
-                lines, delimiter=_DELIMITERS[extension], strict=True
-            )
-            header = self._header(reader)
+            delimiter = _DELIMITERS[extension]
+            header = self._header(lines, delimiter)
             if offset:
                 lines.seek(offset, line)
-            yield from _csv_rows(reader, lines, header)
+            yield from table_rows.of_csv(
+                lines, header, delimiter, self._may_be_row
+            )
 
-    def _header(self, reader: Iterator[list[str]]) -> list[str]:
+    def _may_be_row(self, fields: Mapping[str, str]) -> bool:
+        """Tells whether some values of CSV can be those of an image.
+
+        No name of a class or a split has several lines.
+        """
+        short = [fields.get(name, "") for name in (self.label, self.split)]
+        return bool(fields.get(self.image) and short[0]) and not any(
+            set("\r\n") & set(value) for value in short
+        )
+
+    def _refuse_array(self, file: BinaryIO) -> None:
+        """Raises ValueError if a file is one JSON array."""
+        begin = file.peek(_BEGIN)[:_BEGIN].removeprefix(b"\xef\xbb\xbf")
+        if begin.lstrip()[:1] == b"[" and b"{" in begin:
+            raise ValueError(
+                "`path` must hold a JSON object per line in a .jsonl file. "
+                f"Received: {self.path!r}, which begins as one JSON array"
+            )
+
+    def _header(self, lines: table_rows.Lines, delimiter: str) -> list[str]:
         try:
+            reader = csv.reader(lines, delimiter=delimiter, strict=True)
             header = next(reader, [])
-        except (csv.Error, _Unreadable) as error:
+            if lines.row_has_several():
+                raise csv.Error("of several lines: is a quote not closed?")
+        except (csv.Error, table_rows.Unreadable) as error:
             raise ValueError(
                 "`path` must be a table in UTF-8. "
                 f"Received: {self.path!r}, whose first row is {error}"
@@ -249,96 +284,17 @@ class Table:
                     f"`{option}` must be a column of {self.path!r}: "
                     f"{', '.join(header)}. Received: {option}={column!r}"
                 )
+            if column and header.count(column) > 1:
+                raise ValueError(
+                    f"`{option}` must be one column of {self.path!r}. "
+                    f"Received: {option}={column!r}, the name of columns "
+                    + " and ".join(
+                        str(place)
+                        for place, name in enumerate(header, 1)
+                        if name == column
+                    )
+                )
         return header
-
-
-class _Unreadable(ValueError):
-    """Says that a line is no text."""
-
-
-class _Lines:
-    """Yields the lines of a table, and knows where in the table it is.
-
-    Unlike a generator it goes on after an error.
-    """
-
-    def __init__(self, file: BinaryIO):
-        self.file = file
-        self.offset = 0
-        self.line = 1
-        self._row = 0  # Where the row begins that is being read.
-
-    def begin_row(self) -> None:
-        """Marks where the lines of one more row begin."""
-        self._row = self.offset
-
-    def seek(self, offset: int, line: int) -> None:
-        self.file.seek(offset)
-        self.offset, self.line = offset, line
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        first = self.offset == 0
-        data = self._read()
-        whole = data
-        while len(data) == _MAX_LINE and not data.endswith(b"\n"):
-            data = self._read()
-        if not whole:
-            raise StopIteration
-        self.line += 1
-        if data is not whole:
-            raise _Unreadable(f"a line of more than {_MAX_LINE >> 20} MiB")
-        if self.offset - self._row > _MAX_LINE:
-            raise _Unreadable(f"a row of more than {_MAX_LINE >> 20} MiB")
-        try:
-            return whole.decode("utf-8-sig" if first else "utf-8")
-        except UnicodeDecodeError as error:
-            raise _Unreadable("not UTF-8") from error
-
-    def _read(self) -> bytes:
-        data = self.file.readline(_MAX_LINE)
-        self.offset += len(data)
-        return data
-
-
-def _csv_rows(
-    reader: Iterator[list[str]], lines: _Lines, header: Sequence[str]
-) -> Iterator[Row]:
-    while True:
-        offset, line = lines.offset, lines.line
-        lines.begin_row()
-        try:
-            values = next(reader)
-        except StopIteration:
-            return
-        except (csv.Error, _Unreadable) as error:
-            yield Row(offset, line, {}, f"cannot be read: {error}")
-            continue
-        if len(values) == len(header):
-            yield Row(offset, line, dict(zip(header, values, strict=True)))
-        elif values:  # Not an empty line.
-            wrong = f"{len(values)} values in {len(header)} columns"
-            yield Row(offset, line, {}, wrong)
-
-
-def _json_rows(lines: _Lines) -> Iterator[Row]:
-    while True:
-        offset, line = lines.offset, lines.line
-        lines.begin_row()
-        try:
-            text = next(lines)
-            fields = strict_json.decode(text) if text.strip() else None
-        except StopIteration:
-            return
-        except ValueError as error:  # Of the line, or of its JSON.
-            yield Row(offset, line, {}, f"cannot be read: {error}")
-            continue
-        if isinstance(fields, dict):
-            yield Row(offset, line, fields)
-        elif text.strip():
-            yield Row(offset, line, {}, "not a JSON object")
 
 
 def _directory(path: str) -> str:

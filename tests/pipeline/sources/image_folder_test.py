@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pipeline.data import image
-from pipeline.sources import image_folder
+from pipeline.sources import file_names, image_folder
 
 
 def touch(root, *names):
@@ -77,13 +77,14 @@ def test_nothing_disappears(tmp_path):
         "cat/1.jpg",
         "dog/1.jpg",
         "cat/dangling.png",
-        "dog/.hidden/2.jpg",
     }
+    kinds = "not one of .jpg, .jpeg, .jpe, .jfif, .png, .webp, .bmp, .tif"
     assert rejected(source) == {
         "README": "not in a class directory",
-        ".git/x.jpg": "not in a class directory",
-        "cat/notes.txt": "not one of .jpg, .jpeg, .png",
-        "cat/.DS_Store": "not one of .jpg, .jpeg, .png",
+        ".git/x.jpg": file_names.SKIPPED,
+        "cat/notes.txt": f"{kinds}, .tiff, .gif",
+        "cat/.DS_Store": file_names.SKIPPED,
+        "dog/.hidden/2.jpg": file_names.SKIPPED,
         "bytes:dog/%FF.jpg": "the name is not UTF-8",
         "bytes:%FF.jpg": "the name is not UTF-8",
         "bytes:%FF/%FF.jpg": "the name is not UTF-8",
@@ -96,9 +97,9 @@ def test_nothing_disappears(tmp_path):
 
 def test_files_beside_train_and_test_are_rejected(tmp_path):
     touch(tmp_path, "train/cat/1.jpg", "train/dog/1.jpg", "test/cat/1.jpg")
-    touch(tmp_path, "val/cat/1.jpg", "labels.txt", "train/1.jpg")
+    touch(tmp_path, "more/cat/1.jpg", "labels.txt", "train/1.jpg")
     assert rejected(image_folder.ImageFolder(str(tmp_path))) == {
-        "val/cat/1.jpg": "outside of train/ and test/",
+        "more/cat/1.jpg": "outside of train/ and test/",
         "labels.txt": "outside of train/ and test/",
         "train/1.jpg": "not in a class directory",
     }
@@ -165,7 +166,7 @@ def test_given_classes_give_the_labels(tmp_path):
         ([], (), "two directories"),
         (["1.jpg", "2.jpg"], (), "two directories"),
         (["cat/1.jpg"], (), r"two directories.*\['cat'\]"),
-        (["cat/1.jpg", "dog/1.webp"], (), "none for dog"),
+        (["cat/1.jpg", "dog/1.heic"], (), "none for dog"),
         (["cat/1.jpg", "dog/1.jpg"], ("cat", "dgo"), "two directories.*dgo"),
         (
             ["train/a/1.jpg", "train/b/1.jpg", "test/c/1.jpg"],
@@ -237,3 +238,108 @@ def test_parts_of_a_directory_add_up(tmp_path, monkeypatch, size):
     assert len(pieces) == 1 + 2 * -(-20 // size)
     assert sorted(listed(source)) == sorted(whole)
     assert len(whole) == 60
+
+
+SYSTEM = (
+    *("cat/.DS_Store", "cat/._1.jpg", "Thumbs.db", "dog/deep/THUMBS.DB"),
+    *("desktop.ini", "__MACOSX/cat/._1.jpg", "__MACOSX/cat/1.jpg"),
+    *("cat/.ipynb_checkpoints/1.jpg", "cat/deep/.ipynb_checkpoints/1.jpg"),
+    *(".ipynb_checkpoints/1.jpg", ".git/HEAD"),
+)
+
+
+@pytest.mark.parametrize("root", ["", "train/", "test/"])
+def test_hidden_and_system_files_are_skipped_at_every_depth(tmp_path, root):
+    touch(tmp_path, "train/cat/1.jpg", "train/dog/1.jpg", "test/cat/1.jpg")
+    touch(tmp_path, *(root + name for name in SYSTEM))
+    source = image_folder.ImageFolder(str(tmp_path))
+    found = source.find()
+    assert (found.labels, found.images) == (("cat", "dog"), 3)
+    assert rejected(source) == {
+        root + name: file_names.SKIPPED for name in SYSTEM
+    }
+
+
+SPLITS = [
+    ("train", "val", {"validation"}),
+    ("training", "validation", {"validation"}),
+    ("Train", "Test", {"test"}),
+    ("TRAIN", "dev", {"validation"}),
+    ("train2017", "val2017", {"validation"}),
+    ("train_images", "eval", {"test"}),
+    ("train", "valid", {"validation"}),
+    ("train-images", "t10k-images", {"test"}),
+    ("seg_train", "seg_test", {"test"}),
+    ("train", "calibration", {"calibration"}),
+]
+
+
+@pytest.mark.parametrize("classes_first", [False, True])
+@pytest.mark.parametrize(("train", "held_out", "splits"), SPLITS)
+def test_splits_in_any_usual_spelling(
+    tmp_path, bucket, train, held_out, splits, classes_first
+):
+    names = [
+        f"{label}/{top}/{i}.jpg" if classes_first else f"{top}/{label}/{i}.jpg"
+        for label in ("cat", "dog")
+        for top, count in ((train, 3), (held_out, 2))
+        for i in range(count)
+    ]
+    touch(tmp_path, *names)
+    bucket.update({f"bucket://b/photos/{name}": b"" for name in names})
+    local = image_folder.ImageFolder(str(tmp_path))
+    remote = image_folder.ImageFolder("bucket://b/photos")
+    assert remote.find() == local.find()
+    found = local.find()
+    assert found.labels == ("cat", "dog")
+    assert (set(found.splits), found.images, found.divided) == (splits, 10, 6)
+    items = listed(local)
+    assert sorted(items) == sorted(listed(remote))
+    assert {item.key for item in items} == set(names)
+    for item in items:
+        assert found.labels[item.label] in item.key.split("/")
+        assert {item.split} == (splits if held_out in item.key else {None})
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["val/cat/1.jpg", "val/dog/1.jpg", "test/cat/1.jpg", "test/dog/1.jpg"],
+        ["cat/1.jpg", "dog/1.jpg", "test/cat/2.jpg", "test/dog/2.jpg"],
+        ["cat/1.jpg", "dog/1.jpg", "Train/cat/2.jpg"],
+        ["cat/test/1.jpg", "cat/1.jpg", "dog/test/1.jpg", "dog/1.jpg"],
+    ],
+)
+def test_an_unclear_layout_names_what_was_seen(tmp_path, files):
+    touch(tmp_path, *files)
+    with pytest.raises(
+        ValueError, match=r"`path` must hold .*(val|Train|test)"
+    ):
+        image_folder.ImageFolder(str(tmp_path)).find()
+
+
+def test_given_classes_may_be_named_like_splits(tmp_path):
+    touch(tmp_path, "train/1.jpg", "test/1.jpg")
+    source = image_folder.ImageFolder(str(tmp_path), ("train", "test"))
+    assert source.find().labels == ("train", "test")
+    assert {item.split for item in accepted(source)} == {None}
+
+
+def test_files_beside_the_splits_of_a_class_are_set_aside(tmp_path):
+    touch(tmp_path, "cat/train/1.jpg", "cat/val/1.jpg", "dog/train/1.jpg")
+    touch(tmp_path, "cat/1.jpg", "cat/more/1.jpg", "1.jpg")
+    beside = "in a class, but outside of train/ and val/"
+    assert rejected(image_folder.ImageFolder(str(tmp_path))) == {
+        "cat/1.jpg": beside,
+        "cat/more/1.jpg": beside,
+        "1.jpg": "not in a class directory",
+    }
+
+
+def test_other_kinds_are_named(tmp_path):
+    touch(tmp_path, "cat/1.webp", "dog/1.GIF", "dog/2.heic", "dog/3.jpg.gz")
+    source = image_folder.ImageFolder(str(tmp_path))
+    assert {i.key for i in accepted(source)} == {"cat/1.webp", "dog/1.GIF"}
+    reasons = rejected(source)
+    assert "convert" in reasons["dog/2.heic"]
+    assert "unpack" in reasons["dog/3.jpg.gz"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.data import image
-from pipeline.sources import table
+from pipeline.sources import table, table_rows
 
 
 def listed(source):
@@ -63,14 +63,22 @@ def test_columns_by_name_and_splits(tmp_path, name):
         ("2", "b", "", "x"),
         ("3", "a", "test", "x"),
         ("4", "b", "validation", "x"),
-        ("5", "b", "val", "x"),
+        ("5", "b", "Val", "x"),
+        ("6", "b", "some", "x"),
     ]
     path = write(tmp_path / name, rows, ("file", "kind", "set", "more"))
     source = table.Table(path, "file", "kind", "set")
     assert source.find().splits == ("validation", "test")
     splits = {key: item.split for key, item in accepted(source).items()}
-    assert splits == {"1": None, "2": None, "3": "test", "4": "validation"}
-    assert rejected(source) == {"5": "unknown split 'val'"}
+    assert splits == {
+        "1": None,
+        "2": None,
+        "3": "test",
+        "4": "validation",
+        "5": "validation",
+    }
+    assert rejected(source) == {"6": "unknown split 'some'"}
+    assert source.find().divided == 3
     unsplit = table.Table(path, "file", "kind")
     assert {i.split for i in accepted(unsplit).values()} == {None}
     assert unsplit.find().splits == ()
@@ -266,6 +274,15 @@ def test_the_state_sees_the_table_and_the_images(tmp_path):
         ("t.csv", b"\xff\xfep\0a\0", {}, "must be a table in UTF-8"),
         ("t.csv", b"path,label\n", {}, "at least two classes"),
         ("t.csv", b"path,label\n1,a\n2,a\n", {}, "at least two classes"),
+        (
+            "t.csv",
+            b"path,label,label\n1,a,b\n",
+            {},
+            "`label` must be one column.*columns 2 and 3",
+        ),
+        ("t.csv", b'path,"label\n1,a\n2,"b\n', {}, "first row is"),
+        ("t.jsonl", b'[{"path": "1"}]', {}, "one JSON array"),
+        ("t.jsonl", b'[\n  {"path": "1"},\n', {}, "one JSON array"),
         ("t.jsonl", b"", {}, "at least two classes"),
         ("t.jsonl", b'{"a": "b"}\n', {}, "at least two classes"),
         (
@@ -301,7 +318,7 @@ def test_a_missing_table_is_found_by_find(tmp_path):
 
 
 def test_a_row_of_many_lines_has_an_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(table, "_MAX_LINE", 1000)
+    monkeypatch.setattr(table_rows, "MAX_LINE", 1000)
     path = tmp_path / "t.csv"
     path.write_text("path,label\n1,a\n2,b\n" + '"x\n",' * 1000)
     source = table.Table(str(path))
@@ -347,3 +364,66 @@ def test_a_table_that_is_no_file(tmp_path):
     for name in ("t.csv", "d.csv"):
         with pytest.raises(ValueError, match="`path`"):
             table.Table(str(tmp_path / name)).find()
+
+
+def stray(line, where):
+    """Puts a quote into a row of CSV."""
+    path, label = line.split(",")
+    return {
+        "before": f'"{path},{label}',
+        "path": f'{path}",{label}',
+        "label": f'{path},"{label}',
+        "after": f'{path},{label}"',
+        "inside": f'{path[:2]}"{path[2:]},{label}',
+    }[where]
+
+
+@given(
+    places=st.lists(
+        st.tuples(
+            st.integers(0, 49),
+            st.sampled_from(["before", "path", "label", "after", "inside"]),
+        ),
+        max_size=4,
+        unique_by=lambda place: place[0],
+    ),
+    size=st.integers(1, 60),
+)
+def test_stray_quotes_cost_their_own_rows(tmp_path_factory, places, size):
+    rows = [f"{n:02}.jpg,{'abc'[n % 3]}" for n in range(50)]
+    for row, where in places:
+        rows[row] = stray(rows[row], where)
+    path = tmp_path_factory.mktemp("quotes") / "t.csv"
+    path.write_text("\n".join(["path,label", *rows]) + "\n")
+    source = table.Table(str(path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table, "_PIECE", size)
+        items = listed(source)
+        assert source.find().images == len(items) == 50
+    touched = {row for row, _ in places}
+    sound = {f"{n:02}.jpg" for n in range(50)} - {
+        f"{n:02}.jpg" for n in touched
+    }
+    assert sound <= {item.key for item in items if not item.reason}
+
+
+def test_texts_of_several_lines_stay(tmp_path):
+    rows = [(f"{n}.jpg", "ab"[n % 2], f"one, {n}\n\ntwo\n") for n in range(9)]
+    source = table.Table(
+        write(tmp_path / "t.csv", rows, ("path", "label", "x"))
+    )
+    assert source.find().images == len(accepted(source)) == 9
+
+
+def test_quotes_all_over_a_large_table_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_rows, "_REREAD", 100_000)
+    path = tmp_path / "t.csv"
+    path.write_text("path,label\n1,a\n2,b\n" + '"x\n",' * 50_000)
+    with pytest.raises(ValueError, match=r"`path` must.*t\.csv, line \d+"):
+        table.Table(str(path)).find()
+
+
+def test_held_out_images_without_a_column_are_warned_of(tmp_path, caplog):
+    rows = [("train/1.jpg", "a"), ("train/2.jpg", "b"), ("test/1.jpg", "a")]
+    table.Table(write(tmp_path / "t.csv", rows)).find()
+    assert "test: 1" in caplog.text
