@@ -130,17 +130,18 @@ class Cifar:
                 "`path` must hold all files of CIFAR. "
                 f"Received: path={self.path!r} without {', '.join(absent)}"
             )
-        pieces, images = [], 0
+        pieces, images, divided = [], 0, 0
         for name in files:
             size = int(self._version(name).split()[0])
             records = -(-size // (layout.head + _PIXELS))
             images += records
+            divided += 0 if name == layout.test else records
             # A pickle is read whole, and how many it holds is not known.
             step = _PIECE if layout.head else sys.maxsize
             starts = range(0, max(1, records), step)
             pieces += [f"{name}:{start}:{start + step}" for start in starts]
         names = self._names(self._labels(layout))
-        return Found(names, tuple(pieces), images, ("test",))
+        return Found(names, tuple(pieces), images, ("test",), divided)
 
     def paths(self) -> tuple[str, ...]:
         """Returns the directory."""
@@ -221,7 +222,7 @@ class Cifar:
         else:
             names = beam_files.read(path, _MAX_NAMES).split(b"\n")
         try:
-            names = [name.strip().decode() for name in names if name.strip()]
+            names = [_text(name) for name in names if name.strip()]
         except (AttributeError, TypeError, UnicodeDecodeError) as error:
             raise ValueError(
                 f"{labels.file} must hold names in UTF-8. Received: {error}"
@@ -257,9 +258,12 @@ class Cifar:
             or len(labels) != len(batch[b"data"])
             or not all(isinstance(label, int) for label in labels)
         ):
+            kind = type(labels).__name__ if labels is not None else "nothing"
             raise ValueError(
-                f"{name} must be a batch of CIFAR with a label, an integer, "
-                f"for each image. Received: {at.decode()} of other kinds"
+                f"{name} must be a batch of CIFAR with a list of labels, an "
+                "integer for each image; take the files as they are published. "
+                f"Received: {at.decode()!r} with {kind}"
+                + (f" of {len(labels)}" if isinstance(labels, list) else "")
             )
         yield from list(enumerate(labels))[start:stop]
 
@@ -277,6 +281,19 @@ def _batch(path: str, version: str) -> Mapping[bytes, object]:
         or data.shape[1:] != (_PIXELS,)
     ):
         raise ValueError(
-            f"{path} must be a batch of CIFAR. Received: no images"
+            f"{path} must be a batch of CIFAR, whose 'data' are uint8 [N, "
+            f"{_PIXELS}]; take the files as they are published. Received: "
+            f"{_described(data)}"
         )
     return batch
+
+
+def _text(name: bytes | str) -> str:
+    name = name.strip()
+    return name if isinstance(name, str) else name.decode()
+
+
+def _described(data: object) -> str:
+    if isinstance(data, np.ndarray):
+        return f"{data.dtype} {list(data.shape)}"
+    return "no 'data'" if data is None else type(data).__name__

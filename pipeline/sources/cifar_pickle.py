@@ -43,6 +43,8 @@ _PUTS = ("PUT", "BINPUT", "LONG_BINPUT")
 def read(path: str) -> Mapping[bytes, object]:
     """Returns the dict in a file, of texts, numbers, lists and uint8 arrays.
 
+    Its keys are bytes: Python 3 may have written them as texts.
+
     Raises:
         ValueError: The file holds anything else, or more than CIFAR has.
     """
@@ -52,14 +54,19 @@ def read(path: str) -> Mapping[bytes, object]:
         found = _Unpickler(data).load()
     except Exception as error:  # Damaged pickles raise errors of any kind.
         raise ValueError(
-            f"{path} must be a pickled dict of arrays and texts. "
+            f"{path} must be a pickled dict of uint8 arrays, texts and "
+            "numbers, as CIFAR is published; what was pickled again with other "
+            "types, or with protocol 5, is not read. "
             f"Received: {type(error).__name__}: {error}"
         ) from error
     if not isinstance(found, dict):
         raise ValueError(
             f"{path} must be a pickled dict. Received: {type(found).__name__}"
         )
-    return found
+    return {
+        key.encode() if isinstance(key, str) else key: value
+        for key, value in found.items()
+    }
 
 
 def _check(data: bytes) -> None:

@@ -11,12 +11,15 @@ import functools
 import gzip
 import io
 import math
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from absl import logging
 
+from pipeline.data import splits
 from pipeline.sources import classes, tree
 from pipeline.sources.item import Found, Item
 from pipeline.storage import beam_files, fingerprint
@@ -34,8 +37,16 @@ FASHION = (
     "Ankle boot",
 )
 
-_PARTS = {"train": None, "t10k": "test"}
+_PARTS = {
+    "train": None,
+    "t10k": "test",
+    "test": "test",
+    "validation": "validation",
+    "val": "validation",
+    "valid": "validation",
+}
 _SUFFIXES = ("idx{}-ubyte", "idx{}-ubyte.gz")
+_IMAGES = re.compile(r"images[-.]idx3-ubyte(\.gz)?$")
 _UINT8 = 8
 _MAX_BYTES = 1 << 30  # Twice the largest of EMNIST: a worker holds it.
 _MAX_EXPANSION = 1032  # Of deflate, by which gzip compresses.
@@ -48,7 +59,8 @@ class Idx:
 
     The files are named "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
     and so on, with "-" or "." before "idx", with ".gz" or not. Images of
-    "t10k", which may be missing, stay the test split.
+    "t10k" or "test", and of "validation", "valid" or "val", stay these splits;
+    they may be missing.
 
     Attributes:
         path: The directory, local or on an object store.
@@ -78,7 +90,7 @@ class Idx:
         Raises:
             ValueError: A file is missing or damaged, or labels are too few.
         """
-        pieces, images, published = [], 0, []
+        pieces, images, published, divided = [], 0, [], 0
         for part, split in _PARTS.items():
             files = self._file(part, "images", 3), self._file(part, "labels", 1)
             if not any(files) and split:
@@ -96,12 +108,20 @@ class Idx:
                     f"Received: {len(shown)} and {len(labels)}"
                 )
             images += len(shown)
+            divided += 0 if split else len(shown)
             published += [split] if split else []
             pieces += [
                 f"{part}:{start}:{start + _PIECE}"
                 for start in range(0, len(shown), _PIECE)
             ]
-        return Found(self.classes, tuple(pieces), images, tuple(published))
+        self._check_others(published)
+        return Found(
+            self.classes,
+            tuple(pieces),
+            images,
+            tuple(s for s in splits.SPLITS if s in published),
+            divided,
+        )
 
     def paths(self) -> tuple[str, ...]:
         """Returns the directory."""
@@ -138,6 +158,32 @@ class Idx:
         ]
         present = tree.state_of(self.path, filter(None, names))
         return fingerprint.of(present, self.classes)
+
+    def _check_others(self, published: Sequence[str]) -> None:
+        """Warns of files with images that are not read.
+
+        Raises:
+            ValueError: Two parts are of one split.
+        """
+        if len(set(published)) < len(published):
+            raise ValueError(
+                "`path` must hold one part per split. Received: "
+                f"path={self.path!r} with several of "
+                f"{', '.join(sorted(published))}"
+            )
+        others = sorted(
+            name
+            for name, _ in tree.walk(self.path, skip=lambda _: True)
+            if _IMAGES.search(name)
+            and not any(name == self._file(p, "images", 3) for p in _PARTS)
+        )
+        if others:
+            logging.warning(
+                "%s: not read, as the names do not begin with one of %s: %s",
+                self.path,
+                ", ".join(f"{part}-images" for part in _PARTS),
+                ", ".join(others[:5]),
+            )
 
     def _file(self, part: str, kind: str, rank: int) -> str:
         """Returns the name of a file that is there, or ""."""

@@ -20,7 +20,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline.data import foreign_records, splits
 from pipeline.data.image import BadImage
-from pipeline.sources import classes, open_files, tree
+from pipeline.sources import classes, open_files, split_names, tree
 from pipeline.sources.item import Found, Item
 from pipeline.storage import (
     beam_files,
@@ -54,9 +54,11 @@ class TFRecord:
             store. By default TensorFlow Datasets' "<label>.labels.txt" beside
             the records.
         key: Feature with a text that no other record has. "" for none.
-        split: Feature with the split's name. "" to take it from names of files
-            such as "name-test.tfrecord-00000-of-00001"; other files are
-            divided by hash. So are records of the split "train".
+        split: Feature with the split's name, in any usual spelling. "" to take
+            it from names of files and their directories, such as
+            "name-test.tfrecord-00000-of-00001", "val.tfrecord" or
+            "test/0.tfrecord"; other files are divided by hash. So are records
+            of the split "train".
         splits: Splits, besides "train", that the feature `split` names.
         raw: Whether `image` holds pixels, uint8, row by row.
         height: Feature with the height of pixels.
@@ -108,12 +110,14 @@ class TFRecord:
         if self.split:
             published = set(self.splits)
         else:
-            published = {_split_of(path) for path in files}
+            published = {self._split_of(path) for path in files}
+        images, divided = self._estimate(files)
         return Found(
             labels=self._labels(),
             pieces=tuple(map(written, files)),  # Beam's coders take no other.
-            images=self._estimate(files),
+            images=images,
             splits=tuple(s for s in splits.SPLITS[1:] if s in published),
+            divided=divided,
         )
 
     def paths(self) -> tuple[str, ...]:
@@ -139,7 +143,7 @@ class TFRecord:
             if reason and not offset:
                 _refuse_compressed(path)
             if not reason:
-                item = self._item(data, item.key, labels, _split_of(path))
+                item = self._item(data, item.key, labels, self._split_of(path))
             if not item.reason:
                 item = item._replace(location=f"{offset}:{piece}")
             yield item
@@ -196,6 +200,7 @@ class TFRecord:
         published = splits.SPLITS[1:]
         if self.split:
             split = _text(_one(features, self.split))
+            split = split_names.of(split) or split
             published = self.splits
         if self.key and not (named := _text(_one(features, self.key))):
             reason = f"not one text in {self.key!r}"
@@ -271,8 +276,16 @@ class TFRecord:
             )
         return _names(path, tree.version(path))
 
-    def _estimate(self, files: Mapping[str, int]) -> int:
+    def _split_of(self, path: str) -> str:
+        """Returns the split in the name of a file, or ""."""
+        match = _SHARD.fullmatch(posixpath.basename(path))
+        below = path[len(self._root()) + 1 :]
+        return match[1] if match else split_names.within(below)
+
+    def _estimate(self, files: Mapping[str, int]) -> tuple[int, int]:
         """Returns about how many records there are, from some in one file.
+
+        The second number is of those that are divided by hash.
 
         Raises:
             ValueError: They lack a feature, or no file begins with records.
@@ -309,7 +322,15 @@ class TFRecord:
                 )
         frame = tfrecord_file.HEADER + tfrecord_file.FOOTER
         mean = sum(sizes) / len(sizes) + frame
-        return max(1, round(sum(files.values()) / mean))
+        shared = [
+            size
+            for path, size in files.items()
+            if self.split or self._split_of(path) in ("", "train")
+        ]
+        return tuple(
+            max(1, round(sum(sizes) / mean))
+            for sizes in (files.values(), shared)
+        )
 
 
 def _refuse_compressed(path: str) -> None:
@@ -344,12 +365,6 @@ def _names(path: str, version: str) -> tuple[str, ...]:
         ) from error
     lines = (line.removesuffix("\r") for line in text.split("\n"))
     return classes.checked([line for line in lines if line])
-
-
-def _split_of(path: str) -> str:
-    """Returns the split in the name of a file, or ""."""
-    match = _SHARD.fullmatch(posixpath.basename(path))
-    return match[1] if match else ""
 
 
 def _one(features: Mapping, name: str) -> int | bytes | None:

@@ -195,6 +195,30 @@ def test_a_batch_from_python_2(tmp_path):
     np.testing.assert_array_equal(source.load(item.location), shown[4])
 
 
+def test_a_batch_that_python_3_pickled_again(tmp_path):
+    files = cifar10(tmp_path, "python")
+    shown, labels = files["data_batch_3"]
+    again = {"data": planes(shown), "labels": labels}
+    path = tmp_path / "data_batch_3"
+    path.write_bytes(pickle.dumps(again, protocol=4))
+    meta = {"label_names": names(10)}
+    (tmp_path / "batches.meta").write_bytes(pickle.dumps(meta))
+    source = cifar.Cifar(str(tmp_path))
+    assert source.find().labels == tuple(names(10))
+    (item,) = (i for i in listed(source) if i.key == "data_batch_3/00004")
+    np.testing.assert_array_equal(source.load(item.location), shown[4])
+    for other, message in (
+        (pickle.dumps(again, protocol=5), "protocol 5"),
+        (pickle.dumps(again | {"labels": np.array(labels)}), "protocol 5"),
+        (pickle.dumps(again | {"labels": None}, 4), "'labels' with nothing"),
+        (pickle.dumps(again | {"data": planes(shown) / 255}, 4), "types"),
+        (pickle.dumps({"labels": labels}, 4), "no 'data'"),
+    ):
+        path.write_bytes(other)
+        with pytest.raises(ValueError, match=f"data_batch_3 must.*{message}"):
+            listed(source)
+
+
 class Evil:
     def __init__(self, function, *arguments):
         self.call = (function, arguments)

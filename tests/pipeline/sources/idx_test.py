@@ -71,6 +71,18 @@ def test_without_test_images(tmp_path):
     assert len(listed(source)) == 12
 
 
+def test_other_names_of_the_test_images(tmp_path, caplog):
+    write(tmp_path, parts=["train", "test", "validation"])
+    write(tmp_path, parts=["extra"])
+    found = idx.Idx(str(tmp_path)).find()
+    assert found.splits == ("validation", "test")
+    assert (found.images, found.divided) == (36, 12)
+    assert "extra-images" in caplog.text
+    write(tmp_path, parts=["t10k"])
+    with pytest.raises(ValueError, match="`path` must hold one part per split"):
+        idx.Idx(str(tmp_path)).find()
+
+
 def test_names_of_classes(tmp_path):
     write(tmp_path)
     fashion = idx.Idx(str(tmp_path), fashion=True)

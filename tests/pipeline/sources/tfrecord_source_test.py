@@ -52,7 +52,12 @@ def test_names_of_files_that_tell_the_split(tmp_path):
         "calibration-00000-of-00001-0123abcd.tfrecord": "calibration",
         "mine-00000-of-00001.tfrecord": None,
         "latest-00000-of-00001": None,
-        "test.tfrecord": None,
+        "test.tfrecord": "test",
+        "coco_test.record-00000-of-00010": "test",
+        "coco_val2017.record": "validation",
+        "Training_1.tfrecord": None,
+        "train_and_test.tfrecord": None,
+        "t10k.tfrecord": "test",
     }
     for name in splits:
         write(tmp_path / name, images(1))
@@ -60,6 +65,19 @@ def test_names_of_files_that_tell_the_split(tmp_path):
     assert source.find().splits == ("validation", "calibration", "test")
     items = accepted(source)
     assert {k.rpartition(":")[0]: i.split for k, i in items.items()} == splits
+
+
+def test_directories_that_tell_the_split(tmp_path):
+    names = ("train/0", "eval/0", "eval/test-00000-of-00001", "more/0")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write(tmp_path / name, images(1))
+    source = tfrecord.TFRecord(str(tmp_path / "*" / "*"), **TFDS, classes=3)
+    items = accepted(source)
+    assert {k.rpartition(":")[0]: i.split for k, i in items.items()} == dict(
+        zip(names, (None, "test", "test", None), strict=True)
+    )
+    assert (source.find().images, source.find().divided) == (4, 2)
 
 
 def test_features_for_key_and_split(tmp_path):
