@@ -243,7 +243,7 @@ class ShippedBundle:
         is faster.
 
         Args:
-            photo: A JPEG or PNG file, or pixels uint8 [H, W] or [H, W, C] of
+            photo: A file of an image, or pixels uint8 [H, W] or [H, W, C] of
                 any height and width, C 1 or 3.
             point: Name of an operating point; the bundle's policy without.
 

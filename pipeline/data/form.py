@@ -56,8 +56,8 @@ class Form:
         quality 95, all else as PNG.
 
         Args:
-            content: A whole JPEG or PNG file, or pixels, uint8 [H, W] or
-                [H, W, C].
+            content: A whole file of one of `image.FORMATS`, or pixels, uint8
+                [H, W] or [H, W, C].
 
         Raises:
             BadImage: If it cannot be used.

@@ -9,8 +9,18 @@ import numpy as np
 import simplejpeg
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from pipeline.data import file_kind
+
 # No file of an image is larger, in bytes: it is read whole.
 MAX_BYTES = 64 << 20
+
+# Formats that are read, by Pillow's names; of several pictures the first.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+
+# Modes of Pillow that `fit` can convert; others, such as "F", have no levels
+# of which it is known what is white.
+_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX")
+_MODES += ("CMYK", "YCbCr", "I;16", "I;16L", "I;16B", "I;16N")
 
 # Pillow turns an image by it, if the EXIF data has no orientation.
 _TURNED = re.compile(rb'tiff:Orientation(="|>)[2-8]')
@@ -34,11 +44,13 @@ class Rules:
             when decoded.
         modes: Accepted Pillow modes, such as ("RGB", "L"); empty to accept all,
             which are converted.
+        formats: Accepted formats of files, some of `FORMATS`.
     """
 
     min_side: int = 1
     max_pixels: int = 64_000_000
     modes: tuple[str, ...] = ()
+    formats: tuple[str, ...] = FORMATS
 
     def check(self, width: int, height: int, mode: str) -> None:
         """Raises BadImage unless an image, not yet decoded, may be used."""
@@ -59,15 +71,15 @@ class Rules:
 
 
 def decode(data: bytes, rules: Rules = Rules()) -> Image.Image:
-    """Decodes a whole JPEG or PNG file and turns it upright.
+    """Decodes a whole file of one of `FORMATS` and turns it upright.
 
     The image is turned as Pillow's `ImageOps.exif_transpose` turns it: by the
     orientation in EXIF or, where EXIF has none, in XMP. A colour profile is not
     applied.
 
     Raises:
-        BadImage: The bytes are no JPEG or PNG, are damaged, or the image is
-            not what `rules` want. The reason is the same in every process.
+        BadImage: The bytes are of no such format, are damaged, or the image
+            is not what `rules` want. The reason is the same in every process.
     """
     plain = plain_jpeg(data, rules)
     return with_pillow(data, rules) if plain is None else from_pixels(plain)
@@ -83,17 +95,25 @@ def with_pillow(data: bytes, rules: Rules = Rules()) -> Image.Image:
         The image; its `format` is None if it had to be turned.
 
     Raises:
-        BadImage: The bytes are no JPEG or PNG, are damaged, or the image is
-            not what `rules` want. The reason is the same in every process.
+        BadImage: The bytes are of no such format, are damaged, or the image
+            is not what `rules` want. The reason is the same in every process.
     """
     try:
-        image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        # Pillow calls a JPEG of several pictures "MPO".
+        format = "JPEG" if image.format == "MPO" else image.format
+        if format not in rules.formats:
+            raise BadImage(
+                f"a {format} image, accepted are {', '.join(rules.formats)}"
+            )
         rules.check(*image.size, image.mode)
         image.load()
+        if image.mode not in _MODES:
+            raise BadImage(f"pixels of an unusual mode: {image.mode}")
         if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
             image = ImageOps.exif_transpose(image)
     except UnidentifiedImageError as error:
-        raise BadImage("not a JPEG or PNG image") from error
+        raise BadImage(file_kind.no_image(data)) from error
     except Image.DecompressionBombError as error:
         limit = 2 * Image.MAX_IMAGE_PIXELS
         raise BadImage(f"too large: more than {limit} pixels") from error
@@ -120,7 +140,9 @@ def plain_jpeg(data: bytes, rules: Rules = Rules()) -> np.ndarray | None:
     Raises:
         BadImage: The image is not what `rules` want.
     """
-    if not data.startswith(b"\xff\xd8") or _may_be_turned(data):
+    if not data.startswith(b"\xff\xd8") or "JPEG" not in rules.formats:
+        return None
+    if _may_be_turned(data):
         return None
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
@@ -135,11 +157,11 @@ def plain_jpeg(data: bytes, rules: Rules = Rules()) -> np.ndarray | None:
 
 
 def pixels(data: bytes) -> np.ndarray:
-    """Decodes a whole JPEG or PNG file to uint8 [H, W] or [H, W, C].
+    """Decodes a whole file of one of `FORMATS` to uint8 [H, W] or [H, W, C].
 
     Raises:
-        BadImage: The bytes are no JPEG or PNG, are damaged, or the image is
-            not what `Rules()` want. The reason is the same in every process.
+        BadImage: The bytes are of no such format, are damaged, or the image
+            is not what `Rules()` want. The reason is the same in every process.
     """
     plain = plain_jpeg(data)
     return np.asarray(with_pillow(data)) if plain is None else plain

@@ -15,17 +15,18 @@ def pixels_for(photo: bytes | np.ndarray, facts: InputFacts) -> np.ndarray:
     """Turns upright, scales and crops a photograph as `facts.fit` says.
 
     Args:
-        photo: A whole JPEG or PNG file; or pixels, upright, uint8 [H, W] or
-            [H, W, C] of any size. Of 2 or 4 channels the last one, alpha, is
-            dropped; grey becomes RGB, and RGB grey, as the input wants it.
+        photo: A whole file of one of `image.FORMATS`; or pixels, upright,
+            uint8 [H, W] or [H, W, C] of any size. Of 2 or 4 channels the last
+            one, alpha, is dropped; grey becomes RGB, and RGB grey, as the input
+            wants it.
         facts: The `input` of a bundle.
 
     Returns:
         uint8 [height, width, channels], of `facts.shape`.
 
     Raises:
-        image.BadImage: If the file is no JPEG or PNG, is damaged, or has more
-            pixels than `image.Rules` allow.
+        image.BadImage: If the file is of no such format, is damaged, or has
+            more pixels than `image.Rules` allow.
         ValueError: If `photo` is neither bytes nor such pixels.
     """
     if isinstance(photo, bytes):

@@ -293,5 +293,10 @@ def _form(data: Data) -> form.Form:
         size=data.size,
         channels=data.channels,
         encoded=data.storage == "encoded" or (data.storage == "auto" and large),
-        rules=Rules(data.min_side, data.max_pixels, tuple(data.modes)),
+        rules=Rules(
+            data.min_side,
+            data.max_pixels,
+            tuple(data.modes),
+            tuple(data.formats),
+        ),
     )

@@ -24,6 +24,7 @@ SOURCES = (
     "tfrecord",
 )
 STORAGE = ("auto", "raw", "encoded")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,18 @@ class Data:
             lambda shares: sum(shares.values()) < 1,
         ),
     )
+    least: int = setting(
+        50,
+        "Images, about, that each share is raised to if there are few; shares "
+        "that are 0 stay.",
+        at_least(0),
+    )
+    untaught: str = setting(
+        "refuse",
+        '"refuse" or "keep" images of classes none of whose images is left to '
+        "train on.",
+        one_of("refuse", "keep"),
+    )
     shard_images: int = setting(
         5000,
         "Images per bucket, at most, on average. A bucket has a shard for each "
@@ -103,9 +116,19 @@ class Data:
         (),
         'Pillow modes to accept, such as `("RGB", "L")`; empty for all.',
     )
+    formats: tuple[str, ...] = setting(
+        FORMATS,
+        "Formats to accept, whatever the name of the file is; of several "
+        "pictures in one the first is read.",
+        Rule(
+            f"some of {', '.join(FORMATS)}",
+            lambda formats: bool(formats) and not set(formats) - set(FORMATS),
+        ),
+    )
     max_rejected: float = setting(
         0.01,
-        "Largest share of the images that may be set aside.",
+        "Largest share of the images that may be set aside; unless it is 0, a "
+        "few may be (docs/data.md).",
         between(0, 1),
     )
     directory: str = setting(

@@ -123,7 +123,13 @@ PNG = encoded(Image.fromarray(PIXELS))
         JPEG[: len(JPEG) // 2],
         JPEG[:-3],
         PNG[: len(PNG) // 2],
-        encoded(Image.fromarray(PIXELS), "BMP"),
+        encoded(Image.fromarray(PIXELS), "ICO"),
+        encoded(Image.fromarray(PIXELS), "WEBP")[:-40],
+        encoded(Image.fromarray(PIXELS), "TIFF")[:900],
+        encoded(Image.fromarray(PIXELS), "GIF")[:900],
+        encoded(Image.fromarray(PIXELS), "BMP")[:900],
+        encoded(Image.fromarray(PIXELS[..., 0].astype(np.float32)), "TIFF"),
+        encoded(Image.fromarray(PIXELS).convert("LAB"), "TIFF"),
         PNG[:60] + bytes([PNG[60] ^ 0x55]) + PNG[61:],
     ],
 )
@@ -210,3 +216,39 @@ def test_a_header_that_claims_too_much_is_not_decoded():
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     with pytest.raises(image.BadImage, match=r"too large: more than"):
         image.decode(bytes(data))
+
+
+@pytest.mark.parametrize("format", image.FORMATS)
+def test_every_format_can_be_refused(format):
+    picture = Image.fromarray(PIXELS)
+    data = encoded(picture, format, **{"lossless": True})
+    assert image.decode(data).size == (60, 40)
+    others = tuple(each for each in image.FORMATS if each != format)
+    with pytest.raises(image.BadImage, match=f"a {format} image, accepted"):
+        image.decode(data, image.Rules(formats=others))
+
+
+@pytest.mark.parametrize("format", ["GIF", "TIFF", "WEBP", "PNG"])
+def test_of_several_pictures_the_first_is_read(format):
+    first, second = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8))
+    data = encoded(
+        first, format, save_all=True, append_images=[second], lossless=True
+    )
+    pixels = image.fit(image.decode(data), 8, 3)
+    np.testing.assert_array_equal(pixels[4, 4], [255, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("begin", "hint"),
+    [
+        (b"\0\0\0\x18ftypheic", "HEIC or AVIF, convert"),
+        (b"\0\0\0\x18ftypavif", "HEIC or AVIF, convert"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (b"PK\3\4", "zip"),
+        (b"<html><body>", "a page"),
+        (b"", "an empty file"),
+    ],
+)
+def test_well_known_other_files_are_named(begin, hint):
+    with pytest.raises(image.BadImage, match=f"not an image.*{hint}"):
+        image.decode(begin + bytes(64) if begin else b"")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin
 
 from keras_dynamic import exits
 from pipeline.cli import classify_verb
@@ -25,7 +25,13 @@ SIZE, STORED = 6, (6, 9)
 MODES = {
     "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),
     "JPEG": ("L", "RGB", "CMYK"),
+    "WEBP": ("RGB", "RGBA"),
+    "BMP": ("1", "L", "P", "RGB"),
+    "TIFF": ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"),
+    "GIF": ("L", "P", "RGB"),
 }
+TURNS = ("JPEG", "PNG", "WEBP", "TIFF")  # With a place for an orientation.
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
 XMP = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description {}/>'
     "</rdf:RDF></x:xmpmeta>"
@@ -37,7 +43,9 @@ XMP = (
 ]
 
 
-def photo(height, width, mode="RGB", format="PNG", exif=None, xmp=None):
+def photo(
+    height, width, mode="RGB", format="PNG", exif=None, xmp=None, icc=False
+):
     """Encodes noise that says of itself how it is to be turned."""
     rng = np.random.default_rng(100 * height + width)
     if mode == "I;16":
@@ -48,14 +56,20 @@ def photo(height, width, mode="RGB", format="PNG", exif=None, xmp=None):
         picture = Image.fromarray(noise).convert(mode)
         if mode in ("LA", "RGBA"):
             picture.putalpha(Image.fromarray(noise[..., 0]))
-    options = {}
+    options = {"lossless": True} if format == "WEBP" else {}
+    if format not in TURNS:
+        exif = xmp = None
+    elif icc:
+        options["icc_profile"] = PROFILE
     if exif is not None:
         options["exif"] = Image.Exif()
         options["exif"][0x0112] = exif
     if xmp is not None:
         said = XMP.format(f'tiff:Orientation="{xmp}"')
-        if format == "JPEG":
+        if format in ("JPEG", "WEBP"):
             options["xmp"] = said.encode()
+        elif format == "TIFF":
+            options["tiffinfo"] = {700: said.encode()}
         else:
             options["pnginfo"] = PngImagePlugin.PngInfo()
             options["pnginfo"].add_itxt("XML:com.adobe.xmp", said)
@@ -126,8 +140,10 @@ def ways(root, data):
         os.chdir(before)
     with Harness(str(root / "runs/photos/bundle")) as harness:
         classified = classify_verb._pixels(str(path), harness)
+    slow = image.fit(image.with_pillow(data), *form)
     return {
         "evaluated": augmentation.center_crop(stored, SIZE)[0],
+        "Pillow": image.centre(slow, SIZE, SIZE),
         "classify": classified,
         "score": scored,
         "README": names["pixels"],
@@ -153,12 +169,13 @@ ORIENTATIONS = st.one_of(st.none(), st.integers(1, 8))
     kinds(),
     ORIENTATIONS,
     ORIENTATIONS,
+    st.booleans(),
 )
 def test_every_way_gives_the_same_pixels(
-    places, channels, stored, height, width, kind, exif, xmp
+    places, channels, stored, height, width, kind, exif, xmp, icc
 ):
     format, mode = kind
-    data = photo(height, width, mode, format, exif, xmp)
+    data = photo(height, width, mode, format, exif, xmp, icc)
     found = ways(places[channels, stored], data)
     for name, pixels in found.items():
         assert pixels.dtype == np.uint8
