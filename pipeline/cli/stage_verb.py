@@ -44,6 +44,10 @@ def run(
         arguments=_arguments(verb, flags, beam_args, positional),
         skip_finished=verb == "run",
     )
+    if verb == "prepare":
+        from pipeline.data import manifest, overview
+
+        printing.show(overview.text(manifest.read(layout.data)))
     if verb == "benchmark":
         from pipeline.benchmarking import timetable
 

@@ -10,6 +10,12 @@ It says what the data set holds, and in which files:
      "storage": "raw" or "encoded",
      "counts": {split: images}, "listed": all that the source listed,
      "rejected": images set aside, those of rejected.jsonl,
+     "skipped": hidden and system files, which are in no list,
+     "left_out": {"rejected": [images set aside per class, and last those of
+                               which the class is not known],
+                  "dropped": [copies left out, alike]},
+     "conflicts": [[key, key of the same image with another label], ...], at
+     most `CONFLICTS`,
      "duplicates": {"copies": images that repeat another byte for byte,
                     "across_splits": those whose other is in another published
                     split, "conflicting": those with another label,
@@ -18,9 +24,9 @@ It says what the data set holds, and in which files:
      "shards": [{"file": name, "split": split, "images": n, "bytes": n,
                  "sha256": hash}, ...]}
 
-The numbers counts, rejected and dropped add up to listed. Nothing in the
-manifest depends on when or where the data was prepared. Readers read the shards
-that it names and no others.
+The numbers counts, rejected, skipped and dropped add up to listed. Nothing in
+the manifest depends on when or where the data was prepared. Readers read the
+shards that it names and no others.
 """
 
 import os
@@ -34,6 +40,7 @@ FILE = "manifest.json"
 FORMAT_VERSION = 2
 # A hundred thousand shards take a sixth of it.
 MAX_BYTES = 2**27
+CONFLICTS = 10
 
 
 def build(
@@ -78,6 +85,14 @@ def build(
         "counts": counts,
         "listed": sum(row["listed"] for row in rows),
         "rejected": sum(len(row["rejected"]) for row in rows),
+        "skipped": sum(row["skipped"] for row in rows),
+        "left_out": {
+            fate: _by_class(rows, fate, len(labels))
+            for fate in ("rejected", "dropped")
+        },
+        "conflicts": sorted(pair for row in rows for pair in row["conflicts"])[
+            :CONFLICTS
+        ],
         "duplicates": {
             "copies": sum(row["copies"] for row in rows),
             "across_splits": sum(row["across"] for row in rows),
@@ -93,6 +108,15 @@ def build(
             for shard in shards
         ],
     }
+
+
+def _by_class(rows: Sequence[dict], fate: str, classes: int) -> list[int]:
+    """Returns how many images met a fate, per class and last without one."""
+    counts = [row["left_out"][fate] for row in rows]
+    return [
+        sum(count.get(str(label), 0) for count in counts)
+        for label in (*range(classes), -1)
+    ]
 
 
 def read(directory: str | os.PathLike) -> dict:

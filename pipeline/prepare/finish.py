@@ -10,6 +10,10 @@ from pipeline.storage import beam_files
 REJECTED = "rejected.jsonl"
 DUPLICATES = "duplicates.jsonl"
 _FAILURE = "failure.txt"
+# One bad file among sixty is 1.7 %, and no reason to stop: so many may be set
+# aside whatever the share is, if they are no larger part than this.
+_FEW, _FEW_PART = 5, 10
+_NAMED = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Facts:
         storage: "raw" or "encoded".
         splits: The splits that must get images.
         max_rejected: Largest share of the images that may be set aside.
+        untaught: Whether classes may end without an image to train on.
         output: Directory of the data set.
         work: Directory of the files that are not to be kept.
     """
@@ -37,6 +42,7 @@ class Facts:
     storage: str
     splits: tuple[str, ...]
     max_rejected: float
+    untaught: bool
     output: str
     work: str
 
@@ -107,17 +113,21 @@ def _check(
 ) -> None:
     counts = result["counts"]
     accounted = sum(counts.values()) + len(rejected)
-    accounted += result["duplicates"]["dropped"]
+    accounted += result["duplicates"]["dropped"] + result["skipped"]
     if not result["listed"] == listed == accounted:
         raise RuntimeError(
             f"{listed} images were listed, but {accounted} came back from "
             "the pipeline: its runner lost or repeated some"
         )
-    if len(rejected) > facts.max_rejected * listed:
+    images = listed - result["skipped"]
+    allowed = facts.max_rejected * images
+    if allowed:
+        allowed = max(allowed, min(_FEW, images // _FEW_PART))
+    if len(rejected) > allowed:
         first = "; ".join(f"{key}: {reason}" for key, reason in rejected[:5])
         raise ValueError(
             f"`data.max_rejected` lets at most {facts.max_rejected:.2%} of the "
-            f"images be set aside. Received: {len(rejected)} of {listed}, "
+            f"images be set aside. Received: {len(rejected)} of {images}, "
             f"first {first}"
         )
     if empty := [
@@ -133,6 +143,32 @@ def _check(
         raise ValueError(
             "The train split must hold at least two classes. Received: "
             f"{', '.join(taught)}"
+        )
+    if not facts.untaught:
+        _check_taught(result)
+
+
+def _check_taught(result: dict) -> None:
+    """Raises ValueError if no image of a class that was seen trains.
+
+    A class that is named but of which nothing was seen may be another data
+    set's: that is warned of.
+    """
+    kept = [each["classes"] for each in result["statistics"].values()]
+    left_out = result["left_out"].values()
+    untaught = []
+    for label, name in enumerate(result["labels"]):
+        out = sum(counts[label] for counts in left_out)
+        held = sum(counts[label] for counts in kept)
+        if held + out and not result["statistics"]["train"]["classes"][label]:
+            untaught.append(f"{name!r}: {held} held out, {out} left out")
+    if untaught:
+        rest = len(untaught) - _NAMED
+        raise ValueError(
+            "Every class must keep an image to train on: mend or add images, "
+            "leave the class out, or set `data.untaught` to keep. Received: "
+            + "; ".join(untaught[:_NAMED])
+            + (f"; and {rest} more" if rest > 0 else "")
         )
 
 

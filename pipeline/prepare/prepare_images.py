@@ -27,9 +27,9 @@ from pipeline import sources
 from pipeline.beam import runners, spread
 from pipeline.config import section
 from pipeline.config.sections.data_section import Data
-from pipeline.data import form, manifest
+from pipeline.data import form, manifest, overview
 from pipeline.data.image import Rules
-from pipeline.prepare import finish, placement, plan, shard
+from pipeline.prepare import finish, placement, plan, shard, shares
 from pipeline.processes import terminal
 from pipeline.results import own_files
 from pipeline.results.layout import Layout
@@ -101,6 +101,7 @@ class PrepareImages(beam.PTransform):
             storage="encoded" if stored.encoded else "raw",
             splits=_wanted(placing.fractions, found),
             max_rejected=data.max_rejected,
+            untaught=data.untaught == "keep",
             output=self._output,
             work=self._work,
         )
@@ -229,6 +230,8 @@ def prepare(
         result["duplicates"]["copies"],
         result["duplicates"]["dropped"],
     )
+    for each in overview.warnings(result, task.data.least):
+        logging.warning("%s: %s", output, each)
     return result
 
 
@@ -274,10 +277,21 @@ def _run(task: Job, output: str, beam_args: Sequence[str]) -> None:
 
 def _fractions(data: Data, found: Found) -> dict[str, float]:
     """Returns the shares of the splits that the publisher did not choose."""
-    return {
+    chosen = {
         split: 0.0 if split in found.splits else share
         for split, share in dataclasses.asdict(data.fractions).items()
     }
+    images = found.images if found.divided is None else found.divided
+    given = shares.raised(chosen, images, data.least)
+    if given != chosen:
+        logging.info(
+            "shares of about %d images raised for %d in each split "
+            "(`data.least`): %s",
+            images,
+            data.least,
+            ", ".join(f"{split} {share:.3g}" for split, share in given.items()),
+        )
+    return given
 
 
 def _wanted(fractions: Mapping[str, float], found: Found) -> tuple[str, ...]:

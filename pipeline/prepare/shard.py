@@ -13,9 +13,11 @@ from apache_beam.metrics import Metrics
 from pipeline.data import record, splits, tally
 from pipeline.data.form import Form, Stored
 from pipeline.data.image import BadImage
+from pipeline.data.manifest import CONFLICTS
 from pipeline.data.record import Record
 from pipeline.prepare.plan import Plan, unpack
 from pipeline.sources import Source
+from pipeline.sources.file_names import SKIPPED
 from pipeline.sources.item import Item
 from pipeline.storage import beam_files, tfrecord_file
 
@@ -33,8 +35,13 @@ class WriteBucket(beam.DoFn):
         {"listed": items, "shards": [{"file", "split", "images", "bytes",
          "sha256", "tally"}, ...], "rejected": [[key, reason], ...],
          "dropped": [[key, key of the image it repeats], ...],
-         "copies": images that repeat another, "across": those whose other is
-         in another split, "conflicting": those with another label}
+         "skipped": hidden and system files, "copies": images that repeat
+         another, "across": those whose other is in another split,
+         "conflicting": those with another label, "conflicts": [[key, key of
+         the image it repeats], ...] of some of these, "left_out":
+         {"rejected": {label: items}, "dropped": {label: items}}}
+
+    A label is -1 for items whose class is not known.
     """
 
     def __init__(
@@ -61,15 +68,21 @@ class WriteBucket(beam.DoFn):
         items.sort(key=self.plan.order)
         row = {"listed": len(items), "shards": [], "rejected": []}
         row |= {"dropped": [], "copies": 0, "across": 0, "conflicting": 0}
+        row |= {"skipped": 0, "conflicts": []}
+        row["left_out"] = {"rejected": {}, "dropped": {}}
         first = {}
         with contextlib.ExitStack() as stack:
             shards = {}
             for item in items:
+                if item.reason == SKIPPED:
+                    row["skipped"] += 1
+                    continue
                 try:
                     image, content = self._load(item, bucket)
                     stored = self.form.apply(content)
                 except BadImage as error:
                     row["rejected"].append([item.key, str(error)])
+                    _count(row, "rejected", item)
                     continue
                 split = self.plan.split(item, image)
                 if image in first:
@@ -115,10 +128,13 @@ class WriteBucket(beam.DoFn):
         across = split != original_split
         row["copies"] += 1
         row["across"] += across
-        row["conflicting"] += item.label != label
+        if item.label != label:
+            row["conflicting"] += 1
+            row["conflicts"] = [*row["conflicts"], [item.key, key]][:CONFLICTS]
         if not (across or self.drop_copies):
             return False
         row["dropped"].append([item.key, key])
+        _count(row, "dropped", item)
         return True
 
     def _publish(self, shard: "_Shard", split: str, bucket: int) -> dict:
@@ -129,6 +145,11 @@ class WriteBucket(beam.DoFn):
         )
         beam_files.rename(shard.path, beam_files.join(self.output, name))
         return {"file": name, "split": split, **facts}
+
+
+def _count(row: dict, fate: str, item: Item) -> None:
+    counts = row["left_out"][fate]
+    counts[str(item.label)] = counts.get(str(item.label), 0) + 1
 
 
 def buckets_written(directory: str) -> int:

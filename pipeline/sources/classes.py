@@ -1,7 +1,5 @@
-"""Checks class names that the user gives, and those that are found."""
+"""Checks class names that the user gives."""
 
-import collections
-import unicodedata
 from collections.abc import Sequence
 
 from tflite.bundle import class_names
@@ -24,16 +22,3 @@ def checked(names: Sequence[str]) -> tuple[str, ...]:
     if names:
         class_names.check(names, "classes")
     return tuple(names)
-
-
-def alike(names: Sequence[str]) -> list[list[str]]:
-    """Returns groups of names that differ by case, blanks or accents' form.
-
-    They are often one class, spelled in several ways: "Sea lion", "sea_lion".
-    """
-    groups = collections.defaultdict(list)
-    for name in names:
-        plain = unicodedata.normalize("NFKC", name).casefold()
-        plain = plain.replace("_", " ")
-        groups["".join(plain.split())].append(name)
-    return [group for group in groups.values() if len(group) > 1]

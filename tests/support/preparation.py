@@ -20,6 +20,7 @@ def config(source="digits", **changes):
         "channels": 1,
         "fractions": {"validation": 0.1, "calibration": 0.1, "test": 0.2},
         "shard_images": 500,
+        "least": 0,
         **changes,
     }
     return ml_collections.ConfigDict({"data": data})

@@ -1,4 +1,4 @@
-from pipeline.sources import classes
+from pipeline.data import label_names
 
 
 def test_names_that_differ_by_case_or_blanks_are_alike():
@@ -11,9 +11,9 @@ def test_names_that_differ_by_case_or_blanks_are_alike():
         "dog",
         "caf\u00e9",
     ]
-    assert classes.alike([*names, "cafe\u0301"]) == [
+    assert label_names.alike([*names, "cafe\u0301"]) == [
         ["cat", "Cat"],
         ["sea lion", "sea_lion", "sealion"],
         ["caf\u00e9", "cafe\u0301"],
     ]
-    assert classes.alike(["1", "2", "10"]) == []
+    assert label_names.alike(["1", "2", "10"]) == []
