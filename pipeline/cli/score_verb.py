@@ -64,4 +64,6 @@ def _job(flags):
         batch_size=flags.batch_size,
         shards=flags.num_shards,
         escape_formulas=flags.escape_formulas,
+        folder_labels=flags.folder_labels,
+        probability_columns=flags.probability_columns,
     )

@@ -155,11 +155,16 @@ VERBS = {
         ("bundle", "input", "output"),
         own={
             "input": Flag(
-                "pattern of image files (.jpg, .jpeg, .png) or TFRecords; "
-                "repeatable",
+                "directory, or pattern of image files or TFRecords; keys are "
+                "relative to it; repeatable",
                 "PATTERN",
                 "multi_string",
                 [],
+            ),
+            "output": Flag(
+                "beginning of the names of all files that are written, such "
+                "as scores/new for scores/new-summary.json",
+                "PREFIX",
             ),
             "format": Flag(
                 "what the rows are written as: tfrecord, csv or parquet",
@@ -184,7 +189,18 @@ VERBS = {
                 without="0, which leaves it to the runner",
             ),
             "escape_formulas": Flag(
-                "put a ' before a key in CSV that begins with = + - or @",
+                "put a ' before a text in CSV that begins with = + - or @",
+                kind="bool",
+                default=False,
+            ),
+            "folder_labels": Flag(
+                "take the name of a directory that is a class's as the label "
+                "of the images in it",
+                kind="bool",
+                default=True,
+            ),
+            "probability_columns": Flag(
+                "give every class a column of its own in CSV",
                 kind="bool",
                 default=False,
             ),
@@ -193,7 +209,7 @@ VERBS = {
         extras=("beam",),
         examples=(
             "keras-dynamic score --bundle=runs/photos/bundle \\\n"
-            "    --input='new/*.jpg' --output=scores/new --format=parquet",
+            "    --input=new --output=scores/new --format=parquet",
         ),
     ),
     "inspect": Verb(

@@ -40,17 +40,10 @@ def warnings(manifest: Mapping, least: int) -> list[str]:
 
     Args:
         manifest: The manifest.
-        least: Images that a split shall have; of less than half as many, one
-            warns.
+        least: Images that a split shall have.
     """
     kept = _kept(manifest)
-    found = []
-    for split, number in manifest["counts"].items():
-        if 0 < 2 * number < least:
-            found.append(
-                f"The {split} split is tiny: of its {number} images each is "
-                f"{100 / number:.1f} points"
-            )
+    found = tiny_splits(manifest, least)
     if groups := label_names.alike(manifest["labels"]):
         alike = "; ".join(" and ".join(map(repr, g)) for g in groups[:_NAMED])
         found.append(f"Classes that differ by case or blanks only: {alike}")
@@ -73,6 +66,16 @@ def warnings(manifest: Mapping, least: int) -> list[str]:
             f"The same image is in two classes {number} times, such as {some}"
         )
     return found
+
+
+def tiny_splits(manifest: Mapping, least: int) -> list[str]:
+    """Returns a warning of each split of less than half of `least` images."""
+    return [
+        f"The {split} split is tiny: of its {number} images each is "
+        f"{100 / number:.1f} points"
+        for split, number in manifest["counts"].items()
+        if 0 < 2 * number < least
+    ]
 
 
 def _kept(manifest: Mapping) -> dict[str, list[int]]:

@@ -57,12 +57,14 @@ class Scored(NamedTuple):
             temperature.
         exit: Exit at which the image stopped, from 0.
         madds: Multiply-adds up to that exit.
+        predicted_name: Name of the most probable class.
     """
 
     predicted: int
     probabilities: np.ndarray
     exit: int
     madds: int
+    predicted_name: str = ""
 
 
 class Rejected(NamedTuple):
@@ -158,6 +160,7 @@ class BundleModelHandler(
                 results.probabilities,
                 results.exits.tolist(),
                 results.madds.tolist(),
+                map(model.harness.bundle.labels.__getitem__, results.classes),
             )
             for i, each in zip(places, scored, strict=True):
                 inferences[i] = each

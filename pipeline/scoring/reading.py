@@ -1,10 +1,10 @@
 """Reads the inputs of `score`: image files, and TFRecords of tf.train.Example.
 
-A file whose name ends in .jpg, .jpeg or .png is an image; its path is its key,
-it has no label. Any other file is a TFRecord. Of the features in
-`pipeline.data.record`, an Example needs image/encoded, or image/raw with
-image/height, image/width and image/channels. One without image/key is named by
-its file and its offset in it.
+A file whose name ends like one of `pipeline.sources.file_names.IMAGES`, or that
+begins like an image, is one; its path below the input is its key. Any other
+file is a TFRecord. Of the features in `pipeline.data.record`, an Example needs
+image/encoded, or image/raw with image/height, image/width and image/channels.
+One without image/key is named by its file and its offset in it.
 
 Every file or record is read as an image or as a `Rejected`; none is left out.
 A path is carried, and is a key, as `pipeline.storage.written_name` writes it.
@@ -16,15 +16,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import apache_beam as beam
 import numpy as np
 
-from pipeline.data import foreign_records, image, photograph
+from pipeline.data import file_kind, foreign_records, image, photograph
 from pipeline.data.image import BadImage
 from pipeline.scoring import bundle_handler
 from pipeline.scoring.bundle_handler import Rejected
-from pipeline.sources import tree
+from pipeline.sources import file_names, tree
 from pipeline.storage import beam_files, example, tfrecord_file
 from pipeline.storage.written_name import original, written
 
-IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png")
 UNLABELLED = -1
 
 # A worker reads a large file in pieces of about this size, in bytes.
@@ -36,7 +35,11 @@ LISTED = 10_000
 
 # Path, first byte, end, why it cannot be read or "", a name of its own.
 Piece = tuple[str, int, int, str, str]
-Named = tuple[tuple[str, int], np.ndarray | Rejected]  # Key and label; pixels.
+# Key, label and its name; pixels.
+Named = tuple[tuple[str, int, str], np.ndarray | Rejected]
+
+# Bytes from which the kind of a file is told.
+_BEGIN = 64
 
 
 def pieces(path: str, size: int, fault: str = "") -> Iterator[Piece]:
@@ -50,7 +53,7 @@ def pieces(path: str, size: int, fault: str = "") -> Iterator[Piece]:
         size: Bytes of the file.
         fault: Reason why it cannot be read, if that is known.
     """
-    if fault or size <= PIECE or _is_image(path):
+    if fault or size <= PIECE or file_names.is_image(path):
         yield _piece(path, 0, size, fault)
         return
     start = offset = 0
@@ -80,32 +83,59 @@ class Read(beam.DoFn):
     refused.
     """
 
-    def __init__(self, bundle: str):
+    def __init__(self, bundle: str, root: str = "", folder_labels: bool = True):
         """Names the bundle; a worker reads its facts.
 
         Args:
             bundle: Directory of a bundle, or its bundle.zip; here or in an
                 object store.
+            root: Directory, with a slash at its end, that keys are relative
+                to; "" for whole paths.
+            folder_labels: Whether an image file in a directory with the name
+                of a class, below `root`, has it as its label.
         """
         self._bundle = bundle
+        self._root = root
+        self._folder_labels = folder_labels
 
     def setup(self) -> None:
         """Reads from the bundle how an image enters it."""
-        self._input = bundle_handler.described(self._bundle).input
+        described = bundle_handler.described(self._bundle)
+        self._input, self._labels = described.input, described.labels
 
     def process(self, element: Piece) -> Iterator[Named]:
-        """Yields ((key, label), pixels or `Rejected`)."""
+        """Yields ((key, label, its name), pixels or `Rejected`)."""
         name, start, stop, fault, _ = element
         path = original(name)
+        key = path.removeprefix(self._root)
         if fault:
-            yield (name, UNLABELLED), Rejected(fault)
-        elif _is_image(path):
-            yield (name, UNLABELLED), self._fitted(lambda: tree.read(path))
+            yield self._named(written(key)), Rejected(fault)
+            return
+        is_image, reason = file_names.is_image(path), ""
+        if not is_image and start == 0:
+            is_image, reason = _looks(path)
+        if is_image:
+            label = self._label_of(key)
+            pixels = self._fitted(lambda: tree.read(path))
+            yield self._named(written(key), label), pixels
+        elif reason:
+            yield self._named(written(key)), Rejected(reason)
         else:
             yield from _summed_up(
-                self._of_record(written(f"{path}@{found.offset}"), found)
+                self._of_record(written(f"{key}@{found.offset}"), found)
                 for found in foreign_records.find(path, start, stop)
             )
+
+    def _named(self, key: str, label: int = UNLABELLED) -> tuple[str, int, str]:
+        return key, label, self._labels[label] if label >= 0 else ""
+
+    def _label_of(self, key: str) -> int:
+        """Returns the class of the first directory that is named like one."""
+        if self._folder_labels:
+            for part in key.split("/")[:-1]:
+                if part in self._labels:
+                    return self._labels.index(part)
+        return UNLABELLED
 
     def _of_record(self, name: str, found: foreign_records.Found) -> Named:
         try:
@@ -113,11 +143,15 @@ class Read(beam.DoFn):
                 raise ValueError(found.reason)
             features = example.features(found.data)
         except ValueError as error:
-            return (name, UNLABELLED), Rejected(str(error))
+            return self._named(name), Rejected(str(error))
         key = _first(features, "image/key", "bytes_list", b"")
-        key = written(key.decode("utf-8", "surrogateescape"))
+        key = written(key.decode("utf-8", "surrogateescape")) or name
         label = _first(features, "image/label", "int64_list", UNLABELLED)
-        named = (key or name, label)
+        if not UNLABELLED <= label < len(self._labels):
+            return self._named(key), Rejected(
+                f"unknown class {label}, the bundle has {len(self._labels)}"
+            )
+        named = self._named(key, label)
         if encoded := _first(features, "image/encoded", "bytes_list", b""):
             return named, self._fitted(lambda: encoded)
         raw = _first(features, "image/raw", "bytes_list", b"")
@@ -167,8 +201,23 @@ def _piece(path: str, start: int, stop: int, fault: str = "") -> Piece:
     return path, start, stop, fault, f"{path}@{start}"
 
 
-def _is_image(path: str) -> bool:
-    return path.lower().endswith(IMAGE_EXTENSIONS)
+def _looks(path: str) -> tuple[bool, str]:
+    """Returns whether a file is an image, and why it is no TFRecord either."""
+    try:
+        with beam_files.open(path) as file:
+            begin = file.read(_BEGIN)
+    except Exception as error:
+        if beam_files.fault(error):
+            return False, ""  # Whoever reads the records says so.
+        raise
+    try:
+        tfrecord_file.whole(begin)
+    except tfrecord_file.Damaged:
+        hint = file_names.hint(path)
+        if file_kind.hints(begin):
+            hint = hint or file_kind.no_image(begin)
+        return file_kind.may_be_image(begin), hint
+    return False, ""
 
 
 def _first(features: Mapping, name: str, kind: str, default):

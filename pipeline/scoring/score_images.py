@@ -1,6 +1,7 @@
 """Builds the Beam pipeline that scores images with a bundle.
 
     files matched -> pieces -> spread -> images read -> RunInference
+          -> hidden and system files: counted
           -> scored images: rows, by Beam's own writers
           -> the others: PREFIX-rejected.jsonl
           -> counts: PREFIX-summary.json, the last file to appear
@@ -33,14 +34,14 @@ from pipeline.scoring import (
 )
 from pipeline.scoring.bundle_handler import Rejected
 from pipeline.scoring.writing import Row
+from pipeline.sources import file_names
 from pipeline.storage import beam_files
 from pipeline.storage.written_name import original, written
 
 FORMAT_VERSION = 1
 
-Outcome = tuple[
-    str, int, bundle_handler.Scored | Rejected
-]  # Key, label, and that.
+# Key, label, its name, and that.
+Outcome = tuple[str, int, str, bundle_handler.Scored | Rejected]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,13 +51,16 @@ class Job:
     Attributes:
         bundle: Directory of a bundle, or its bundle.zip; here or in an object
             store.
-        inputs: File patterns of images or TFRecords.
+        inputs: File patterns of images or TFRecords, or directories.
         output: Prefix of all files that are written.
         form: One of `writing.FORMATS`.
         batch_size: Images that a segment takes at once.
         shards: Number of output files; 0 leaves it to the runner.
         escape_formulas: Whether keys in CSV are escaped that a spreadsheet
             would take for formulas.
+        folder_labels: Whether the name of a directory that is a class's is
+            the label of the image files in it.
+        probability_columns: Whether CSV has a column per class.
 
     Raises:
         ValueError: If a value cannot be used.
@@ -69,6 +73,8 @@ class Job:
     batch_size: int = 64
     shards: int = 0
     escape_formulas: bool = False
+    folder_labels: bool = True
+    probability_columns: bool = False
 
     def __post_init__(self) -> None:
         rules = {
@@ -87,6 +93,10 @@ class Job:
             "escape_formulas": (
                 "be False unless `form` is csv",
                 self.form == "csv" or not self.escape_formulas,
+            ),
+            "probability_columns": (
+                "be False unless `form` is csv",
+                self.form == "csv" or not self.probability_columns,
             ),
         }
         for name, (rule, holds) in rules.items():
@@ -107,19 +117,41 @@ class Job:
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
-    """Adds the steps of a job to a pipeline."""
+    """Adds the steps of a job to a pipeline.
+
+    Raises:
+        ValueError: Columns of probabilities are wanted, and the bundle, whose
+            classes name them, cannot be read.
+    """
+    classes = ()
+    if job.probability_columns:
+        classes = bundle_handler.described(job.bundle).labels
     handler = bundle_handler.BundleModelHandler(
         job.bundle, batch_size=job.batch_size
     )
-    found = (
+    matched = (
         pipeline
         | "Inputs" >> beam.Create(list(map(written, job.inputs)))
         | "RefuseOldFiles" >> beam.Map(_refuse_old_files, job)
         | "Match" >> beam.FlatMap(_matches)
         | "Once" >> beam.Distinct()  # Two patterns may match the same file.
+    )
+    skipped = (
+        matched
+        | "Skipped" >> beam.Filter(_is_skipped)
+        | "CountSkipped" >> beam.combiners.Count.Globally()
+    )
+    found = (
+        matched
+        | "Meant" >> beam.Filter(lambda match: not _is_skipped(match))
         | "Cut" >> beam.FlatMapTuple(reading.pieces)
         | "Spread" >> spread.Spread()
-        | "Read" >> beam.ParDo(reading.Read(job.bundle))
+        | "Read"
+        >> beam.ParDo(
+            reading.Read(
+                job.bundle, matching.root(job.inputs), job.folder_labels
+            )
+        )
     )
     images = (
         found
@@ -135,14 +167,16 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     rejected = (
         outcomes
         | "Rejected" >> beam.Filter(_is_rejected)
-        | "Reason" >> beam.Map(lambda outcome: (outcome[0], outcome[2].reason))
+        | "Reason" >> beam.Map(lambda outcome: (outcome[0], outcome[3].reason))
     )
     files = (
         outcomes
         | "Scored" >> beam.Filter(lambda outcome: not _is_rejected(outcome))
         | "Row" >> beam.MapTuple(Row)
         | "Rows"
-        >> writing.write(job.form, job.output, job.shards, job.escape_formulas)
+        >> writing.write(
+            job.form, job.output, job.shards, job.escape_formulas, classes
+        )
     )
     _ = (
         pipeline
@@ -151,6 +185,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         >> beam.Map(
             _finish,
             images=AsSingleton(images),
+            skipped=AsSingleton(skipped),
             counts=AsSingleton(counts),
             rejected=AsIter(rejected),
             files=AsIter(files),
@@ -187,7 +222,7 @@ class Tally(beam.CombineFn):
 
     def add_input(self, counts: dict, outcome: Outcome) -> dict:
         """Counts one image."""
-        _, label, scored = outcome
+        _, label, _, scored = outcome
         if isinstance(scored, Rejected):
             counts["rejected"] += scored.items
             return counts
@@ -219,8 +254,13 @@ class Tally(beam.CombineFn):
 def text(summary: dict) -> str:
     """Returns a summary as a table."""
     lines = [f"images      {summary['images']}, {summary['rejected']} rejected"]
+    if summary["skipped"]:
+        lines[0] += f", {summary['skipped']} hidden or system files skipped"
     if "accuracy" in summary:
-        lines.append(f"accuracy    {summary['accuracy']:.2%}")
+        lines.append(
+            f"accuracy    {summary['accuracy']:.2%} of "
+            f"{summary['labelled']} with a label"
+        )
     if "mean_madds" in summary:
         lines.append(f"mean cost   {summary['mean_madds'] / 1e6:.2f} M")
     lines += ["", "exit      images    share  accuracy      cost"]
@@ -255,17 +295,22 @@ def _items(named: reading.Named) -> int:
     return pixels.items if isinstance(pixels, Rejected) else 1
 
 
-def _outcome(named: tuple[str, int], result: PredictionResult) -> Outcome:
+def _outcome(named: tuple[str, int, str], result: PredictionResult) -> Outcome:
     return *named, result.inference
 
 
 def _is_rejected(outcome: Outcome) -> bool:
-    return isinstance(outcome[2], Rejected)
+    return isinstance(outcome[3], Rejected)
+
+
+def _is_skipped(match: matching.Match) -> bool:
+    return match[2] == file_names.SKIPPED
 
 
 def _finish(
     job: Job,
     images: int,
+    skipped: int,
     counts: dict,
     rejected: Iterable[tuple[str, str]],
     files: Iterable[str],
@@ -282,12 +327,13 @@ def _finish(
         for key, reason in sorted(rejected)
     )
     _publish(job.rejected, lines)
-    summary = _summary(bundle_handler.described(job.bundle), counts)
+    described = bundle_handler.described(job.bundle)
+    summary = _summary(described, counts, skipped)
     summary["files"] = sorted(path.rpartition("/")[2] for path in files)
     _publish(job.summary, [json.dumps(summary, indent=2) + "\n"])
 
 
-def _summary(bundle, counts: dict) -> dict:
+def _summary(bundle, counts: dict, skipped: int) -> dict:
     """Returns the content of PREFIX-summary.json, apart from the files."""
     rows = [
         counts["exits"].get(exit, (0, 0, 0)) for exit in range(len(bundle.ends))
@@ -310,6 +356,7 @@ def _summary(bundle, counts: dict) -> dict:
         "bundle": bundle.name,
         "images": images,
         "rejected": counts["rejected"],
+        "skipped": skipped,
         "labelled": labelled,
         **({"accuracy": right / labelled} if labelled else {}),
         **({"mean_madds": counts["madds"] / images} if images else {}),

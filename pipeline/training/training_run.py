@@ -12,7 +12,7 @@ from absl import logging
 
 from keras_dynamic.training import coupled_sgd, schedules
 from keras_dynamic.training.trainer import Trainer, deployed
-from pipeline.data import augmentation, batches, dataset, manifest
+from pipeline.data import augmentation, batches, dataset, manifest, overview
 from pipeline.processes import terminal
 from pipeline.processes.group import Member
 from pipeline.results.layout import Layout
@@ -58,6 +58,8 @@ class TrainingRun:
         self._state = layout.training / "state.npz"
         self._best = layout.training / "best.npz"
         data = _complete(manifest.read(layout.data))
+        for each in overview.tiny_splits(data, config.data.least):
+            logging.warning("%s: %s", layout.data, each)
         self._labels = len(data["labels"])
         memory = config.memory_gib * 2**30
         images, self._validation = (

@@ -84,7 +84,10 @@ def read_tfrecord(files) -> dict:
     kinds = {
         "image/key": tf.io.FixedLenFeature([], tf.string),
         "image/label": tf.io.FixedLenFeature([], tf.int64, -1),
+        "image/label_name": tf.io.FixedLenFeature([], tf.string, ""),
         "score/predicted": tf.io.FixedLenFeature([], tf.int64),
+        "score/predicted_name": tf.io.FixedLenFeature([], tf.string),
+        "score/confidence": tf.io.FixedLenFeature([], tf.float32),
         "score/exit": tf.io.FixedLenFeature([], tf.int64),
         "score/madds": tf.io.FixedLenFeature([], tf.int64),
         "score/probabilities": tf.io.FixedLenFeature([4], tf.float32),
@@ -93,6 +96,8 @@ def read_tfrecord(files) -> dict:
     for data in tf.data.TFRecordDataset(files):
         row = tf.io.parse_single_example(data, kinds)
         row = {name.split("/")[1]: each.numpy() for name, each in row.items()}
+        for name in ("label_name", "predicted_name"):
+            row[name] = row[name].decode()
         rows[row.pop("key").decode()] = row
     return rows
 
@@ -104,6 +109,7 @@ def read_csv(files) -> dict:
             for row in csv.DictReader(opened):
                 probabilities = row["probabilities"].split(" ")
                 rows[row.pop("key")] = {
+                    **row,
                     **{
                         name: int(row[name] or -1)
                         for name in ("label", "predicted", "exit", "madds")
@@ -145,6 +151,11 @@ def assert_row(row, result, label):
     assert row["exit"] == result.exit
     assert row["madds"] == COSTS[result.exit]
     assert row["label"] == label
+    names = "abcd"
+    assert row["predicted_name"] == names[result.index]
+    assert (row["label_name"] or "") == (names[label] if label >= 0 else "")
+    confidence = result.probabilities.astype(np.float32)[result.index]
+    assert np.float32(row["confidence"]) == confidence
     np.testing.assert_array_equal(
         row["probabilities"], result.probabilities.astype(np.float32)
     )

@@ -82,7 +82,7 @@ def test_images_that_cannot_be_read_are_named(bundle, photo, capsys, tmp_path):
         run(bundle, missing, str(text), str(cut), str(tmp_path), photo)
     reasons = str(error.value).split("; ")
     assert reasons[0] == f"{missing}: No such file or directory"
-    assert reasons[1] == f"{text}: not a JPEG or PNG image"
+    assert reasons[1] == f"{text}: not an image of a format that is read"
     assert reasons[2].startswith(f"{cut}: OSError")
     assert reasons[3] == f"{tmp_path}: Is a directory"
     # The others are classified all the same.

@@ -3,6 +3,7 @@ import os
 import pytest
 
 from pipeline.scoring import matching
+from pipeline.sources import file_names
 from pipeline.storage.written_name import written
 
 
@@ -31,7 +32,9 @@ def found(root, pattern):
         ("b/**", ["b/1.jpg", "b/c/1.jpg", "b/c/d/3.jpg"]),
         ("**.jpg", ["a/1.jpg", "b/1.jpg", "b/c/1.jpg", "b/c/d/3.jpg"]),
         ("[!b]/?.jpg", ["a/1.jpg"]),
-        ("b", ["b"]),
+        ("b", ["b/1.jpg", "b/c/1.jpg", "b/c/d/3.jpg"]),
+        ("b/", ["b/1.jpg", "b/c/1.jpg", "b/c/d/3.jpg"]),
+        ("a/.*", ["a/.h"]),
         ("none/*", []),
         ("*.jpg", []),
     ],
@@ -106,3 +109,46 @@ def test_only_directories_that_may_hold_matches_are_listed(
     monkeypatch.setattr(os, "scandir", note)
     assert set(found(tmp_path, "[a]/*.jpg")) == {"a/1.jpg"}
     assert len(listed) == 2
+
+
+def test_hidden_and_system_files_are_matches_with_a_fault(tmp_path):
+    hidden = ("a/.DS_Store", "a/._1.jpg", "a/.git/2.jpg", "__MACOSX/3.jpg")
+    touch(tmp_path, "a/1.jpg", *hidden)
+    faults = {name: [0, file_names.SKIPPED] for name in hidden}
+    assert found(tmp_path, "") == {"a/1.jpg": [3, ""]} | faults
+    assert found(tmp_path, "a/*") == {
+        "a/1.jpg": [3, ""],
+        **{name: faults[name] for name in hidden[:2]},
+    }
+    assert found(tmp_path, "a/.git/*") == {"a/.git/2.jpg": [3, ""]}
+    assert found(tmp_path, "a/._1.jpg") == {"a/._1.jpg": [3, ""]}
+
+
+def test_a_path_that_is_there_is_itself(tmp_path):
+    touch(tmp_path, "a [2]/1.jpg", "a [2]/b*/2 [1].jpg", "a 2/3.jpg")
+    assert set(found(tmp_path, "a [2]/*")) == {"a [2]/1.jpg"}
+    deep = "a [2]/b*/2 [1].jpg"
+    assert set(found(tmp_path, deep)) == {deep}
+    assert set(found(tmp_path, "a [2]")) == {"a [2]/1.jpg", deep}
+    assert set(found(tmp_path, "a [0-9]/**")) == {"a 2/3.jpg"}
+
+
+def test_the_root_is_what_all_patterns_have_in_common(tmp_path):
+    touch(tmp_path, "a/b/1.jpg", "a/c/1.jpg")
+    here = str(tmp_path)
+    for patterns, root in (
+        ([f"{here}/a"], f"{here}/a/"),
+        ([f"{here}/a/b/1.jpg"], f"{here}/a/b/"),
+        ([f"{here}/a/*/1.jpg"], f"{here}/a/"),
+        ([f"{here}/a/b", f"{here}/a/c/*"], f"{here}/a/"),
+        (["gs://x/a/*", "gs://x/b/"], "gs://x/"),
+        (["gs://x/a/", "/a/*"], ""),
+        (["*.jpg"], ""),
+    ):
+        assert matching.root(patterns) == root
+
+
+def test_a_directory_of_an_object_store_ends_with_a_slash():
+    assert matching.parted("gs://x/a/") == ("gs://x/a/", "**")
+    assert matching.parted("gs://x/a/b.jpg") == ("gs://x/a/", "b.jpg")
+    assert matching.parted("gs://x/a/*/b") == ("gs://x/a/", "*/b")
