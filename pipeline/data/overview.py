@@ -69,12 +69,12 @@ def warnings(manifest: Mapping, least: int) -> list[str]:
 
 
 def tiny_splits(manifest: Mapping, least: int) -> list[str]:
-    """Returns a warning of each split of less than half of `least` images."""
+    """Returns a warning of each held-out split of less than half `least`."""
     return [
         f"The {split} split is tiny: of its {number} images each is "
         f"{100 / number:.1f} points"
         for split, number in manifest["counts"].items()
-        if 0 < 2 * number < least
+        if split != "train" and 0 < 2 * number < least
     ]
 
 
