@@ -123,6 +123,17 @@ def test_the_images_are_described(page, finished):
     assert page.named["channels"][2][1].strip() == f"{mean:.4f}"
 
 
+def test_the_same_image_in_two_classes_is_named(layout, config):
+    path = layout.data / "manifest.json"
+    found = json.loads(path.read_text())
+    found["conflicts"] = [["cat/1.jpg", "<b>dog</b>/2.jpg"]]
+    found["skipped"] = 12
+    path.write_text(json.dumps(found))
+    text = Page(report.report(config, layout).read_text()).text
+    assert "cat/1.jpg and <b>dog</b>/2.jpg." in text
+    assert "12 hidden or system files were skipped" in " ".join(text.split())
+
+
 def series(figure):
     return {
         trace["name"]: (
