@@ -20,7 +20,13 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline.data import foreign_records, splits
 from pipeline.data.image import BadImage
-from pipeline.sources import classes, open_files, split_names, tree
+from pipeline.sources import (
+    classes,
+    file_names,
+    open_files,
+    split_names,
+    tree,
+)
 from pipeline.sources.item import Found, Item
 from pipeline.storage import (
     beam_files,
@@ -135,6 +141,9 @@ class TFRecord:
         """
         path = original(piece)
         name = path[len(self._root()) + 1 :]
+        if file_names.is_skipped(name):
+            yield Item(written(name), -1, "", None, file_names.SKIPPED)
+            return
         labels = {label: number for number, label in enumerate(self._labels())}
         for index, (offset, data, reason) in enumerate(
             foreign_records.find(path)
@@ -291,6 +300,12 @@ class TFRecord:
             ValueError: They lack a feature, or no file begins with records.
         """
         problem = "all are empty"
+        below = len(self._root()) + 1
+        files = {
+            path: size
+            for path, size in files.items()
+            if not file_names.is_skipped(path[below:])
+        }
         for path in filter(files.get, files):
             sizes, features = [], None
             # One at a time: each may be as large as an image.

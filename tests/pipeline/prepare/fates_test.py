@@ -1,9 +1,13 @@
 """What becomes of every file, and what a data set must have in the end."""
 
+import types
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.cli import stage_verb
+from pipeline.config import default
 from pipeline.data import overview
 from pipeline.prepare import prepare_images
 from tests.support.preparation import (
@@ -83,6 +87,24 @@ def test_small_sets_get_splits_of_some_images(tmp_path):
         assert 10 <= found["counts"][split] <= 30
     prepare_images.prepare(data, tmp_path / "again")
     assert contents(tmp_path / "out") == contents(tmp_path / "again")
+
+
+def test_the_verb_prints_the_table(tmp_path, capsys):
+    write_folder(tmp_path / "in" / "train", 20)
+    write_folder(tmp_path / "in" / "val", 5)
+    (tmp_path / "in" / ".DS_Store").touch()
+    config = default()
+    config.data = folder_config(tmp_path / "in", fractions=NO_FRACTIONS).data
+    flags = types.SimpleNamespace(config=config, workdir=str(tmp_path / "w"))
+    stage_verb.run("prepare", flags, [])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in lines[:4]] == [
+        ["class", "train", "validation"],
+        ["cat", "20", "5"],
+        ["dog", "20", "5"],
+        ["all", "40", "10"],
+    ]
+    assert lines[4] == "Skipped: 1 hidden or system files."
 
 
 @pytest.mark.parametrize("storage", ["raw", "encoded"])

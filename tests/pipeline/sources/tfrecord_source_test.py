@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.data import foreign_records, image, record
-from pipeline.sources import tfrecord
+from pipeline.sources import file_names, tfrecord
 from pipeline.storage import beam_files, tfrecord_file
 from tests.support.tfds_records import (
     TFDS,
@@ -78,6 +78,15 @@ def test_directories_that_tell_the_split(tmp_path):
         zip(names, (None, "test", "test", None), strict=True)
     )
     assert (source.find().images, source.find().divided) == (4, 2)
+
+
+def test_hidden_and_system_files_are_skipped(tmp_path):
+    write(tmp_path / "a", images(3))
+    (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / "Thumbs.db").write_bytes(b"no record, but long enough")
+    source = tfrecord.TFRecord(str(tmp_path / "*"), **TFDS, classes=3)
+    assert len(accepted(source)) == source.find().images == 3
+    assert rejected(source) == {"Thumbs.db": file_names.SKIPPED}
 
 
 def test_features_for_key_and_split(tmp_path):
