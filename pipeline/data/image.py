@@ -19,7 +19,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
 # Modes of Pillow that `fit` can convert; others, such as "F", have no levels
 # of which it is known what is white.
-_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX")
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX")
 _MODES += ("CMYK", "YCbCr", "I;16", "I;16L", "I;16B", "I;16N")
 
 # Pillow turns an image by it, if the EXIF data has no orientation.

@@ -34,6 +34,7 @@ def of(name: str) -> str:
     return _SPLIT_OF.get(*words, "") if len(words) == 1 else ""
 
 
+@functools.lru_cache(maxsize=4096)
 def within(path: str) -> str:
     """Returns the one split that a word in a path says, or "".
 
