@@ -11,6 +11,7 @@ from pipeline.sources.item import Found
 # Enough options for each to be built; nothing is read.
 OPTIONS = {
     "cifar": {"path": "a"},
+    "cluttered_digits": {"views": 1},
     "digits": {},
     "idx": {"path": "a"},
     "image_folder": {"path": "a", "classes": ["x", "y"]},
@@ -48,7 +49,7 @@ def test_an_empty_path(name):
         sources.build(name, **OPTIONS[name] | {"path": ""})
 
 
-@pytest.mark.parametrize("name", ["digits", "synthetic"])
+@pytest.mark.parametrize("name", ["cluttered_digits", "digits", "synthetic"])
 def test_the_contract(name):
     source = sources.build(name, **OPTIONS[name])
     found = source.find()
