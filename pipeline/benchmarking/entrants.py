@@ -8,7 +8,7 @@ import ml_collections
 import numpy as np
 from absl import logging
 
-from pipeline.results import predictions
+from pipeline.results import predictions, static_exit
 from pipeline.results.layout import Layout
 from tflite.cutting import truncate
 from tflite.format import files
@@ -117,15 +117,14 @@ def _static(layout, directory, shipped, int8) -> Entrant:
     """Cuts the int8 model back to an exit that does what the policy does."""
     if len(int8) == 1:
         raise _CannotEnter("the network has one exit: it is static itself")
-    enough = [k for k, each in enumerate(int8) if each >= shipped["accuracy"]]
-    exit = enough[0] if enough else int(np.argmax(int8))
-    path = directory / f"exit_{exit}_alone.tflite"
+    chosen = static_exit.choose(int8, shipped["accuracy"])
+    path = directory / f"exit_{chosen.exit}_alone.tflite"
     model = files.model(layout.tflite_model)
-    path.write_bytes(truncate.truncate(model, f"exit_{exit}"))
-    about = f"int8, exit {exit} and nothing else"
-    if not enough:
+    path.write_bytes(truncate.truncate(model, f"exit_{chosen.exit}"))
+    about = f"int8, exit {chosen.exit} and nothing else"
+    if not chosen.enough:
         about += ", the most accurate one, less so than the policy"
-    return Entrant("static", "tflite", str(path), about, int8[exit])
+    return Entrant("static", "tflite", str(path), about, chosen.accuracy)
 
 
 class _Floats:

@@ -54,9 +54,14 @@ def run(
         found = layout.benchmark_json.read_text(encoding="utf-8")
         printing.show(timetable.text(json.loads(found)))
     if verb in ("run", "report"):
-        from pipeline.results import metrics_file, summary
+        from pipeline.results import metrics_file, side_by_side, summary
 
-        printing.show(summary.text(metrics_file.read(layout.metrics)))
+        printing.show(
+            summary.text(
+                metrics_file.read(layout.metrics),
+                side_by_side.read_benchmark(layout),
+            )
+        )
         near = os.path.relpath(layout.report)
         inside = not near.startswith(os.pardir)
         printing.show(f"report      {near if inside else layout.report}")

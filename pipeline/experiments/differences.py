@@ -101,8 +101,10 @@ def rows(experiments: Sequence[RunGroup]) -> list[dict[str, Any]]:
 
     There is a row per point of each curve, where the measure is "anytime" or
     "budgeted_batch" and mean, min and max are over the accuracies of the seeds;
-    and a row per area, "anytime_area" or "budgeted_batch_area", each over the
-    whole range of that experiment's own costs.
+    a row per area, "anytime_area" or "budgeted_batch_area", each over the
+    whole range of that experiment's own costs; and, of an int8 model that was
+    timed, a row per exit, "milliseconds", and one of the bundle's policy,
+    "routed_milliseconds".
     """
     found = []
     for each in experiments:
@@ -117,6 +119,7 @@ def rows(experiments: Sequence[RunGroup]) -> list[dict[str, Any]]:
             area = seeds.over([run.areas[curve] for run in each.runs])
             measured.append({"measure": f"{curve}_area", **_over(area)})
             found += [facts | row for row in measured]
+        found += [facts | row for row in _times(each)]
     return found
 
 
@@ -154,6 +157,23 @@ def _points(experiment: RunGroup, curve: str) -> list[dict[str, Any]]:
         }
         for i, target in enumerate(curves[0].targets)
     ]
+
+
+def _times(experiment: RunGroup) -> list[dict[str, Any]]:
+    if not experiment.is_timed:
+        return []
+    runs = [run.timed for run in experiment.runs]
+    found = [
+        {
+            "measure": "milliseconds",
+            "point": k,
+            "madds": madds,
+            **_over(seeds.over([each.milliseconds[k] for each in runs])),
+        }
+        for k, madds in enumerate(experiment.madds)
+    ]
+    routed = seeds.over([each.means.routed for each in runs])
+    return [*found, {"measure": "routed_milliseconds", **_over(routed)}]
 
 
 def _over(found: OverSeeds) -> dict[str, Any]:

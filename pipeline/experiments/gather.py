@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_dynamic.exits.curves.curve import Curve, area, closed
-from pipeline.experiments import published
+from pipeline.experiments import published, timed
+from pipeline.experiments.timed import Timed
 from pipeline.results import metrics_file
 from pipeline.results.layout import Layout
 
@@ -40,6 +41,8 @@ class Run:
         gated: Whether the cost of an image depends on it: the costs of the
             curves are means, and each seed has its own.
         workdir: Path of the directory, if that is known.
+        images: Number of test images; 0 if that is not known.
+        timed: Times of the int8 model, if there are some.
     """
 
     settings: Mapping[str, Any]
@@ -48,6 +51,8 @@ class Run:
     calibration: Mapping[str, Curve]
     gated: bool = False
     workdir: pathlib.Path | None = None
+    images: int = 0
+    timed: Timed | None = None
 
     @property
     def seed(self) -> int:
@@ -101,6 +106,16 @@ class RunGroup:
         return self.runs[0].test["anytime"].costs
 
     @property
+    def images(self) -> int:
+        """Returns the number of test images; 0 if that is not known."""
+        return self.runs[0].images
+
+    @property
+    def is_timed(self) -> bool:
+        """Tells whether all runs have times of their int8 model."""
+        return all(run.timed for run in self.runs)
+
+    @property
     def is_static(self) -> bool:
         """Tells whether the model has one exit only."""
         return len(self.madds) == 1
@@ -130,12 +145,15 @@ def read(workdir: pathlib.Path, kind: str) -> Run:
         if not path.exists():
             raise ValueError(f"{path} does not exist. {advice}")
     settings = json.loads(layout.config.read_text(encoding="utf-8"))
-    found = of_metrics(settings, metrics_file.read(layout.metrics), kind)
+    metrics = metrics_file.read(layout.metrics)
+    found = of_metrics(settings, metrics, kind)
     if not found:
         raise ValueError(
             f"{layout.metrics} has no curves of the {kind} model. {advice}"
         )
-    return dataclasses.replace(found, workdir=workdir)
+    return dataclasses.replace(
+        found, workdir=workdir, timed=timed.read(layout, metrics)
+    )
 
 
 def of_metrics(
@@ -164,6 +182,7 @@ def of_metrics(
             if "calibration_madds" in curve["points"][0]
         },
         gated=any("dynamic_madds" in row for row in metrics["exits"]),
+        images=metrics["dataset"].get("test", 0),
     )
 
 

@@ -12,6 +12,10 @@ from pipeline.experiments.published import Published
 TITLES = {
     "anytime": "Anytime: every image stops at the same exit",
     "budgeted_batch": "Budgeted batch: an image stops when it is sure",
+    "milliseconds": "Time of the int8 model: each exit, and its policy (star)",
+}
+AXES = dict.fromkeys(CURVES, "mean multiply-adds per image") | {
+    "milliseconds": "mean milliseconds per image"
 }
 
 # Legible on white and on black.
@@ -42,8 +46,9 @@ class Series:
         name: Name in the legend.
         color: Colour of line and marks, as "#rrggbb".
         dash: Lengths of dashes and gaps in pixels; () is solid.
-        mark: "circle", "square" or "diamond" at each point, or "".
-        madds: Mean multiply-adds of each point, increasing, [P].
+        mark: "circle", "square", "diamond" or "star" at each point, or "".
+        costs: Mean cost of each point, increasing, [P]: multiply-adds, or
+            milliseconds in the panel of these.
         accuracies: Accuracy of each point in [0, 1], [P].
         lowest: Lowest of any seed at each point, [P]; () with one seed.
         highest: Highest of any seed at each point, [P]; () with one seed.
@@ -55,7 +60,7 @@ class Series:
     color: str
     dash: tuple[int, ...]
     mark: str
-    madds: tuple[float, ...]
+    costs: tuple[float, ...]
     accuracies: tuple[float, ...]
     lowest: tuple[float, ...]
     highest: tuple[float, ...]
@@ -93,7 +98,7 @@ def panels(
     def named(name: str, dataset: str) -> str:
         return f"{name}, {dataset}" if len(datasets) > 1 else name
 
-    found: Panels = {curve: [] for curve in CURVES}
+    found: Panels = {panel: [] for panel in TITLES}
     if with_best:
         for dataset in datasets:
             members = [each for each in experiments if each.dataset == dataset]
@@ -114,8 +119,9 @@ def panels(
             elif curve in members[0].runs[0].test:
                 line = _measured(members[0], curve, name, color, dash)
                 found[curve].append(line)
+        found["milliseconds"] += _timed(members, name, color, dash)
     return {
-        curve: [each for each in drawn if each.madds]
+        curve: [each for each in drawn if each.costs]
         for curve, drawn in found.items()
     }
 
@@ -146,7 +152,7 @@ def _lines(
 
 @dataclasses.dataclass(frozen=True, order=True)
 class _Point:
-    madds: float
+    cost: float
     accuracy: float
     lowest: float
     highest: float
@@ -169,7 +175,7 @@ def _series(
         color=color,
         dash=dash,
         mark=mark,
-        madds=tuple(each.madds for each in points),
+        costs=tuple(each.cost for each in points),
         accuracies=tuple(each.accuracy for each in points),
         lowest=tuple(each.lowest for each in points) if spread else (),
         highest=tuple(each.highest for each in points) if spread else (),
@@ -223,7 +229,7 @@ def _best(members: Sequence[RunGroup], name: str) -> Series:
     if tested:
         by = Curve(
             targets=tuple(range(len(chosen_by))),
-            costs=tuple(point.madds for point in chosen_by),
+            costs=tuple(point.cost for point in chosen_by),
             accuracies=tuple(point.accuracy for point in chosen_by),
         )
         points = [tested[i] for i in envelope(by)]
@@ -244,12 +250,53 @@ def _points(experiment, curve, splits) -> list[_Point]:
                 f", mean of {accuracy.count} seeds, "
                 f"{100 * accuracy.lowest:.2f} to {100 * accuracy.highest:.2f} %"
             )
-        points.append(
-            _Point(
-                madds, accuracy.mean, accuracy.lowest, accuracy.highest, text
-            )
-        )
+        points.append(_over(madds, accuracy, text))
     return points
+
+
+def _timed(
+    members: Sequence[RunGroup], name: str, color: str, dash: tuple[int, ...]
+) -> list[Series]:
+    """Draws accuracy by milliseconds: the exits, and the policy that ships."""
+    timed = [each for each in members if each.is_timed]
+    if members[0].is_static:
+        points = [
+            dataclasses.replace(point, text=each.label)
+            for each in timed
+            for point in _exit_times(each)
+        ]
+        line = _series(name, points, color=color, dash=_STATIC, mark="square")
+        return [line]
+    if not timed:
+        return []
+    [experiment] = timed
+    points = _exit_times(experiment)
+    runs = [run.timed for run in experiment.runs]
+    routed = _over(
+        seeds.over([each.means.routed for each in runs]).mean,
+        seeds.over([each.accuracy for each in runs]),
+        "the bundle’s policy",
+    )
+    return [
+        _series(name, points, color=color, dash=dash, mark="circle"),
+        _series(name, [routed], color=color, mark="star"),
+    ]
+
+
+def _exit_times(experiment: RunGroup) -> list[_Point]:
+    runs = [run.timed for run in experiment.runs]
+    return [
+        _over(
+            seeds.over([each.milliseconds[k] for each in runs]).mean,
+            seeds.over([each.accuracies[k] for each in runs]),
+            f"exit {k}",
+        )
+        for k in range(len(runs[0].accuracies))
+    ]
+
+
+def _over(cost: float, accuracy: seeds.OverSeeds, text: str) -> _Point:
+    return _Point(cost, accuracy.mean, accuracy.lowest, accuracy.highest, text)
 
 
 def _published(each: Published, curve: str, dash: tuple[int, ...]) -> Series:

@@ -11,28 +11,37 @@ _WIDTH = 1000.0
 # Of the panels' axes, and what is around them.
 _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 320.0, 58.0, 14.0, 34.0, 56.0
 _LEGEND_ROW = 20.0
+# Panels side by side.
+_COLUMNS = 2
 # A legend of short names takes two columns. Letters are 6.5 wide, about.
 _SHORT = 62
 
 
 def svg(panels: Panels) -> str:
-    """Draws the panels side by side and their legend below.
+    """Draws the panels, two side by side, and their legend below.
 
     Args:
         panels: The lines of each panel, by curve.
     """
     shown = {curve: lines for curve, lines in panels.items() if lines}
-    width = _WIDTH / len(shown)
+    width = _WIDTH / min(len(shown), _COLUMNS)
+    height = _TOP + _HEIGHT + _BOTTOM
     legend = series.legend(panels)
     columns = 2 if all(len(each.name) < _SHORT for each in legend) else 1
     rows = math.ceil(len(legend) / columns)
-    below = _TOP + _HEIGHT + _BOTTOM
+    below = math.ceil(len(shown) / _COLUMNS) * height
     return page.render(
         "comparison.svg",
         width=_WIDTH,
         height=below + rows * _LEGEND_ROW + 8,
         panels=[
-            _panel(series.TITLES[curve], lines, number * width, width)
+            _panel(
+                curve,
+                lines,
+                number % _COLUMNS * width,
+                number // _COLUMNS * height,
+                width,
+            )
             for number, (curve, lines) in enumerate(shown.items())
         ],
         legend=[
@@ -47,10 +56,10 @@ def svg(panels: Panels) -> str:
 
 
 def _panel(
-    title: str, lines: Sequence[Series], start: float, width: float
+    curve: str, lines: Sequence[Series], start: float, down: float, width: float
 ) -> dict:
     """Places everything of a panel, in pixels."""
-    costs = [math.log(cost) for each in lines for cost in each.madds]
+    costs = [math.log(cost) for each in lines for cost in each.costs]
     heights = [
         100 * accuracy
         for each in lines
@@ -65,18 +74,19 @@ def _panel(
         return left + share * (right - left)
 
     def y(percent: float) -> float:
-        return _TOP + (top - percent) / (top - bottom) * _HEIGHT
+        return down + _TOP + (top - percent) / (top - bottom) * _HEIGHT
 
     def path(costs: Sequence[float], accuracies: Sequence[float]) -> str:
         pairs = zip(costs, accuracies, strict=True)
         return " ".join(f"{x(c):.1f},{y(100 * a):.1f}" for c, a in pairs)
 
     return {
-        "title": title,
+        "title": series.TITLES[curve],
+        "axis": series.AXES[curve],
         "left": left,
         "right": right,
-        "top": _TOP,
-        "bottom": _TOP + _HEIGHT,
+        "top": down + _TOP,
+        "bottom": down + _TOP + _HEIGHT,
         "x_ticks": [
             (x(tick), page.quantity(tick))
             for tick in ticks.logarithmic(math.exp(low), math.exp(high))
@@ -88,7 +98,7 @@ def _panel(
             (
                 each,
                 path(
-                    (*each.madds, *reversed(each.madds)),
+                    (*each.costs, *reversed(each.costs)),
                     (*each.highest, *reversed(each.lowest)),
                 ),
             )
@@ -98,11 +108,11 @@ def _panel(
         "lines": [
             {
                 "line": each,
-                "path": path(each.madds, each.accuracies),
+                "path": path(each.costs, each.accuracies),
                 "marks": [
                     (x(cost), y(100 * accuracy))
                     for cost, accuracy in zip(
-                        each.madds, each.accuracies, strict=True
+                        each.costs, each.accuracies, strict=True
                     )
                 ]
                 if each.mark

@@ -14,7 +14,7 @@ from pipeline.figures.figure import Figure
 
 
 def curves(panels: series.Panels) -> dict[str, Figure]:
-    """Draws accuracy in percent against the logarithm of multiply-adds.
+    """Draws accuracy in percent against the logarithm of the cost.
 
     No figure has a legend, because all panels share one: see `series.legend`.
 
@@ -24,7 +24,9 @@ def curves(panels: series.Panels) -> dict[str, Figure]:
     Returns:
         Figures, by curve; those without a line are left out.
     """
-    return {curve: _panel(lines) for curve, lines in panels.items() if lines}
+    return {
+        curve: _panel(curve, lines) for curve, lines in panels.items() if lines
+    }
 
 
 def class_balance(
@@ -178,17 +180,18 @@ def latency(rows: Mapping[str, Mapping[str, float]]) -> Figure:
     return drawn
 
 
-def _panel(lines: Sequence[series.Series]) -> Figure:
-    costs = [cost for each in lines for cost in each.madds]
+def _panel(curve: str, lines: Sequence[series.Series]) -> Figure:
+    costs = [cost for each in lines for cost in each.costs]
     low, high = min(costs) / 1.15, max(costs) * 1.15
     at = ticks.logarithmic(low, high)
     traces = [_band(each) for each in lines if each.lowest]
-    traces += [_curve(each) for each in lines]
+    unit = "ms" if curve == "milliseconds" else "multiply-adds"
+    traces += [_curve(each, unit) for each in lines]
     return figure.build(
         traces,
         xaxis={
             "type": "log",
-            "title_text": "mean multiply-adds per image",
+            "title_text": series.AXES[curve],
             "range": [math.log10(low), math.log10(high)],
             "tickvals": at,
             "tickangle": 0,
@@ -200,20 +203,23 @@ def _panel(lines: Sequence[series.Series]) -> Figure:
     )
 
 
-def _curve(line):
+def _curve(line, unit):
     name = html.escape(line.name, quote=False)
     return go.Scatter(
         name=name,
         # What the boxes of the page's legend look for.
         legendgroup=line.name,
-        x=line.madds,
+        x=line.costs,
         y=[100 * accuracy for accuracy in line.accuracies],
         mode="lines+markers" if line.mark else "lines",
         line={"color": line.color, "width": line.width, "dash": _dash(line)},
-        marker={"symbol": line.mark or "circle", "size": 7},
+        marker={
+            "symbol": line.mark or "circle",
+            "size": 13 if line.mark == "star" else 7,
+        },
         hovertext=[html.escape(text, quote=False) for text in line.texts],
         hovertemplate=f"{name}<br>%{{hovertext}}<br>%{{y:.2f}} % at "
-        "%{x:.3s} multiply-adds<extra></extra>",
+        f"%{{x:.3s}} {unit}<extra></extra>",
     )
 
 
@@ -226,7 +232,7 @@ def _band(line):
     edge = [*line.highest, *reversed(line.lowest)]
     return go.Scatter(
         legendgroup=line.name,
-        x=[*line.madds, *reversed(line.madds)],
+        x=[*line.costs, *reversed(line.costs)],
         y=[100 * accuracy for accuracy in edge],
         mode="lines",
         line_width=0,

@@ -7,14 +7,15 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from pipeline.figures import figure
+from pipeline.figures import figure, page
 from pipeline.figures.figure import Figure
-from pipeline.results import metrics_file
+from pipeline.results import call_times, metrics_file, wilson
+from pipeline.results.side_by_side import SideBySide
 
 # The page finds the trace that its sliders move by this name.
 SETTING = "the sliders’ policy"
 
-_BUNDLE = "#e0365f"
+_BUNDLE, _ALONE = "#e0365f", "#129a74"
 # Of other working directories; the first colours are this one's.
 _OTHERS = ("#1c9dc1", "#8a7f12", "#c43c5a", "#7a5c3e", "#6f5bd6")
 
@@ -51,13 +52,16 @@ def against_madds(
 
 
 def against_latency(
-    metrics: Mapping[str, Any], others: Sequence[Other] = ()
+    metrics: Mapping[str, Any],
+    others: Sequence[Other] = (),
+    beside: SideBySide | None = None,
 ) -> Figure | None:
-    """Draws accuracy in percent against mean milliseconds per image.
+    """Draws accuracy in percent against mean milliseconds of a whole call.
 
     Args:
         metrics: The content of metrics.json.
         others: Working directories to draw beside it.
+        beside: Times of one run, with that of a single exit alone.
 
     Returns:
         The figure without the points that were not measured; None if that is
@@ -69,6 +73,7 @@ def against_latency(
         _milliseconds,
         axis={"title_text": "mean milliseconds per image"},
         hover="%{x:.4f} ms",
+        alone=_alone(beside),
     )
     return drawn if any(trace["x"] for trace in drawn["data"]) else None
 
@@ -81,10 +86,12 @@ def exit_madds(metrics: Mapping[str, Any]) -> list[float]:
     return [metrics_file.mean_madds(each, "int8") for each in metrics["exits"]]
 
 
-def exit_milliseconds(metrics: Mapping[str, Any]) -> list[float] | None:
-    """Returns the mean milliseconds up to each exit, [K]; None if unknown."""
-    found = [_mean(each, "latency_ms") for each in metrics["exits"]]
-    return None if None in found else found
+def _alone(beside):
+    """Returns the name of a single exit's model, and its point."""
+    if not beside or beside.alone is None:
+        return None
+    name = f"exit {beside.exit.exit} alone, cut out"
+    return name, (beside.alone, beside.exit.accuracy, name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,18 +110,15 @@ def _madds(metrics):
 
 
 def _milliseconds(metrics):
+    exits = call_times.up_to_exits(metrics)
     return _Costs(
-        exits=[_mean(each, "latency_ms") for each in metrics["exits"]],
-        routed=[each["mean_latency_ms"] for each in metrics["routed"]],
-        unsplit=_mean(metrics, "unsplit_latency_ms"),
+        exits=exits or [None] * len(metrics["exits"]),
+        routed=call_times.of_policies(metrics),
+        unsplit=(metrics.get("unsplit_latency_ms") or {}).get("mean"),
     )
 
 
-def _mean(measured, key):
-    return (measured.get(key) or {}).get("mean")
-
-
-def _draw(metrics, others, costs_of, *, axis, hover) -> Figure:
+def _draw(metrics, others, costs_of, *, axis, hover, alone=None) -> Figure:
     """Draws the others, then the exits, the policies and the unsplit model."""
     traces = []
     for number, other in enumerate(others):
@@ -128,9 +132,15 @@ def _draw(metrics, others, costs_of, *, axis, hover) -> Figure:
         _line(name, points, hover, figure.SERIES[i % len(figure.SERIES)])
         for i, (name, points) in enumerate(sweeps.items())
     ]
+    marks = [
+        ("unsplit model", unsplit, "diamond-open", figure.GREY),
+        ("the bundle’s policy", bundle, "star", _BUNDLE),
+    ]
+    if alone:
+        marks.insert(1, (alone[0], [alone[1]], "square-open", _ALONE))
     traces += [
-        _mark("unsplit model", unsplit, hover, "diamond-open", 15, figure.GREY),
-        _mark("the bundle's policy", bundle, hover, "star", 15, _BUNDLE),
+        _mark(name, points, hover, symbol, 15, color)
+        for name, points, symbol, color in marks
     ]
     traces = [trace for trace in traces if trace.x]
     if len(exits) > 1:
@@ -150,25 +160,34 @@ def _draw(metrics, others, costs_of, *, axis, hover) -> Figure:
 def _points(metrics, costs):
     """Returns (cost, accuracy, text) of exits, sweeps, bundle and unsplit."""
     accuracies = [each["accuracy"]["int8"] for each in metrics["exits"]]
+    images = metrics["dataset"].get("test")
+
+    def point(cost, accuracy, text):
+        return cost, accuracy, text + _chance(accuracy, images)
+
     exits = [
-        (cost, accuracy, f"every image to exit {k}")
+        point(cost, accuracy, f"every image to exit {k}")
         for k, (cost, accuracy) in enumerate(
             zip(costs.exits, accuracies, strict=True)
         )
     ]
     sweeps, bundle = {}, []
     for cost, each in zip(costs.routed, metrics["routed"], strict=True):
-        point = (cost, each["accuracy"], _policy_text(each))
+        found = point(cost, each["accuracy"], _policy_text(each))
         if each.get("bundle"):
-            bundle.append(point)
+            bundle.append(found)
         else:
-            sweeps.setdefault(each["policy"], []).append(point)
-    return (
-        exits,
-        sweeps,
-        bundle,
-        [(costs.unsplit, accuracies[-1], "unsplit model")],
-    )
+            sweeps.setdefault(each["policy"], []).append(found)
+    unsplit = point(costs.unsplit, accuracies[-1], "unsplit model")
+    return exits, sweeps, bundle, [unsplit]
+
+
+def _chance(accuracy, images):
+    """Says between what the accuracy on so many images may be."""
+    if not images:
+        return ""
+    low, high = wilson.interval(accuracy, images)
+    return f"<br>{100 * low:.1f} to {100 * high:.1f} % (95 %, {images} images)"
 
 
 def _other(other, costs, hover, color) -> list[go.Scatter]:
@@ -189,7 +208,7 @@ def _other(other, costs, hover, color) -> list[go.Scatter]:
         line_dash="dot", marker_size=5, legendgroup=other.name
     )
     star = _mark(
-        f"the bundle's policy, {other.name}",
+        f"the bundle’s policy, {other.name}",
         named(bundle),
         hover,
         "star-open",
@@ -203,13 +222,12 @@ def _policy_text(routed):
     """Describes a policy, escaped: Plotly would take tags as markup."""
     text = html.escape(routed["policy"], quote=False)
     if routed["target"] is not None:
-        target = routed["target"]
-        shown = f"{target:.6g}" if isinstance(target, float) else str(target)
+        shown = page.target(routed["target"])
         text += f", target {html.escape(shown, quote=False)}"
     parameters = routed.get("parameters")
     if parameters:
         bars = ", ".join(
-            f"{threshold:.5g}" if enabled else "unused"
+            page.threshold(threshold) if enabled else "unused"
             for threshold, enabled in zip(
                 parameters["thresholds"][:-1],
                 parameters["enabled"][:-1],

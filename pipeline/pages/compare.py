@@ -51,6 +51,12 @@ def compare(
         kind=kind,
         experiments=found,
         over=seeds.over,
+        processors={
+            run.timed.processor
+            for each in found
+            if each.is_timed
+            for run in each.runs
+        },
         differences=differences.differences(found),
         publications=chosen,
         with_best=with_best,

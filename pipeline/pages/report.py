@@ -1,8 +1,7 @@
 """Writes one page about the measurements: offline, in a single file."""
 
-import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import ml_collections
@@ -16,7 +15,14 @@ from pipeline.experiments.gather import RunGroup
 from pipeline.experiments.published import Published
 from pipeline.figures import page, plots, trade_off
 from pipeline.pages import rerouting, samples, sliders
-from pipeline.results import identity, metrics_file, origin, predictions
+from pipeline.results import (
+    call_times,
+    identity,
+    metrics_file,
+    origin,
+    predictions,
+    side_by_side,
+)
 from pipeline.results.layout import Layout
 from pipeline.results.predictions import Predictions
 from pipeline.storage import publishing
@@ -56,6 +62,7 @@ def report(
             f"Received: {len(metrics['exits'])} exits"
         )
     images, said = _test_split(config, layout)
+    tested = len(said.labels)
     metrics["routed"] += _operating_points(bundle, metrics, said)
     data = manifest.read(layout.data)
     panels, publications = _curves(config, metrics)
@@ -67,9 +74,15 @@ def report(
     shown = samples.choose(images, said, bundle.policy)
     taken = bundle.policy.route(said.logits)
     now = identity.facts(layout)
+    benchmark = side_by_side.read_benchmark(layout, now)
+    times = side_by_side.of(metrics, benchmark)
     text = page.render(
         "report.html",
         metrics=metrics,
+        tested=tested,
+        side_by_side=times,
+        exit_ms=call_times.up_to_exits(metrics),
+        policy_ms=call_times.of_policies(metrics),
         shipped=next((r for r in metrics["routed"] if r.get("bundle")), None),
         bundle=bundle,
         data=data,
@@ -79,12 +92,12 @@ def report(
         balance_figure=plots.class_balance(data["statistics"], data["labels"]),
         sides_figure=plots.image_sides(data["statistics"]),
         madds_figure=trade_off.against_madds(metrics, beside),
-        latency_figure=trade_off.against_latency(metrics, beside),
+        latency_figure=trade_off.against_latency(metrics, beside, times),
         others=beside,
         quantization_figure=plots.quantization(metrics),
         timed=(timed := _timed(metrics, bundle)),
         times_figure=timed and plots.latency(timed),
-        benchmark=_about(layout.benchmark_json, now),
+        benchmark=benchmark,
         gate=_gate(metrics, layout, now),
         curve_figures=plots.curves(panels),
         curve_titles=series.TITLES,
@@ -134,7 +147,6 @@ def _rows(images, said, rows) -> tuple[dataset.Images, Predictions]:
 def _operating_points(bundle, metrics, said) -> list[dict[str, Any]]:
     """Makes rows of "routed" for the policies that the bundle has by name."""
     madds = np.array(trade_off.exit_madds(metrics))
-    times = trade_off.exit_milliseconds(metrics)
     right = exits.correct(said.logits, said.labels, len(madds))
     found = []
     for name, policy in bundle.operating_points.items():
@@ -145,8 +157,6 @@ def _operating_points(bundle, metrics, said) -> list[dict[str, Any]]:
                 "target": None,
                 "accuracy": got.accuracy,
                 "mean_madds": got.mean_cost,
-                "mean_latency_ms": times
-                and float(np.dot(got.exit_shares, times)),
                 "exit_shares": list(got.exit_shares),
                 "parameters": policy.to_dict(),
             }
@@ -183,10 +193,10 @@ def _routing(metrics, layout, bundle, said, shown) -> dict[str, Any] | None:
     madds = trade_off.exit_madds(metrics)
     policies = {"bundle": [policy]}
     if policy.exits > 1:
-        policies["threshold"] = sliders.same_threshold(policy, scores)
+        policies["threshold"] = sliders.same_threshold(policy, scores, madds)
         if calibration := _calibration(layout):
             policies["budget"] = sliders.within_budget(
-                policy, calibration, madds
+                policy, calibration, scores, madds
             )
     common = policy.to_dict()
     for own in ("thresholds", "enabled", "fitted"):
@@ -196,7 +206,7 @@ def _routing(metrics, layout, bundle, said, shown) -> dict[str, Any] | None:
         "names": list(bundle.labels),
         "madds": madds,
         "unsplit_madds": metrics["exits"][-1]["madds"],
-        "milliseconds": trade_off.exit_milliseconds(metrics),
+        "milliseconds": call_times.up_to_exits(metrics),
         "common": common,
         "setting": trade_off.SETTING,
         "samples": [each.to_dict() for each in shown],
@@ -226,22 +236,14 @@ def _timed(metrics, bundle) -> dict[str, dict[str, float]]:
     return found
 
 
-def _about(path: pathlib.Path, now: Mapping[str, str]) -> dict[str, Any] | None:
-    """Reads a result, if there is one and it is of this very model."""
-    if not path.exists():
-        return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    made_from = found.get("made_from")
-    return found if made_from and identity.fits(made_from, now) else None
-
-
 def _gate(metrics, layout, now) -> dict[str, Any] | None:
     """Returns the verdict of `check`; None if it did not run, or told nothing.
 
     The verdict is in full if it was kept, of this very model, in the working
     directory: `check --output=WORKDIR/gate`.
     """
-    if kept := _about(layout.root / "gate" / "gate.json", now):
+    path = layout.root / "gate" / "gate.json"
+    if kept := identity.of_this_model(path, now):
         return kept
     # A stage that failed has measured, but left no mark.
     measured = "mismatches" in metrics.get("chain", {})

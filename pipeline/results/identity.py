@@ -1,6 +1,9 @@
 """Tells which model, answers and policy a result is about."""
 
+import json
+import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 from pipeline.results.layout import Layout
 from pipeline.storage import fingerprint
@@ -64,6 +67,22 @@ def fits(made_from: Mapping[str, str], now: Mapping[str, str]) -> bool:
             room.
     """
     return all(now.get(name, each) == each for name, each in made_from.items())
+
+
+def of_this_model(
+    path: pathlib.Path, now: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """Reads a result, if there is one and it is about what is there now.
+
+    Args:
+        path: A JSON file with "made_from".
+        now: Hashes from `facts`.
+    """
+    if not path.exists():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    made_from = found.get("made_from")
+    return found if made_from and fits(made_from, now) else None
 
 
 def _hashes(layout, names) -> dict[str, str]:

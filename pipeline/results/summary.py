@@ -1,49 +1,90 @@
 """Formats the table that a run ends with."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.results import call_times, side_by_side, wilson
+from pipeline.results.side_by_side import SideBySide
+
 _NOT_MEASURED = "not measured"
 
 
-def text(metrics: dict) -> str:
-    """Formats metrics.json as a table of the exits and a few lines below."""
+def text(
+    metrics: Mapping[str, Any], benchmark: Mapping[str, Any] | None = None
+) -> str:
+    """Formats metrics.json as a table of the exits and a few lines below.
+
+    All milliseconds are means of whole calls, of one run of the benchmark.
+
+    Args:
+        metrics: The content of metrics.json.
+        benchmark: The content of benchmark.json; None if there is none.
+    """
     shipped = next(row for row in metrics["routed"] if row["bundle"])
     last = metrics["exits"][-1]
+    times = call_times.up_to_exits(metrics) or [None] * len(metrics["exits"])
     lines = [
-        "exit  multiply-adds   params  float %   QAT %  int8 %   p50 ms"
+        "exit  multiply-adds   params  float %   QAT %  int8 %  mean ms"
         "  leave %"
     ]
     lines += [
-        _exit(row, share)
-        for row, share in zip(
-            metrics["exits"], shipped["exit_shares"], strict=True
+        _exit(*each)
+        for each in zip(
+            metrics["exits"], times, shipped["exit_shares"], strict=True
         )
     ]
     lines.append("")
     if len(metrics["exits"]) > 1:
-        lines.append(
+        lines += [
             f"policy      {shipped['policy']} {shipped['target']:g}: "
-            f"{100 * shipped['accuracy']:.2f} % with "
-            f"{shipped['mean_madds'] / 1e6:.3f} M multiply-adds on average, "
-            f"{shipped['mean_madds'] / last['madds']:.2f} of the last exit's"
-        )
+            f"{100 * shipped['accuracy']:.2f} %{_interval(metrics, shipped)}",
+            f"            with {shipped['mean_madds'] / 1e6:.3f} M "
+            "multiply-adds on average, "
+            f"{shipped['mean_madds'] / last['madds']:.2f} of the last exit's",
+        ]
     lines += [
         f"chain       {_chain(metrics.get('chain', {}))}",
         f"unsplit     {_milliseconds(metrics.get('unsplit_latency_ms'))}",
         f"routed      {_milliseconds(metrics.get('routed_latency_ms'))}",
     ]
+    if beside := side_by_side.of(metrics, benchmark):
+        lines[-1] += f", {beside.routed / beside.unsplit:.2f} of unsplit's mean"
+        lines += _alone(beside)
     return "\n".join(lines)
 
 
-def _exit(row: dict, share: float) -> str:
+def _exit(row: dict, time: float | None, share: float) -> str:
     accuracy = row["accuracy"]
-    latency = row.get("latency_ms")
     return (
         f"{row['exit']:4}  {row['madds'] / 1e6:11.3f} M"
         f"  {row['params'] / 1e3:5.0f} k"
         f"  {100 * accuracy['float']:7.2f}  {100 * accuracy['qat']:6.2f}"
         f"  {100 * accuracy['int8']:6.2f}"
-        f"  {format(latency['p50'], '7.3f') if latency else '      -'}"
+        f"  {'      -' if time is None else format(time, '7.3f')}"
         f"  {100 * share:7.1f}"
     )
+
+
+def _interval(metrics: Mapping[str, Any], shipped: Mapping[str, Any]) -> str:
+    """Tells what so many images say of an accuracy."""
+    images = metrics["dataset"].get("test")
+    if not images:
+        return ""
+    low, high = wilson.interval(shipped["accuracy"], images)
+    return f" of {images} images, {100 * low:.1f} to {100 * high:.1f} at 95 %"
+
+
+def _alone(beside: SideBySide) -> list[str]:
+    """Compares the policy with a single exit, the best that does as well."""
+    if beside.alone is None:
+        return []
+    less = "" if beside.exit.enough else ", less accurate"
+    return [
+        f"static      exit {beside.exit.exit} alone"
+        f" ({100 * beside.exit.accuracy:.2f} %{less}): mean "
+        f"{beside.alone:.3f} ms; routed takes "
+        f"{beside.routed / beside.alone:.2f} of that"
+    ]
 
 
 def _chain(chain: dict) -> str:
@@ -61,4 +102,7 @@ def _chain(chain: dict) -> str:
 def _milliseconds(latency: dict | None) -> str:
     if not latency:
         return _NOT_MEASURED
-    return f"p50 {latency['p50']:.3f} ms, p99 {latency['p99']:.3f} ms"
+    return (
+        f"mean {latency['mean']:.3f} ms, p50 {latency['p50']:.3f} ms, "
+        f"p99 {latency['p99']:.3f} ms"
+    )

@@ -54,7 +54,6 @@ METRICS = {
             "target": 0.5,
             "accuracy": 0.9751,
             "mean_madds": 1_111_111.5,
-            "mean_latency_ms": 0.0987,
             "exit_shares": [0.75, 0.0, 0.25],
             "bundle": True,
         },
@@ -63,7 +62,6 @@ METRICS = {
             "target": 0.7,
             "accuracy": 0.98,
             "mean_madds": 1_500_000.0,
-            "mean_latency_ms": 0.2,
             "exit_shares": [0.5, 0.3, 0.2],
         },
         {
@@ -71,7 +69,6 @@ METRICS = {
             "target": 0.1,
             "accuracy": 0.96,
             "mean_madds": 1_000_000.0,
-            "mean_latency_ms": None,
             "exit_shares": [0.9, 0.1, 0.0],
             "parameters": {
                 "thresholds": [0.75, 1.0, 0.0],
@@ -84,6 +81,12 @@ METRICS = {
         "p50": 0.351,
         "p90": 0.4,
         "p99": 0.5,
+    },
+    "routed_latency_ms": {
+        "mean": 0.2,
+        "p50": 0.15,
+        "p90": 0.3,
+        "p99": 0.45,
     },
     "chain": {"samples": 364, "mismatches": 0, "overhead": 1.0687},
 }

@@ -74,13 +74,14 @@ class Explorer {
   }
 
   named(name, policy) {
-    if (name === "threshold") return String(policy.thresholds[0]);
+    if (name === "threshold") return sure(policy.thresholds[0]);
     return `${quantity(policy.fitted.budget)} multiply-adds`;
   }
 
   state(name, policy, outcome) {
     fill("setting", TITLES[name]);
     fill("now-accuracy", percent(outcome.accuracy), outcome.accuracy);
+    fill("now-interval", interval(outcome.accuracy, this.routing.images));
     fill("now-madds", quantity(outcome.madds), outcome.madds);
     const last = this.packed.unsplit_madds;
     fill("now-share", percent(outcome.madds / last, 1));
@@ -97,21 +98,24 @@ class Explorer {
   leave(policy, outcome) {
     document.querySelectorAll("#leave tbody tr").forEach((row, k) => {
       const [, bar, share, images, wrong, threshold] = row.cells;
+      bar.firstElementChild.hidden = !outcome.counts[k];
       bar.firstElementChild.style.width = `${100 * outcome.shares[k]}%`;
       put(share, percent(outcome.shares[k]), outcome.shares[k]);
       put(images, outcome.counts[k].toLocaleString("en"), outcome.counts[k]);
       put(wrong, outcome.wrong[k].toLocaleString("en"), outcome.wrong[k]);
       const last = k === this.routing.exits - 1;
       threshold.textContent = last ? "–" : !policy.enabled[k] ? "not used"
-          : String(Number(policy.thresholds[k].toPrecision(6)));
+          : sure(policy.thresholds[k]);
       threshold.title = policy.thresholds[k];
     });
   }
 
   point(name, policy, outcome) {
     const bars = policy.thresholds.slice(0, -1).map((threshold, k) =>
-        policy.enabled[k] ? Number(threshold.toPrecision(5)) : "unused");
-    const text = `${TITLES[name]}<br>thresholds ${bars.join(", ")}`;
+        policy.enabled[k] ? sure(threshold) : "unused");
+    const range = interval(outcome.accuracy, this.routing.images);
+    const text = `${TITLES[name]}<br>thresholds ${bars.join(", ")}`
+        + `<br>${range} (95 %, ${this.routing.images} images)`;
     for (const [id, cost] of [["accuracy-madds", outcome.madds],
                               ["accuracy-latency", outcome.milliseconds]]) {
       const element = document.querySelector(`#${id} .plot`);

@@ -42,7 +42,7 @@ class Gallery {
       const name = this.packed.names;
       tile.classList.toggle("wrong", wrong);
       tile.querySelector(".said").textContent = wrong
-          ? `${name[sample.label]}, not ${name[sample.answers[exit]]}`
+          ? `says ${name[sample.answers[exit]]}, is ${name[sample.label]}`
           : name[sample.label];
       tile.querySelector(".sure").textContent =
           certainty(sample.confidences[exit]);
@@ -131,7 +131,7 @@ class Gallery {
     });
     const after = (k) => (k > exit ? "unrun" : "");
     const numbers = (values, known) => exits.map((k) => cell("td",
-        known(k) ? short(values[k]) : "–",
+        known(k) ? sure(values[k]) : "–",
         {className: after(k), title: known(k) ? values[k] : ""}));
     const used = (k) => this.policy.enabled[k] && k < exits.length - 1;
     const verdicts = exits.map((k) => cell("td",
@@ -147,10 +147,6 @@ class Gallery {
     table.tBodies[0].replaceChildren(...rows);
     table.tFoot.replaceChildren(...foot);
   }
-}
-
-function short(number) {
-  return String(Number(number.toPrecision(6)));
 }
 
 // No exit is ever quite sure.

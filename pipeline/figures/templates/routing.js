@@ -73,6 +73,24 @@ function percent(share, digits = 2) {
   return `${(100 * share).toFixed(digits)} %`;
 }
 
+// Four digits, also of the difference to 1: see figures/page.py.
+function sure(number) {
+  const missing = 1 - number;
+  if (missing <= 0 || missing >= 0.001) return String(Number(number.toPrecision(4)));
+  return `1 − ${Number(missing.toPrecision(2)).toExponential().replace("-", "−")}`;
+}
+
+// What the share of so many images tells of all, as results/wilson.py has it.
+function interval(share, images) {
+  const z = 1.959963984540054, squared = z * z / images;
+  const room = z * Math.sqrt(share * (1 - share) / images
+                             + squared / (4 * images));
+  const [low, high] = [-1, 1].map(
+      (side) => (share + squared / 2 + side * room) / (1 + squared));
+  const [from, to] = [Math.max(0, low), Math.min(1, high)];
+  return `${(100 * from).toFixed(1)} to ${(100 * to).toFixed(1)} %`;
+}
+
 // Three digits and a unit, such as "1.23 M".
 function quantity(number, digits = 3) {
   for (const unit of ["", " k", " M", " G"]) {

@@ -45,7 +45,7 @@ def test_the_mean_of_the_seeds_and_their_range(found):
         accuracies = np.array([each.accuracies for each in tested])
         costs = np.mean([each.costs for each in tested], axis=0)
         order = np.argsort(costs, kind="stable")
-        assert line.madds == pytest.approx(costs[order])
+        assert line.costs == pytest.approx(costs[order])
         np.testing.assert_allclose(
             line.accuracies, accuracies.mean(axis=0)[order]
         )
@@ -84,7 +84,7 @@ def test_networks_with_gates_are_lines_by_their_names(tmp_path):
     lines = series.panels(found)["anytime"]
     assert [each.name for each in lines] == [f"{n}, 300 epochs" for n in names]
     for each in lines:
-        assert each.madds == (20_000_000, 40_000_000)
+        assert each.costs == (20_000_000, 40_000_000)
 
 
 def test_static_models_are_one_line_in_both_panels(found):
@@ -92,11 +92,11 @@ def test_static_models_are_one_line_in_both_panels(found):
     (line,) = {
         one(panels[name], "static resnet, 300 epochs") for name in gather.CURVES
     }
-    assert line.madds == (12_000_000, 41_000_000)
+    assert line.costs == (12_000_000, 41_000_000)
     assert line.texts == ("resnet_cifar10_8", "resnet_cifar10_20")
     assert line.dash
     apart = series.panels(found, connect_static=False)["anytime"]
-    assert one(apart, "resnet_cifar10_8").madds == (12_000_000,)
+    assert one(apart, "resnet_cifar10_8").costs == (12_000_000,)
 
 
 def test_published_lines_are_below_and_grey(found):
@@ -109,7 +109,7 @@ def test_published_lines_are_below_and_grey(found):
         assert () != lines[0].dash != lines[1].dash != ()
         for line, each in zip(lines, chosen, strict=True):
             points = each.curves[name]
-            assert line.madds == tuple(p.madds for p in points)
+            assert line.costs == tuple(p.madds for p in points)
             assert line.accuracies == tuple(p.accuracy for p in points)
     own = [line.color for line in panels["anytime"][2:]]
     assert len({*own, lines[0].color}) == len(own) + 1
@@ -135,7 +135,7 @@ def test_the_best_is_chosen_on_calibration_and_drawn_as_tested(found):
     kept = curve.envelope(curve.Curve(range(len(by)), *by.T))
     expected = tested[kept]
     np.testing.assert_allclose(
-        np.transpose([best.madds, best.accuracies]),
+        np.transpose([best.costs, best.accuracies]),
         expected[expected[:, 0].argsort()],
     )
     assert {text.split(",")[0] for text in best.texts} >= {

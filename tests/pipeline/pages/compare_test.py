@@ -124,6 +124,8 @@ def test_the_legend_hides_lines_by_their_name(source, page):
 
 def test_the_tables(page, workdirs):
     listed, exits, compared = page.tables
+    # Nothing was timed.
+    assert "Not measured: keras-dynamic benchmark does it." in page.text
     assert [row[0] for row in listed[1:]] == [
         JOINT,
         BOOSTED,
@@ -231,3 +233,75 @@ def test_nothing_is_left_of_a_failure(tmp_path, workdirs):
     with pytest.raises(ValueError, match="`workdirs`"):
         compare.compare([tmp_path / "none"], tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory):
+    """A network with exits, twice as slow as a static one for its work."""
+    root = tmp_path_factory.mktemp("timed")
+    exits = finished_run.write(root / "exits")
+    static = finished_run.write(
+        root / "static", "resnet_cifar10_8", madds=(50_000_000,)
+    )
+    finished_run.add_times(exits, (0.5, 1.0, 2.0), processor="<one>")
+    finished_run.add_times(static, (1.0,), processor="<one>")
+    return exits, static
+
+
+def test_milliseconds_stand_beside_multiply_adds(timed, tmp_path):
+    output = compare.compare(timed, tmp_path / "out")
+    page = Page((output / "index.html").read_text())
+    traces = page.figures["milliseconds"]["data"]
+    exits, star, static = traces
+    # 1 ms of each call was no segment's.
+    assert exits["x"] == pytest.approx([1.5, 2.0, 3.0])
+    assert star["x"] == pytest.approx([2.25])
+    assert star["marker"]["symbol"] == "star"
+    assert static["x"] == pytest.approx([2.0])
+    rows = page.named["times"][2:]
+    assert [row[2] for row in rows] == ["2.250", "2.000"]
+    # The unsplit models take 3 ms and 2 ms for the same count.
+    assert [row[5] for row in rows] == ["0.060", "0.040"]
+    assert "1.250exit 2:" in " ".join(rows[0][4].split())
+    assert rows[1][4] == "–"
+    assert "<one>" in rows[0][6]
+    assert "A multiply-add of one family is not one of another" in page.text
+    assert "on different machines" not in page.text
+    with open(output / "comparison.csv", newline="") as file:
+        found = [
+            (row["measure"], row["point"], float(row["mean"]))
+            for row in csv.DictReader(file)
+            if "milliseconds" in row["measure"]
+        ]
+    assert found == [
+        ("milliseconds", "0", pytest.approx(1.5)),
+        ("milliseconds", "1", pytest.approx(2.0)),
+        ("milliseconds", "2", pytest.approx(3.0)),
+        ("routed_milliseconds", "", pytest.approx(2.25)),
+        ("milliseconds", "0", pytest.approx(2.0)),
+        ("routed_milliseconds", "", pytest.approx(2.0)),
+    ]
+
+
+def test_machines_that_differ_are_named(timed, tmp_path):
+    other = finished_run.write(tmp_path / "other", "ranet_cifar10_model2")
+    finished_run.add_times(other, (0.5, 1.0, 2.0), processor="another")
+    untimed = finished_run.write(tmp_path / "untimed", "msdnet_cifar10_anytime")
+    output = compare.compare([*timed, other, untimed], tmp_path / "out")
+    page = Page((output / "index.html").read_text())
+    assert "on different machines" in page.text
+    assert "Not measured: msdnet_cifar10_anytime." in page.text
+
+
+def test_accuracies_have_their_interval(timed, tmp_path):
+    output = compare.compare(timed[:1], tmp_path / "out")
+    page = Page((output / "index.html").read_text())
+    (exits, *_) = page.tables[1:]
+    for cell in exits[1][1:]:
+        accuracy, low, high = map(
+            float,
+            re.fullmatch(
+                r"\s*([\d.]+) %\s*([\d.]+) to ([\d.]+) %\s*", cell
+            ).groups(),
+        )
+        assert low < accuracy < high

@@ -1,5 +1,4 @@
 import base64
-import dataclasses
 
 import hypothesis
 import numpy as np
@@ -7,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 
 from keras_dynamic.exits import Policy
-from pipeline.pages import rerouting, sliders
+from pipeline.pages import rerouting
 from pipeline.results import predictions
 
 
@@ -95,38 +94,3 @@ def test_many_images_are_thinned_out_evenly(exits, classes):
     assert len(rows) * exits * (3 if classes <= 256 else 4) <= 330_000
     steps = np.diff(rows)
     assert steps.max() - steps.min() <= 1
-
-
-def test_thresholds_rise_from_nobody_goes_on():
-    answers = said(3, 100, 5)
-    policy = policy_of([0.5, 0.5])
-    scores = policy.scores(answers.logits)
-    found = sliders.same_threshold(policy, scores)
-    bars = [each.thresholds[0] for each in found]
-    assert bars == sorted(set(bars))
-    assert (found[0].stops(scores) == 0).all()
-    for each in found:
-        assert each.thresholds == (each.thresholds[0],) * 2 + (0.0,)
-        assert each.temperatures == policy.temperatures
-        # Short enough to read.
-        assert len(str(each.thresholds[0])) <= 12
-
-
-def test_budgets_are_kept_on_the_calibration_images():
-    calibration = said(3, 100, 5)
-    costs = [10, 25, 70]
-    policy = dataclasses.replace(
-        policy_of([0.5, 0.5]), temperatures=(0.5, 1.0, 2.0)
-    )
-    found = sliders.within_budget(policy, calibration, costs)
-    budgets = [each.fitted["budget"] for each in found]
-    assert budgets[0] == 10
-    assert budgets[-1] == 70
-    assert budgets == sorted(budgets)
-    spent = []
-    for each, budget in zip(found, budgets, strict=True):
-        assert each.temperatures == policy.temperatures
-        taken = each.route(calibration.logits)
-        spent.append(np.take(costs, taken).mean())
-        assert spent[-1] <= budget
-    assert spent[0] < spent[50] < spent[-1]
