@@ -33,9 +33,10 @@ def finished(tmp_path_factory):
     """A working directory and its report."""
     from pipeline import config
     from pipeline.pages import report
-    from tests.support import report_inputs
+    from tests.support import benchmark_times, report_inputs
 
     layout = report_inputs.write(tmp_path_factory.mktemp("runs") / "digits")
+    benchmark_times.write(layout, *benchmark_times.ALL)
     report.report(config.load("ranet_digits"), layout)
     return layout
 

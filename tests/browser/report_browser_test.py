@@ -1,5 +1,6 @@
 """The report, used in a browser: `make test-browser`."""
 
+import itertools
 import json
 
 import numpy as np
@@ -8,9 +9,9 @@ import pytest
 from keras_dynamic import exits
 from pipeline import config
 from pipeline.data import dataset
-from pipeline.figures import trade_off
+from pipeline.figures import page, trade_off
 from pipeline.pages import report
-from pipeline.results import predictions
+from pipeline.results import call_times, predictions
 
 pytestmark = pytest.mark.browser
 
@@ -86,13 +87,18 @@ def test_sliders_give_the_numbers_of_python(reader, finished, said, slider):
         expected = computed(policy, said, metrics)
         assert shown(reader) == expected
         seen.add(expected["counts"])
-        # The mean times up to the exits, weighted by the shares.
-        times = [row["latency_ms"]["mean"] for row in metrics["exits"]]
+        # The mean times of calls up to the exits, weighted by the shares.
+        times = call_times.up_to_exits(metrics)
         assert reader.value("#now-milliseconds") == pytest.approx(
             np.dot(expected["shares"], times), rel=1e-12
         )
         percent = f"{100 * expected['accuracy']:.2f} %"
         assert reader.text("#now-accuracy") == percent
+        chance = page.interval(expected["accuracy"], len(said.labels))
+        assert reader.text("#now-interval") == chance
+        if slider == "threshold":
+            bar = page.threshold(policy.thresholds[0])
+            assert reader.text("#threshold-value") == bar
     # They are not all the same policy.
     assert len(seen) >= 4
 
@@ -119,7 +125,7 @@ def test_the_point_moves_in_both_figures(reader):
 
 def test_the_other_slider_follows_and_reset_goes_back(reader):
     first = reader.policy()
-    reader.drag("threshold", 150)
+    reader.drag("threshold", places(reader, "threshold")[-2])
     assert reader.policy() != first
     near = float(
         reader.page.evaluate(
@@ -166,7 +172,7 @@ def test_images_move_to_the_exit_where_they_leave(reader, finished, said):
 def test_an_image_shows_its_probabilities_at_every_exit(reader, finished, said):
     keys = dataset.load(finished.data, "test").keys
     labels = json.loads(reader.text("#packed"))["names"]
-    reader.drag("threshold", 120)
+    reader.drag("threshold", places(reader, "threshold")[-3])
     policy = exits.Policy.from_dict(reader.policy())
     tile = reader.page.locator("#exit-1 button").first
     key = tile.locator("img").get_attribute("alt")
@@ -231,7 +237,7 @@ def test_no_complaint_and_nothing_beside_the_page(
     open_page, finished, scheme, width
 ):
     reader = open_page(finished, scheme, width)
-    reader.drag("budget", 30)
+    reader.drag("budget", places(reader, "budget")[1])
     reader.page.evaluate(
         "document.querySelectorAll('details')"
         ".forEach((each) => { each.open = true; })"
@@ -243,6 +249,39 @@ def test_no_complaint_and_nothing_beside_the_page(
     )
     assert found <= width
     assert reader.complaints == []
+
+
+def test_no_table_is_cut_on_a_wide_screen(open_page, finished):
+    reader = open_page(finished, "light", 1280)
+    cut = reader.page.evaluate(
+        "[...document.querySelectorAll('.scroll')]"
+        ".filter((each) => each.scrollWidth > each.clientWidth + 1)"
+        ".map((each) => each.querySelector('table').id)"
+    )
+    assert cut == []
+
+
+def test_tables_have_numbers_on_a_phone(open_page, finished):
+    """The first column, which stays, leaves room for another one."""
+    reader = open_page(finished, "light", 375)
+    without = reader.page.evaluate(
+        "[...document.querySelectorAll('table')].filter((table) => "
+        "table.tBodies[0]?.rows[0]?.cells.length > 1 && table.offsetParent)"
+        ".filter((table) => [...table.tBodies[0].rows].some((row) => {"
+        "  const cells = [...row.cells].filter((each) => each.offsetWidth);"
+        "  return cells[1].getBoundingClientRect().right > 375;"
+        "})).map((table) => table.id)"
+    )
+    assert without == []
+
+
+@pytest.mark.parametrize("slider", ["threshold", "budget"])
+def test_every_step_of_a_slider_moves_images(reader, slider):
+    costs = reader.page.evaluate(
+        "(id) => document.getElementById(id).costs", slider
+    )
+    assert len(costs) > 20
+    assert all(a != b for a, b in itertools.pairwise(costs))
 
 
 def luminance(color):
@@ -289,7 +328,7 @@ def test_figures_follow_when_the_scheme_changes(reader):
 
     reader.page.emulate_media(color_scheme="light")
     light = title()
-    reader.drag("threshold", 100)
+    reader.drag("threshold", places(reader, "threshold")[-3])
     point = reader.value("#now-madds")
     reader.page.emulate_media(color_scheme="dark")
     reader.page.wait_for_function(
