@@ -13,6 +13,7 @@ from absl import logging
 
 from pipeline import sources
 from pipeline.config import validated
+from pipeline.processes import heartbeat, libraries
 from pipeline.results import origin, own_files, stage_results
 from pipeline.results.layout import Layout
 from pipeline.results.versions import VERSIONS
@@ -153,8 +154,12 @@ def run(
             (layout.stages / f"{dependent}.json").unlink(missing_ok=True)
         logging.info("%s ...", name)
         start = time.monotonic()
-        function = _function(name)
-        made[name] = function(config, layout, **(arguments or {}).get(name, {}))
+        with heartbeat.beating(name):
+            heartbeat.note("loading the libraries it needs")
+            function = _function(name)
+            made[name] = function(
+                config, layout, **(arguments or {}).get(name, {})
+            )
         seconds = time.monotonic() - start
         ran = {"fingerprint": prints[name], "seconds": seconds}
         mark = layout.stages / f"{name}.json"
@@ -212,7 +217,8 @@ def _dependents(name: str) -> list[str]:
 
 def _function(name: str) -> Callable:
     module, _, function = STAGES[name].entry.partition(":")
-    return getattr(importlib.import_module(module), function)
+    with libraries.quiet():
+        return getattr(importlib.import_module(module), function)
 
 
 def _fingerprints(config) -> dict[str, str]:

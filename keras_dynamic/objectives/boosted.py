@@ -27,9 +27,10 @@ def boosted(
     through their logits, but does reach the blocks they share, through f_n.
     The z_n are what is deployed, so the ensemble is computed on the device.
 
-    BoostNet also rescales gradients: that is `gradient_equilibrium`. With a
-    list of factors the authors' code shrinks by another one in training than
-    in inference; their scripts use one factor, and so does this.
+    BoostNet is this with `gradient_equilibrium`, which rescales gradients; for
+    RANet the authors do without. With a list of factors their code shrinks by
+    another one in training than in inference; their scripts use one factor, and
+    so does this.
 
     Args:
         reweight: The factor of the previous ensemble; 0.5 in all of the

@@ -11,6 +11,7 @@ import numpy as np
 from keras_dynamic import exits
 from pipeline.benchmarking import entrants, timetable
 from pipeline.data import augmentation, dataset
+from pipeline.processes import heartbeat
 from pipeline.results import (
     metrics_file,
     origin,
@@ -56,18 +57,27 @@ def benchmark(config: ml_collections.ConfigDict, layout: Layout) -> Results:
     load = os.getloadavg()[0]
     with publishing.published(layout.benchmark, own_files.BENCHMARK) as stage:
         stage.mkdir()
+        heartbeat.note("making the models to compare with")
         entered, absent = entrants.enter(config, layout, stage, found, images)
         timed = {
             (each.name, threads): each.contestant(threads)
             for threads in settings.threads
             for each in entered
         }
+        heartbeat.say(
+            f"starting {len(timed)} contestants in {settings.starts} new "
+            "processes each"
+        )
         starts = {
             key: cold_start.measure(
                 each, images[:_START_IMAGES], settings.starts
             )
             for key, each in timed.items()
         }
+        heartbeat.say(
+            f"timing them side by side, {settings.warmup} + {settings.runs} "
+            "rounds"
+        )
         rounds = latency.measure(
             {key: each.load() for key, each in timed.items()},
             images,

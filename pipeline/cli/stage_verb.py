@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from pipeline import stages
-from pipeline.processes import group, memory, printing
+from pipeline.processes import group, libraries, memory, printing
 from pipeline.results.layout import Layout
 
 
@@ -33,7 +33,8 @@ def run(
     layout = Layout(pathlib.Path(flags.workdir).absolute())
     if member.number > 0:
         # What else the stage does is done by the first process.
-        from pipeline.training import train
+        with libraries.quiet():
+            from pipeline.training import train
 
         train.train(flags.config, layout)
         return

@@ -9,6 +9,7 @@ from absl import logging
 from pipeline.data import augmentation, dataset
 from pipeline.gate import judge, losses, measure
 from pipeline.gate.judge import Request
+from pipeline.processes import heartbeat
 from pipeline.results import stage_results
 from pipeline.results.identity import identity
 from pipeline.results.layout import Layout
@@ -69,6 +70,9 @@ def check(
     images = augmentation.center_crop(test.images, config.model.size)
     before = measure.logits_of(
         layout.float_predictions, "evaluate", test.labels
+    )
+    heartbeat.note(
+        f"running the chain and the unsplit model over {len(images)} images"
     )
     with Harness(str(layout.bundle)) as harness:
         compared = equivalence.compare(harness, Unsplit(model), images)

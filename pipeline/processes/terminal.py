@@ -8,6 +8,8 @@ from typing import Any
 
 import tqdm
 
+from pipeline.processes import heartbeat
+
 
 def is_watched() -> bool:
     """Tells whether standard error, where logs go, is a terminal."""
@@ -19,7 +21,8 @@ def bar(
 ) -> Iterator[Any]:
     """Yields the steps, and shows how many of `count` are done.
 
-    The bar appears only in a terminal, and is gone afterwards.
+    The bar appears only in a terminal, and is gone afterwards. Elsewhere
+    `heartbeat` says how many are done, where nothing else is logged.
 
     Args:
         steps: Steps to go through.
@@ -28,7 +31,12 @@ def bar(
         done: Number of steps done before the first of `steps`.
     """
     # A generator: Keras takes no other iterable of batches.
-    yield from _bar(steps, count, what, done)
+    watched = is_watched()
+    for number, step in enumerate(_bar(steps, count, what, done), done):
+        heartbeat.note(f"{what}: {number} of {count} steps done")
+        if watched and number > done:
+            heartbeat.seen()
+        yield step
 
 
 @contextlib.contextmanager
@@ -45,6 +53,7 @@ def following(
         what: Name of the tasks, such as "prepared buckets of images".
         seconds: Seconds between two calls.
     """
+    heartbeat.note(lambda: f"{finished()} of {count} {what}")
     if not is_watched():
         yield
         return

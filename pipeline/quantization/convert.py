@@ -13,6 +13,7 @@ from absl import logging
 from keras_dynamic import exits
 from pipeline.data import augmentation, dataset, manifest
 from pipeline.policies import named_rules
+from pipeline.processes import heartbeat
 from pipeline.results import (
     assessment,
     metrics_file,
@@ -85,6 +86,7 @@ def convert(config: ml_collections.ConfigDict, layout: Layout) -> Results:
         stored_size=config.data.size,
         labels=manifest.read(layout.data)["labels"],
     )
+    heartbeat.say("converting to int8")
     model = conversion.convert(layout.qat_model)
     logging.info("int8 model: %d bytes", len(model))
     cut = split.split(model, [f"exit_{k}" for k in range(len(costs))])
@@ -94,6 +96,9 @@ def convert(config: ml_collections.ConfigDict, layout: Layout) -> Results:
     recorded, found = {}, {}
     for name in ("calibration", "test"):
         images = dataset.load(layout.data, name)
+        heartbeat.note(
+            f"running the int8 model over {len(images.labels)} {name} images"
+        )
         said = _record(whole, cut, images, facts.size, write)
         recorded[name] = said
         logits = whole.dequantize(said.logits)
@@ -109,6 +114,7 @@ def convert(config: ml_collections.ConfigDict, layout: Layout) -> Results:
             "the segments have no metadata for Android's tools: the extra "
             "`support` of keras-dynamic is not installed"
         )
+    heartbeat.note("fitting the policies")
     policy, measured = _measured(config.policy, costs, recorded, found)
     with publishing.published(layout.bundle, own_files.BUNDLE) as stage:
         write(str(stage), policy=policy, recorded=recorded["calibration"])

@@ -15,7 +15,7 @@ from pipeline.data import (
     dataset,
     manifest,
 )
-from pipeline.processes import terminal
+from pipeline.processes import heartbeat, terminal
 from pipeline.results import (
     metrics_file,
     own_files,
@@ -49,6 +49,7 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> Results:
     images = dataset.open_split(layout.data, "train", memory=memory)
     objective = network.objective(config)
     labels = len(manifest.read(layout.data)["labels"])
+    heartbeat.say("inserting the ranges of int8 into the network")
     plain = network.build(config, labels)
     # As it was trained: the saved model lacks what only the loss looks at.
     extended = objective.extend(plain)
@@ -68,6 +69,9 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> Results:
             settings.range_batches,
         )
     ]
+    heartbeat.say(
+        f"finding the ranges of activations and weights on {len(seen)} batches"
+    )
     fake_quantization.initialise_ranges(quantized, model, seen)
     fake_quantization.settle_weight_ranges(quantized, seen[0])
     losses = fake_quantization.fine_tune(
@@ -77,6 +81,10 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> Results:
         objective.taught,
         learning_rate=settings.learning_rate,
         steps=settings.steps,
+    )
+    heartbeat.say(
+        "tracing the step of fine-tuning: the first one takes far longer "
+        "than the others"
     )
     events = Events(layout.logs)
     recent = []
@@ -91,6 +99,7 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> Results:
             events.scalars("quantize", step, shown)
             recent.clear()
     events.close()
+    heartbeat.note("running the quantized model over the test images")
     deployed = tf_keras.Model(
         quantized.inputs, quantized.outputs[: len(plain.outputs)]
     )

@@ -7,6 +7,7 @@ import ml_collections
 
 from keras_dynamic.graph import cost, gating
 from pipeline.data import manifest
+from pipeline.processes import heartbeat
 from pipeline.results import (
     assessment,
     metrics_file,
@@ -53,8 +54,10 @@ def evaluate(config: ml_collections.ConfigDict, layout: Layout) -> Results:
         size=config.model.size,
         memory=config.memory_gib * 2**30,
     )
+    heartbeat.note("running the float model over the test images")
     said = {"test": answer(model, split="test")}
     if data["counts"]["calibration"]:
+        heartbeat.note("running the float model over the calibration images")
         said["calibration"] = answer(model, split="calibration")
     predictions.save(layout.float_predictions, **said)
     costs = [row["madds"] for row in rows]

@@ -13,7 +13,7 @@ from absl import logging
 from keras_dynamic.training import coupled_sgd, schedules
 from keras_dynamic.training.trainer import Trainer, deployed
 from pipeline.data import augmentation, batches, dataset, manifest, overview
-from pipeline.processes import terminal
+from pipeline.processes import heartbeat, terminal
 from pipeline.processes.group import Member
 from pipeline.results.layout import Layout
 from pipeline.results.predictions import Predictions
@@ -54,6 +54,8 @@ class TrainingRun:
     def __init__(self, config, layout: Layout, member: Member):
         """Opens the data and builds the model."""
         self._config, self._member = config, member
+        self._compiled = False
+        heartbeat.note("building the network")
         self._model_file = layout.float_model
         self._state = layout.training / "state.npz"
         self._best = layout.training / "best.npz"
@@ -103,7 +105,8 @@ class TrainingRun:
         )
         if self.progress.epoch or self.progress.step:
             logging.info(
-                "going on after epoch %d, step %d",
+                "going on from the checkpoint %s: after epoch %d, step %d",
+                self._state,
                 self.progress.epoch,
                 self.progress.step,
             )
@@ -120,6 +123,12 @@ class TrainingRun:
             The means of the loss and of each accuracy over all of it.
         """
         epoch, steps = self.progress.epoch, self._steps
+        if not self._compiled and self._member.writes:
+            heartbeat.say(
+                "tracing and compiling the training step: the first step of "
+                "a run takes far longer than the others"
+            )
+        self._compiled = True
         portion = self._config.train.checkpoint_steps or steps
         for start in range(self.progress.step, steps, portion):
             stop = min(start + portion, steps)
@@ -145,6 +154,7 @@ class TrainingRun:
         Returns:
             The model's predictions.
         """
+        heartbeat.note(f"validating after epoch {self.progress.epoch}")
         with self._averaged():
             said = passes.predict(
                 self._shipped,
