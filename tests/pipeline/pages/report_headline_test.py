@@ -26,8 +26,8 @@ def test_routed_unsplit_and_a_single_exit_are_calls_of_one_run(headline):
         lambda metrics: None, "chain", "routed", "unsplit", "static"
     )
     tile = text.partition("mean time per image")[2]
-    assert re.search(r"2\.000 ms\s+0\.67\s× unsplit\s\(3\.000\)", tile)
-    assert re.search(r"0\.50\s× exit 2 alone \(4\.000\),\sas accurate", tile)
+    assert re.search(r"2\.000 ms\s+0\.67\s× unsplit\s\(3\.000 ms\)", tile)
+    assert re.search(r"0\.50\s× exit 2 alone \(4\.000 ms\),\sas accurate", tile)
     assert "no single exit is as accurate, and faster" in text
 
 

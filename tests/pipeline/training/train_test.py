@@ -118,7 +118,7 @@ def test_a_killed_training_ends_with_the_same_weights(through, tmp_path):
     again = subprocess.run(
         _command(tmp_path), check=True, capture_output=True, text=True
     )
-    assert "going on after epoch" in again.stderr
+    assert "going on from the checkpoint" in again.stderr
     _assert_same_state(tmp_path, through)
 
 
@@ -136,7 +136,7 @@ def test_one_killed_within_an_epoch_does_so_too(through, tmp_path):
         capture_output=True,
         text=True,
     )
-    assert "going on after epoch" in again.stderr
+    assert "going on from the checkpoint" in again.stderr
     assert ", step 0" not in again.stderr
     _assert_same_state(tmp_path, through)
 
