@@ -4,8 +4,8 @@
     .venv/bin/python docs/images/demo.py runs/demo
 
 The text is what the run ends with; the picture is the top of its report, in
-headless Chromium (tests/browser/install.sh). The picture holds the text, too, so
-that a test can tell whether both are of the same run.
+headless Chromium (tests/browser/install.sh). The picture holds the text, too,
+so that a test can tell whether both are of the same run.
 """
 
 import io

@@ -13,5 +13,5 @@ VERSIONS = {
     "convert": 2,
     "check": 1,
     "benchmark": 1,
-    "report": 1,
+    "report": 2,
 }

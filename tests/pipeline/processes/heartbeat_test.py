@@ -76,6 +76,8 @@ def test_a_bar_tells_a_log_file_how_far_it_is(lines):
 
 
 def test_work_of_others_is_counted_when_a_line_is_due(lines):
-    with heartbeat.beating("prepare", seconds=0.01):
-        with terminal.following(lambda: 2, 4, "buckets"):
-            wait_for(lambda: "prepare, 0 s: 2 of 4 buckets" in lines())
+    with (
+        heartbeat.beating("prepare", seconds=0.01),
+        terminal.following(lambda: 2, 4, "buckets"),
+    ):
+        wait_for(lambda: "prepare, 0 s: 2 of 4 buckets" in lines())
