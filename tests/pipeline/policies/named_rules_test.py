@@ -206,35 +206,35 @@ def test_rows_say_what_the_policies_do_on_the_test_split():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rule": "budget"}, "`policy.rule` must be one of .*rule='budget'"),
+        ({"rule": "budget"}, "`policy.rule`"),
         (
             {"rule": "budgeted_batch", "q": -1.0},
-            "`q` must be a finite positive",
+            "`q`",
         ),
         ({"max_drop_points": -1.0}, "max_drop"),
         (
             {"confidence": "trust"},
-            "`policy.confidence` must be one of .*margin",
+            "`policy.confidence`",
         ),
         (
             {"rule": "cost_budget", "budget": 0.1},
-            "`policy.budget` .* at least the first exit's, 0.1667.*: 0.1",
+            "`policy.budget`",
         ),
         ({"rule": "cost_budget", "budget": np.inf}, "a finite share"),
         (
             {"rule": "cost_budget", "exit_ms": (1.0, 2.0)},
-            r"`policy.exit_ms` must hold one per exit, 3 in all",
+            "`policy.exit_ms`",
         ),
         (
             {"rule": "cost_budget", "exit_ms": (1.0, 2.0, 1.5)},
-            "`costs` must be increasing",
+            "`costs`",
         ),
-        ({"rule": "conformal", "risk": "brier"}, "`risk` must be one of"),
-        ({"rule": "conformal", "epsilon_points": -1.0}, "`epsilon` must be"),
-        ({"rule": "upper_bound", "delta": 0.0}, "`delta` must lie"),
+        ({"rule": "conformal", "risk": "brier"}, "`risk`"),
+        ({"rule": "conformal", "epsilon_points": -1.0}, "`epsilon`"),
+        ({"rule": "upper_bound", "delta": 0.0}, "`delta`"),
         (
             {"rule": "scheduler", "scheduler": {"epochs": 0}},
-            "`epochs` must be positive",
+            "`epochs`",
         ),
     ],
 )

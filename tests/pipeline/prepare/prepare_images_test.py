@@ -414,22 +414,22 @@ def test_one_class_in_train_is_an_error(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"source": "dogs"}, "`data.source` must be one of"),
+        ({"source": "dogs"}, "`data.source`"),
         ({"source_options": {"path": "x"}}, "do not fit source 'digits'"),
-        ({"size": 0}, "`data.size` must"),
-        ({"channels": 4}, "`data.channels` must"),
-        ({"shard_images": 0}, "`data.shard_images` must"),
-        ({"max_rejected": 1.5}, "`data.max_rejected` must"),
-        ({"storage": "zip"}, "`data.storage` must be one of auto, raw"),
-        ({"duplicates": "merge"}, "`data.duplicates` must be one of keep"),
-        ({"min_side": 0}, "`data.min_side` must"),
+        ({"size": 0}, "`data.size`"),
+        ({"channels": 4}, "`data.channels`"),
+        ({"shard_images": 0}, "`data.shard_images`"),
+        ({"max_rejected": 1.5}, "`data.max_rejected`"),
+        ({"storage": "zip"}, "`data.storage`"),
+        ({"duplicates": "merge"}, "`data.duplicates`"),
+        ({"min_side": 0}, "`data.min_side`"),
         (
             {"fractions": NO_FRACTIONS | {"test": -0.1}},
-            "`data.fractions.test` must",
+            "`data.fractions.test`",
         ),
         ({"fractions": dict.fromkeys(NO_FRACTIONS, 0.4)}, "leave some"),
-        ({"fractions": {"train": 0.5}}, "`config.data.fractions` has only"),
-        ({"shards": 3}, "`config.data` has only the keys source"),
+        ({"fractions": {"train": 0.5}}, "`config.data.fractions`"),
+        ({"shards": 3}, "`config.data`"),
     ],
 )
 def test_bad_configurations(tmp_path, changes, message):

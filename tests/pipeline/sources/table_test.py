@@ -267,10 +267,10 @@ def test_the_state_sees_the_table_and_the_images(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "options", "message"),
     [
-        ("t.csv", b"", {}, r"`image` must be a column.*image='path'"),
-        ("t.csv", b"path,kind\n1,a\n", {}, r"`label` must.*path, kind"),
-        ("t.csv", b"path,label\n1,a\n", {"split": "s"}, "`split` must be a"),
-        ("t.csv", b"path;label\n1;a\n", {}, "`image` must be a column"),
+        ("t.csv", b"", {}, "`image`"),
+        ("t.csv", b"path,kind\n1,a\n", {}, "`label`"),
+        ("t.csv", b"path,label\n1,a\n", {"split": "s"}, "`split`"),
+        ("t.csv", b"path;label\n1;a\n", {}, "`image`"),
         ("t.csv", b"\xff\xfep\0a\0", {}, "must be a table in UTF-8"),
         ("t.csv", b"path,label\n", {}, "at least two classes"),
         ("t.csv", b"path,label\n1,a\n2,a\n", {}, "at least two classes"),
