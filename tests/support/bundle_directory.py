@@ -8,7 +8,7 @@ from tflite.cutting import split
 
 
 def parts(count: int = 2) -> list[split.Segment]:
-    """Returns segments of a plain chain; to the bundle a model is just bytes."""
+    """Returns segments of a plain chain, to a bundle no more than bytes."""
     names = [("image",), *((f"cut_{k}",) for k in range(count))]
     return [
         split.Segment(
