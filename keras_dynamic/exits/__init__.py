@@ -60,6 +60,7 @@ _PLACES = {
         "STATUSES",
         "Fitted",
     ),
+    "fitting.promised_drop": ("promised_drop",),
     "fitting.risk_control": ("RISKS",),
     "fitting.rule": ("Rule",),
     "fitting.rules": ("RULES",),
@@ -68,6 +69,10 @@ _PLACES = {
         "SchedulerFit",
         "Training",
         "fit_scheduler",
+    ),
+    "fitting.single_exit": (
+        "at_exit",
+        "better_exit",
     ),
     "fitting.temperature": (
         "TemperatureFit",

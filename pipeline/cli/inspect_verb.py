@@ -214,6 +214,8 @@ def _policies(report: Mapping[str, Any]) -> list[str]:
     found = []
     for title, policy in named.items():
         fitted = policy.get("fitted") or {}
+        if fitted:
+            fitted = {**fitted, "promise": _promise(fitted)}
         facts = {"kind": policy["kind"]} | {
             key: f"{value:.6g}" if type(value) is float else value
             for key, value in fitted.items()
@@ -232,6 +234,11 @@ def _policies(report: Mapping[str, Any]) -> list[str]:
         ]
         found.append(_pairs(title, facts) + "\n" + columns.table(rows, ">>>"))
     return found
+
+
+def _promise(fitted: Mapping[str, Any]) -> str:
+    """Returns what holds of new images, by what the manifest says."""
+    return fitted.get("promise", "nothing of new images")
 
 
 def _pairs(title: str, facts: Mapping[str, Any]) -> str:

@@ -63,8 +63,9 @@ def _text(found: Refit, name: str | None) -> str:
         "fitted": ", ".join(
             f"{key} {value:.6g}" if type(value) is float else f"{key} {value}"
             for key, value in policy.fitted.items()
-            if key not in ("accuracy", "mean_cost")
+            if key not in ("accuracy", "mean_cost", "promise")
         ),
+        "promise": policy.fitted.get("promise", "nothing of new images"),
         "accuracy": f"{found.accuracy:.2%}, of the last exit "
         f"{last.accuracy:.2%}",
         "mean cost": f"{found.mean_madds / 1e6:.4g} M multiply-adds of "
@@ -88,6 +89,11 @@ def _text(found: Refit, name: str | None) -> str:
     lines = [f"{key:12} {value}" for key, value in rows.items()]
     if policy.fitted.get("status") == "last_exit_affordable":
         lines.append("The budget pays for the last exit for every image.")
+    if found.better_exit is not None:
+        lines.append(
+            f"Stopping every image at exit {found.better_exit} is more "
+            "accurate and costs no more."
+        )
     # With gates: see `refit`.
     budget = policy.fitted.get("budget", math.inf)
     if found.mean_ms is None and found.mean_madds > budget:

@@ -158,7 +158,7 @@ def _shipped(rule, config, fitting, calibration, madds, temperatures):
         calibration.logits, calibration.labels, costs, temperatures, **measure
     )
     fitted = rule.fit(images, **_arguments(rule, config, images.costs))
-    _warn(fitted)
+    _warn(fitted, exits.better_exit(images, fitted.policy))
     if "mean_cost" in fitted.facts:
         fitted = fitted.with_facts(unit=unit)
     target = rule.settings[0]
@@ -187,13 +187,32 @@ def _costs(config, madds):
     return list(config.exit_ms), "ms"
 
 
-def _warn(fitted):
+def _warn(fitted, better):
+    """Warns of a policy that is not what was hoped for.
+
+    Args:
+        fitted: The policy.
+        better: The exit that alone beats it on the calibration images, or None.
+    """
+    if better is not None:
+        logging.warning(
+            "policy %s: stopping every calibration image at exit %d is more "
+            "accurate and costs no more",
+            fitted.facts["rule"],
+            better,
+        )
     if fitted.status == "last_exit_only":
         logging.warning(
-            "policy %s: these calibration images allow no early exit at "
-            "epsilon %g; every image goes to the last exit",
+            "policy %s: these calibration images show of no early exit that "
+            "it loses as little as it may; every image goes to the last exit",
             fitted.facts["rule"],
-            fitted.facts["epsilon"],
+        )
+    elif fitted.status == "too_few_images":
+        logging.warning(
+            "policy %s: promises %s; the cheapest shares of the exits that "
+            "lose no more on these images ship instead",
+            fitted.facts["rule"],
+            fitted.facts["promise"],
         )
     elif fitted.status == "last_exit_affordable":
         logging.warning(

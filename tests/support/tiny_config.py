@@ -35,6 +35,7 @@ def get_config():
         )
         config.quantize.steps = 20
         config.quantize.learning_rate = 1e-3
+        config.policy.rule = "accuracy_drop"
         config.check.max_points = 5.0
         config.benchmark.warmup = 2
         config.benchmark.runs = 20

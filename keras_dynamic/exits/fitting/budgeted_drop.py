@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_dynamic.exits.decision.outcome import tally
 from keras_dynamic.exits.decision.policy import first_exits
+from keras_dynamic.exits.fitting import single_exit
 from keras_dynamic.exits.fitting.accuracy_drop import check_drop
 from keras_dynamic.exits.fitting.calibration import Calibration
 from keras_dynamic.exits.fitting.exit_shares import exit_shares, thresholds
@@ -26,8 +27,10 @@ def budgeted_drop(images: Calibration, max_drop: float) -> Fitted:
 
     It tries the thresholds that `exit_shares` and `thresholds` give for some
     130 numbers q. Of those whose accuracy on these images is at least the last
-    exit's less `max_drop`, it takes those with the lowest mean cost there. A
-    larger `max_drop` never costs more. The facts hold the q.
+    exit's less `max_drop`, it takes those with the lowest mean cost there. If
+    stopping every image at one exit loses no more and costs less, that is the
+    policy. A larger `max_drop` never costs more. The facts hold the q, or the
+    exit.
 
     Args:
         images: The images, from `calibrate`.
@@ -49,6 +52,11 @@ def budgeted_drop(images: Calibration, max_drop: float) -> Fitted:
         if got.accuracy >= least:
             found.append((got.mean_cost, q, got.accuracy, bars, enabled))
     cost, q, accuracy, bars, enabled = min(found, key=lambda each: each[:2])
+    for exit, alone in enumerate(images.costs):
+        if alone < cost and images.right[exit].mean() >= least:
+            return single_exit.at_exit(
+                images, exit, rule=RULE.name, max_drop=max_drop
+            )
     return images.fitted(
         bars,
         enabled,
@@ -64,5 +72,4 @@ RULE = Rule(
     fit=budgeted_drop,
     settings=("max_drop",),
     here="the cheapest shares that lose no more",
-    elsewhere="loses no more in the mean, as measured",
 )

@@ -1,4 +1,4 @@
-"""Fits one threshold to all early exits, with a bound on the expected loss."""
+"""Fits one threshold to all early exits; the loss is kept on average."""
 
 import itertools
 from collections.abc import Sequence
@@ -53,23 +53,25 @@ def conformal(
     """
     tried = Levels(images, epsilon, risk, levels)
 
-    def bound(losses: np.ndarray) -> float:
-        return (losses.sum(dtype=np.int64) + 1) / (losses.size + 1)
+    def allowed(losses: np.ndarray) -> bool:
+        inflated = (losses.sum(dtype=np.int64) + 1) / (losses.size + 1)
+        return inflated <= epsilon
 
     largest = itertools.accumulate(
         (np.maximum(each, 0) for each in tried.losses()), np.maximum
     )
     return tried.loosest(
         largest,
-        lambda losses: bound(losses) <= epsilon,
-        bound,
+        allowed,
         rule=RULE.name,
+        promise=f"on average over calibrations {risk} is at most {epsilon:g}; "
+        "that of this one may be more",
     )
 
 
 RULE = Rule(
     fit=conformal,
     settings=("epsilon", "risk"),
-    elsewhere="the loss is at most epsilon in expectation",
+    elsewhere="the loss is at most epsilon on average over calibrations",
     own_images=True,
 )

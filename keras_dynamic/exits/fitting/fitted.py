@@ -10,7 +10,8 @@ STATUSES = {
     "fitted": "thresholds as asked for",
     "within_budget": "the budget binds",
     "last_exit_affordable": "the budget pays for the last exit for every image",
-    "controlled": "the loss is bounded",
+    "controlled": "the promise of new images holds",
+    "too_few_images": "too few images for a promise; none is made",
     "last_exit_only": "no early exit is safe; every image goes to the last",
 }
 

@@ -91,7 +91,6 @@ class Levels:
         self,
         losses: Iterable[np.ndarray],
         allowed: Callable[[np.ndarray], bool],
-        bound: Callable[[np.ndarray], float],
         **facts: str | float,
     ) -> Fitted:
         """Returns the policy of the last level before one is not allowed.
@@ -100,18 +99,17 @@ class Levels:
             losses: Losses to judge the levels by, [N] for each.
             allowed: Function that tells from a level's losses whether the level
                 is allowed.
-            bound: Function that gives, from an allowed level's losses, the risk
-                that the level does not exceed.
-            **facts: The rule and its settings.
+            **facts: The rule, its settings, and its promise of new images.
 
         Returns:
             A policy whose early exits have the same threshold, with the status
             "controlled"; or, if not even the strictest level is allowed,
             "last_exit_only" with all of them disabled. The facts are "level"
-            (the threshold; only for "controlled"), "bound" (a number that the
-            risk is known not to exceed; at most epsilon), "calibration_risk"
-            (the mean loss of these images; for "accuracy_gap" it can be
-            negative) and "mean_cost" (in the unit of the costs).
+            (the threshold; only for "controlled"), "calibration_risk" (the
+            mean loss of these images; for "accuracy_gap" it can be negative)
+            and "mean_cost" (in the unit of the costs). No bound tighter than
+            epsilon is among them: evaluated at the level that the same images
+            chose, it would be exceeded more often than it says.
         """
         tried = zip(self._levels, losses, strict=True)
         safe = itertools.takewhile(lambda each: allowed(each[1]), tried)
@@ -119,11 +117,11 @@ class Levels:
         costs = self._images.costs
         facts |= self._target
         if not found or len(costs) == 1:
-            status, level, most, risk = "last_exit_only", None, 0.0, 0.0
+            status, level, risk = "last_exit_only", None, 0.0
             cost = float(costs[-1])
         else:
-            level, judged = found.pop()
-            status, most = "controlled", float(bound(judged))
+            level, _ = found.pop()
+            status = "controlled"
             risk = float(self._losses_at(level).mean())
             cost = mean_cost(self._exits_at(level), costs)
             facts["level"] = level
@@ -134,7 +132,6 @@ class Levels:
             (early,) * (len(costs) - 1) + (True,),
             **facts,
             status=status,
-            bound=most,
             calibration_risk=risk,
             mean_cost=cost,
         )

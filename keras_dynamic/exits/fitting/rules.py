@@ -8,6 +8,7 @@ from keras_dynamic.exits.fitting import (
     budgeted_drop,
     conformal,
     cost_budget,
+    promised_drop,
     scheduler,
     upper_bound,
 )
@@ -18,6 +19,7 @@ RULES: Mapping[str, Rule] = {
     for module in (
         accuracy_drop,
         budgeted_drop,
+        promised_drop,
         cost_budget,
         budgeted_batch,
         scheduler,

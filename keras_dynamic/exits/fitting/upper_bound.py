@@ -1,4 +1,4 @@
-"""Fits one threshold to all early exits, with a bound very likely kept."""
+"""Fits one threshold to all early exits; the loss is very likely kept."""
 
 import math
 from collections.abc import Sequence
@@ -9,8 +9,6 @@ from keras_dynamic.exits.fitting.calibration import Calibration
 from keras_dynamic.exits.fitting.fitted import Fitted
 from keras_dynamic.exits.fitting.risk_control import LEVELS, RISKS, Levels
 from keras_dynamic.exits.fitting.rule import Rule
-
-_HALVINGS = 30
 
 
 def upper_bound(
@@ -48,36 +46,47 @@ def upper_bound(
     Raises:
         ValueError: If an argument is not as said.
     """
-    if not 0.0 < delta < 1.0:
-        raise ValueError(f"`delta` must lie in (0, 1). Received: {delta}")
+    check_delta(delta)
     tried = Levels(images, epsilon, risk, levels)
-    # The bound bets on one image after the other, and only in an order that
-    # tells nothing about them; stored images are often sorted.
-    order = np.random.default_rng(0).permutation(len(images.labels))
-
-    def is_below(losses: np.ndarray, risk: float, stakes: np.ndarray) -> bool:
-        with np.errstate(divide="ignore"):  # A bet may lose everything.
-            wealth = np.cumsum(np.log1p(-stakes * (losses - risk)))
-        return wealth.max() > -math.log(delta)
-
-    def bound(losses: np.ndarray) -> float:
-        stakes = _stakes(losses, delta)
-        low, high = 0.0, float(epsilon)
-        for _ in range(_HALVINGS):
-            middle = (low + high) / 2
-            if is_below(losses, middle, stakes):
-                high = middle
-            else:
-                low = middle
-        return high
-
+    order = shuffled(len(images.labels))
     return tried.loosest(
         (losses[order] for losses in tried.losses()),
-        lambda losses: is_below(losses, epsilon, _stakes(losses, delta)),
-        bound,
+        lambda losses: is_below(losses, epsilon, delta),
         rule=RULE.name,
         delta=delta,
+        promise=f"with probability {1 - delta:g} {risk} is at most {epsilon:g}",
     )
+
+
+def check_delta(delta: float) -> None:
+    """Raises a ValueError if `delta` is no probability between 0 and 1."""
+    if not 0.0 < delta < 1.0:
+        raise ValueError(f"`delta` must lie in (0, 1). Received: {delta}")
+
+
+def shuffled(images: int) -> np.ndarray:
+    """Returns places in a random order, always the same, int [N].
+
+    Bets are made on one image after the other, and only in an order that tells
+    nothing about them; stored images are often sorted.
+    """
+    return np.random.default_rng(0).permutation(images)
+
+
+def is_below(losses: np.ndarray, risk: float, delta: float) -> bool:
+    """Tells whether losses show that the expected loss is below a risk.
+
+    Where it is not, this is true with a probability of at most delta.
+
+    Args:
+        losses: Numbers of at most 1, [N], in random order.
+        risk: A number of at least 0.
+        delta: A probability in (0, 1).
+    """
+    stakes = _stakes(losses, delta)
+    with np.errstate(divide="ignore"):  # A bet may lose everything.
+        wealth = np.cumsum(np.log1p(-stakes * (losses - risk)))
+    return bool(wealth.max() > -math.log(delta))
 
 
 def _stakes(losses: np.ndarray, delta: float) -> np.ndarray:

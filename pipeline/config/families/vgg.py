@@ -166,7 +166,6 @@ def photos() -> ml_collections.ConfigDict:
         config.train.augmentation_options = ml_collections.ConfigDict(
             {"scale": (0.35, 1.0)}
         )
-        config.policy.rule = "budgeted_drop"
     return config
 
 

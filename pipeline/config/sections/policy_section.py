@@ -15,6 +15,7 @@ from pipeline.config.value_rules import (
 RULES = (
     "accuracy_drop",
     "budgeted_drop",
+    "promised_drop",
     "cost_budget",
     "budgeted_batch",
     "scheduler",
@@ -74,7 +75,7 @@ class Policy:
     """Says how the exit policy is fitted on the calibration split."""
 
     rule: str = setting(
-        "accuracy_drop",
+        "promised_drop",
         "What the policy promises ([policies](policies.md)).",
         one_of(*RULES),
     )
@@ -85,8 +86,8 @@ class Policy:
     )
     max_drop_points: float = setting(
         0.5,
-        "accuracy_drop, budgeted_drop: largest loss against the last exit, in "
-        "percentage points.",
+        "accuracy_drop, budgeted_drop, promised_drop: largest loss against the "
+        "last exit, in percentage points.",
         between(0, 100),
     )
     q: float = setting(
@@ -119,7 +120,8 @@ class Policy:
     )
     delta: float = setting(
         0.1,
-        "upper_bound: with what probability it may be wrong.",
+        "promised_drop, upper_bound: with what probability a promise of new "
+        "images may be wrong.",
         Rule("above 0 and below 1", lambda value: 0 < value < 1),
     )
     scheduler: SchedulerTraining = setting(SchedulerTraining)

@@ -1,5 +1,6 @@
 """`keras-dynamic policy` and `keras-dynamic inspect`, without a process."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -10,6 +11,8 @@ import pytest
 from keras_dynamic import exits
 from pipeline.cli import inspect_verb, policy_verb
 from pipeline.policies import refit
+from pipeline.results import own_files
+from pipeline.storage import publishing
 from tests.support import small_bundle
 from tflite import bundle
 from tflite.diagnosis import inspection
@@ -258,3 +261,17 @@ def test_what_is_not_ours_stays_and_is_not_read(directory):
     assert os.readlink(directory / "loop") == "."
     assert os.readlink(directory / "away") == "/dev/zero"
     assert (directory / "notes" / "a").read_text() == "mine"
+
+
+def test_what_is_promised_of_new_images_is_said(directory, capsys):
+    run(directory, max_drop=2.0)
+    inspect_verb.run(types.SimpleNamespace(json=False), [str(directory)])
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("promise nothing of new images") == 2
+    opened = bundle.read(str(directory))
+    promised = {**opened.policy.fitted, "promise": "with probability 0.9 all"}
+    with publishing.published(directory, own_files.BUNDLE) as stage:
+        policy = dataclasses.replace(opened.policy, fitted=promised)
+        bundle.rewrite(opened, str(stage), policy=policy, operating_points={})
+    inspect_verb.run(types.SimpleNamespace(json=False), [str(directory)])
+    assert "promise with probability 0.9 all" in capsys.readouterr().out

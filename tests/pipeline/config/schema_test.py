@@ -117,7 +117,8 @@ def test_an_error_names_rule_choices_and_value_of_all_that_is_wrong():
     assert str(error.value) == (
         "`train.epochs` must be at least 1. Received: 0; "
         "`policy.rule` must be one of accuracy_drop, budgeted_drop, "
-        "cost_budget, budgeted_batch, scheduler, conformal, upper_bound. "
+        "promised_drop, cost_budget, budgeted_batch, scheduler, conformal, "
+        "upper_bound. "
         "Received: 'accuracy'"
     )
 

@@ -28,7 +28,7 @@ QUICK = {"scheduler": {"epochs": 20}}
 
 def fit(**changes):
     settings = config.default().policy
-    settings.update(changes)
+    settings.update({"rule": "accuracy_drop", **changes})
     return named_rules.fit(settings, CALIBRATION, TEST, MADDS)
 
 
@@ -37,6 +37,7 @@ def fit(**changes):
     [
         ({"rule": "accuracy_drop", "max_drop_points": 2.0}, 0.02),
         ({"rule": "budgeted_drop", "max_drop_points": 2.0}, 0.02),
+        ({"rule": "promised_drop", "max_drop_points": 2.0}, 0.02),
         ({"rule": "budgeted_batch", "q": 0.7}, 0.7),
         ({"rule": "cost_budget", "budget": 0.4}, 0.4),
         ({"rule": "scheduler", "budget": 0.4, **QUICK}, 0.4),
@@ -86,6 +87,33 @@ def test_a_larger_drop_is_cheaper():
     ]
     assert means == sorted(means, reverse=True)
     assert means[-1] < means[0] <= MADDS[-1]
+
+
+def test_the_default_says_what_it_promises(caplog):
+    """480 images, less a fifth for the temperatures, show no half a point."""
+    policy, rows = fit(rule=config.default().policy.rule)
+    assert rows[0]["status"] == policy.fitted["status"] == "too_few_images"
+    assert "480 cannot show" in policy.fitted["promise"]
+    assert policy.fitted["promise"] in caplog.text
+    policy, _ = fit(rule=config.default().policy.rule, max_drop_points=2.0)
+    assert "with probability 0.9 new images" in policy.fitted["promise"]
+
+
+def test_a_policy_that_one_exit_beats_is_warned_of(caplog):
+    """The first exit of these is the best one."""
+    backwards = [
+        Predictions(each.labels, each.logits[::-1])
+        for each in (CALIBRATION, TEST)
+    ]
+    settings = config.default().policy
+    settings.update({"rule": "budgeted_batch", "q": 2.0})
+    named_rules.fit(settings, *backwards, MADDS)
+    assert "at exit 0 is more accurate and costs no more" in caplog.text
+    caplog.clear()
+    settings.update({"rule": "promised_drop"})
+    policy, _ = named_rules.fit(settings, *backwards, MADDS)
+    assert (policy.route(backwards[1].logits) == 0).all()
+    assert "more accurate" not in caplog.text
 
 
 def on_calibration(policy, costs=MADDS):
@@ -146,7 +174,7 @@ def test_a_bounded_loss_is_fitted_on_images_of_its_own(rule, confidence):
     # A fifth of the images has fitted temperatures and scheduler.
     assert facts["images"] == 480
     assert (facts["epsilon"], facts["risk"]) == (0.06, "accuracy_gap")
-    assert 0.0 <= facts["bound"] <= 0.06
+    assert "at most 0.06" in facts["promise"] and "bound" not in facts
     assert policy.thresholds[0] == policy.thresholds[1] == facts["level"]
     order = np.random.default_rng(0).permutation(600)[:120]
     expected = [
