@@ -7,7 +7,13 @@ import numpy as np
 from absl import logging
 
 from pipeline.data import augmentation, dataset
-from pipeline.gate import judge, losses, measure
+from pipeline.gate import (
+    belonging,
+    judge,
+    losses,
+    measure,
+    shipped_policies,
+)
 from pipeline.gate.judge import Request
 from pipeline.processes import heartbeat
 from pipeline.results import stage_results
@@ -55,39 +61,53 @@ def check(
         CheckFailed: If an exit's int8 accuracy is more than
             `check.max_points` under its float accuracy and chance does not
             explain it, an operator fell out of int8, a logit of the chain
-            differs on the test split, or bundle.zip is not the directory.
+            differs on the test split, bundle.zip is not the directory, files
+            do not belong together (see `pipeline.gate.belonging`), or a policy
+            is not the one that was fitted.
         ReferenceMissed: With a request, if one of these causes holds or a
             metric is not what the reference says.
         FileNotFoundError: If there are no float predictions.
-        ValueError: If the reference cannot be used, or the float predictions
-            are not of the test images.
+        ValueError: If the reference cannot be used or is of another
+            configuration, or the float predictions are not of as many exits,
+            images and classes.
     """
     # Whatever is wrong with it should not take until the end to say.
-    old = judge.previous(request) if request else None
+    old = judge.previous(request, config.name) if request else None
     made_from = identity(layout, "check")
     model = files.model(layout.tflite_model)
     test = dataset.load(layout.data, "test")
     images = augmentation.center_crop(test.images, config.model.size)
-    before = measure.logits_of(
-        layout.float_predictions, "evaluate", test.labels
-    )
     heartbeat.note(
         f"running the chain and the unsplit model over {len(images)} images"
     )
     with Harness(str(layout.bundle)) as harness:
         compared = equivalence.compare(harness, Unsplit(model), images)
         shipped = harness.bundle
-        if request:
-            numbers = [
+        numbers = np.stack(
+            [
                 harness.dequantize(k, compared.logits[:, k])
                 for k in range(shipped.policy.exits)
             ]
+        )
+        before = measure.answers_of(
+            layout.float_predictions, "evaluate", numbers.shape
+        )
+        recorded, causes = belonging.recorded(shipped)
+        causes += shipped_policies.differences(
+            layout, harness, recorded, test.labels, numbers, compared.madds
+        )
     chain = {"samples": len(images), "mismatches": compared.mismatches}
     kept = stage_results.keep(layout, "check", {"chain": chain}, made_from)
     _warn_of_foreign(shipped)
     causes = [
+        *belonging.differences(
+            layout, test.labels, before, numbers, shipped, config.check.level
+        ),
+        *causes,
         *_archive_differences(shipped, images, compared.logits),
-        *_accuracy_losses(config.check, test.labels, before, compared.logits),
+        *_accuracy_losses(
+            config.check, test.labels, before.logits, compared.logits
+        ),
         *equivalence.float_operators(model),
     ]
     if compared.mismatches:
@@ -97,7 +117,7 @@ def check(
         )
     if request:
         measured = measure.measure(
-            config, layout, test, compared, np.stack(numbers), shipped
+            config, layout, test, compared, numbers, shipped
         )
         verdict = judge.judge(
             request, old, config, layout, measured, made_from, shipped, causes

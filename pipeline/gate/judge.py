@@ -50,18 +50,30 @@ class Request:
     reference_model: pathlib.Path | None = None
 
 
-def previous(request: Request) -> Reference | None:
+def previous(request: Request, config: str) -> Reference | None:
     """Returns the reference to compare with; None if it is yet to be written.
 
+    Args:
+        request: The request to answer.
+        config: Name of the configuration that is checked.
+
     Raises:
-        ValueError: If the reference cannot be used, or somebody else's report
-            lies where that of the verdict would go.
+        ValueError: If the reference cannot be used or is of another
+            configuration, or somebody else's report lies where that of the
+            verdict would go.
     """
     if request.output is not None:
         _check_output(request.output)
     if request.update and not request.reference.exists():
         return None
-    return reference_file.read(request.reference, for_update=request.update)
+    found = reference_file.read(request.reference, for_update=request.update)
+    if found.config != config:
+        raise ValueError(
+            f"`reference` {request.reference} must be of the configuration "
+            f"{config!r}, which is checked; a new file takes its own. "
+            f"Received: one of {found.config!r}"
+        )
+    return found
 
 
 def judge(

@@ -11,6 +11,7 @@ from pipeline.gate import measured, metric
 from pipeline.gate.measured import Measured
 from pipeline.results import predictions
 from pipeline.results.layout import Layout
+from pipeline.results.predictions import Predictions
 from tflite import bundle
 from tflite.bundle import completeness
 from tflite.diagnosis import delegation, equivalence
@@ -42,8 +43,13 @@ def measure(
         FileNotFoundError: If there are no such predictions.
     """
     truth = test.labels
-    before = logits_of(layout.float_predictions, "evaluate", truth)
-    trained = logits_of(layout.qat_predictions, "quantize", truth)
+    before, trained = (
+        answers_of(path, stage, logits.shape).logits
+        for path, stage in (
+            (layout.float_predictions, "evaluate"),
+            (layout.qat_predictions, "quantize"),
+        )
+    )
     answers = {
         "float": before.argmax(-1),
         "int8": logits.argmax(-1),
@@ -67,25 +73,36 @@ def measure(
     )
 
 
-def logits_of(path: pathlib.Path, stage: str, truth: np.ndarray) -> np.ndarray:
-    """Reads the logits of every exit of a model on the test images, [K, N, C].
+def answers_of(
+    path: pathlib.Path, stage: str, shape: tuple[int, int, int]
+) -> Predictions:
+    """Reads what a model says of the test images.
 
     Args:
         path: A file of predictions.
         stage: The stage that writes it.
-        truth: Labels of the test images, [N].
+        shape: Exits, test images and classes, (K, N, C).
 
     Raises:
-        ValueError: If the predictions are of other images.
+        ValueError: If the predictions are of others, or damaged.
         FileNotFoundError: If there are no predictions.
     """
-    said = predictions.load(path, "test").logits
-    if said.shape[1] != len(truth):
+    said = predictions.load(path, "test")
+    if said.logits.shape != shape or said.labels.shape != shape[1:2]:
         raise ValueError(
-            f"{path} must be of the {len(truth)} test images; run "
-            f"`keras-dynamic {stage}` again. Received: {said.shape[1]} images"
+            f"{path} must be of what the bundle and the test split have, "
+            f"{_counted(shape)}; run `keras-dynamic {stage}` again. "
+            f"Received: {_counted(said.logits.shape)}, "
+            f"{said.labels.size} labels"
         )
     return said
+
+
+def _counted(shape: tuple[int, ...]) -> str:
+    if len(shape) != 3:
+        return f"logits of shape {shape}"
+    exits, images, classes = shape
+    return f"{images} images, {exits} exits, {classes} classes"
 
 
 def _of_files(layout, shipped):

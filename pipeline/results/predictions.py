@@ -6,10 +6,16 @@ the model again.
 
 import dataclasses
 import pathlib
+import zipfile
+import zlib
 
 import numpy as np
 
 from pipeline.storage import publishing
+
+# What numpy raises for a file that is cut off, overwritten or another's.
+_DAMAGED = (OSError, EOFError, KeyError, ValueError)
+_DAMAGED += (zipfile.BadZipFile, zlib.error)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,13 +65,35 @@ def load(path: pathlib.Path, split: str) -> Predictions:
     Raises:
         FileNotFoundError: If `evaluate` (of the float model) or `convert` (of
             the int8 model) has not written them.
-        ValueError: If the file holds no such split.
+        ValueError: If the file holds no such split, or is damaged.
     """
-    with np.load(path) as arrays:
+    try:
+        splits, labels, logits = _arrays(path, split)
+    except FileNotFoundError:
+        raise
+    except _DAMAGED as error:
+        raise ValueError(
+            f"{path} must hold predictions; the stage that wrote it writes it "
+            f"again. Received: a damaged file ({error})"
+        ) from error
+    if labels is None:
+        raise ValueError(
+            f"`split` must be one of {', '.join(splits)}. "
+            f"Received: split={split!r}"
+        )
+    return Predictions(labels, logits)
+
+
+def _arrays(path: pathlib.Path, split: str):
+    """Returns the splits of a file, and the arrays of one; None if absent."""
+    arrays = np.load(path)
+    if not isinstance(arrays, np.lib.npyio.NpzFile):
+        raise ValueError("it is one array")
+    with arrays:
         splits = sorted({name.partition("/")[0] for name in arrays})
         if split not in splits:
-            raise ValueError(
-                f"`split` must be one of {', '.join(splits)}. "
-                f"Received: split={split!r}"
-            )
-        return Predictions(arrays[f"{split}/labels"], arrays[f"{split}/logits"])
+            return splits, None, None
+        labels, logits = arrays[f"{split}/labels"], arrays[f"{split}/logits"]
+    if labels.dtype.kind not in "iu" or logits.dtype.kind != "f":
+        raise ValueError(f"labels of {labels.dtype}, logits of {logits.dtype}")
+    return splits, labels, logits

@@ -77,6 +77,23 @@ def open_content(
         raise
 
 
+def lacks(directory: str, file: str) -> bool:
+    """Tells whether a directory or a bundle.zip has no such file at all.
+
+    Raises:
+        InvalidBundle: if the bundle.zip is damaged.
+    """
+    if not os.path.isfile(directory):
+        return not os.path.lexists(os.path.join(directory, file))
+    try:
+        return file not in archive.names(directory)
+    except (OSError, archive.InvalidArchive) as error:
+        raise InvalidBundle(
+            f"`directory` must be a bundle or a bundle.zip. "
+            f"Received: {directory} ({error})"
+        ) from error
+
+
 def _checked(source: BinaryIO, facts: manifest.FileFacts) -> bytes:
     """Reads an open file whose size is right, and compares the hash."""
     found = os.fstat(source.fileno()).st_size

@@ -104,6 +104,10 @@ class Bundle:
         """
         return contents.content(self.directory, facts)
 
+    def lacks(self, facts: manifest.FileFacts) -> bool:
+        """Tells whether a file is not there, as calibration.npy may be."""
+        return contents.lacks(self.directory, facts.file)
+
     def open_model(self, place: int) -> tuple[BinaryIO, bytes]:
         """Returns a segment's file, open, and its checked content.
 

@@ -34,19 +34,19 @@ def test_what_needs_a_reference(values):
 @pytest.mark.parametrize("name", ["junit.xml", "gate.md"])
 def test_reports_of_others_are_not_replaced(tmp_path, name):
     request = Request(tmp_path / "new.json", update=True, output=tmp_path)
-    assert judge.previous(request) is None
+    assert judge.previous(request, "any") is None
     (tmp_path / name).write_text("mine")
     with pytest.raises(ValueError, match=f"`output` must.*{name}"):
-        judge.previous(request)
+        judge.previous(request, "any")
     (tmp_path / "gate.json").write_text("the check's")
-    assert judge.previous(request) is None
+    assert judge.previous(request, "any") is None
 
 
 def test_a_file_is_no_place_for_reports(tmp_path):
     (tmp_path / "gate").touch()
     request = Request(tmp_path / "new.json", True, tmp_path / "gate")
     with pytest.raises(ValueError, match="`output`"):
-        judge.previous(request)
+        judge.previous(request, "any")
 
 
 @pytest.mark.parametrize(
