@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.results import metrics_rules
 from pipeline.storage import publishing
 from tflite.format import files, strict_json
 
@@ -89,16 +90,28 @@ def read(path: pathlib.Path) -> dict:
     """Reads a metrics file.
 
     Raises:
-        ValueError: If there is no file, or it is not one of this version.
+        ValueError: If there is no file, it is not one of this version, or a
+            value that code reads is not what it must be.
     """
-    return read_json(path, "evaluate", FORMAT_VERSION)
+    found = read_json(path, "evaluate", FORMAT_VERSION)
+    if wrong := metrics_rules.check(found):
+        raise _edited(path, "evaluate", wrong)
+    return found
+
+
+def _edited(path: pathlib.Path, stage: str, wrong: str) -> ValueError:
+    return ValueError(
+        f"{path} must be what the stages write; run `keras-dynamic {stage}` "
+        f"again: {wrong}"
+    )
 
 
 def read_converted(path: pathlib.Path) -> dict:
     """Reads a metrics file that has the int8 model and its policies.
 
     Raises:
-        ValueError: If there is no file, or it lacks the policies.
+        ValueError: If there is no file, or it lacks the policies or what the
+            stages before them measured.
     """
     found = read(path)
     if "routed" not in found:
@@ -106,6 +119,8 @@ def read_converted(path: pathlib.Path) -> dict:
             f"{path} must have the policies, `routed`; run "
             f"`keras-dynamic convert` again. Received: {list(found)}"
         )
+    if wrong := metrics_rules.check_converted(found):
+        raise _edited(path, "convert", wrong)
     return found
 
 

@@ -20,7 +20,7 @@ def text(
         metrics: The content of metrics.json.
         benchmark: The content of benchmark.json; None if there is none.
     """
-    shipped = next(row for row in metrics["routed"] if row["bundle"])
+    shipped = next(row for row in metrics["routed"] if row.get("bundle"))
     last = metrics["exits"][-1]
     times = call_times.up_to_exits(metrics) or [None] * len(metrics["exits"])
     lines = [
@@ -30,13 +30,13 @@ def text(
     lines += [
         _exit(*each)
         for each in zip(
-            metrics["exits"], times, shipped["exit_shares"], strict=True
+            metrics["exits"], times, shipped["exit_shares"], strict=False
         )
     ]
     lines.append("")
     if len(metrics["exits"]) > 1:
         lines += [
-            f"policy      {shipped['policy']} {shipped['target']:g}: "
+            f"policy      {shipped['policy']} {_target(shipped['target'])}: "
             f"{100 * shipped['accuracy']:.2f} %{_interval(metrics, shipped)}",
             f"            with {shipped['mean_madds'] / 1e6:.3f} M "
             "multiply-adds on average, "
@@ -58,11 +58,20 @@ def _exit(row: dict, time: float | None, share: float) -> str:
     return (
         f"{row['exit']:4}  {row['madds'] / 1e6:11.3f} M"
         f"  {row['params'] / 1e3:5.0f} k"
-        f"  {100 * accuracy['float']:7.2f}  {100 * accuracy['qat']:6.2f}"
-        f"  {100 * accuracy['int8']:6.2f}"
+        f"  {_percent(accuracy, 'float'):>7}  {_percent(accuracy, 'qat'):>6}"
+        f"  {_percent(accuracy, 'int8'):>6}"
         f"  {'      -' if time is None else format(time, '7.3f')}"
         f"  {100 * share:7.1f}"
     )
+
+
+def _target(target: float | str | None) -> str:
+    return f"{target:g}" if isinstance(target, int | float) else str(target)
+
+
+def _percent(accuracy: Mapping[str, float], kind: str) -> str:
+    share = accuracy.get(kind)
+    return "-" if share is None else f"{100 * share:.2f}"
 
 
 def _interval(metrics: Mapping[str, Any], shipped: Mapping[str, Any]) -> str:

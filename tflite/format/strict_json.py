@@ -1,8 +1,8 @@
 """Reads JSON that somebody else wrote, without surprises.
 
-Python's own reader takes more than JSON (NaN, Infinity), overlooks that a key
-is there twice and takes the last one, and ends in a RecursionError where the
-nesting is deep. Other readers, such as Android's, decide otherwise: what one of
+Python's own reader takes more than JSON (NaN, Infinity), takes integers that no
+float can hold, overlooks that a key is there twice and takes the last one, and
+ends in a RecursionError where the nesting is deep. Other readers, such as Android's, decide otherwise: what one of
 them checked another one would not see. Standard library only.
 """
 
@@ -11,6 +11,8 @@ import math
 from typing import Any
 
 MAX_DEPTH = 64
+# What lies beyond is another number to readers that have floats only.
+MAX_INTEGER = 2**53
 
 
 class InvalidJSON(ValueError):
@@ -26,7 +28,8 @@ def decode(data: bytes | str) -> Any:
 
     Raises:
         InvalidJSON: if it is not JSON, has a key twice in one object, a number
-            that no float can hold, or more than `MAX_DEPTH` levels.
+            that no float can hold, an integer beyond `MAX_INTEGER`, or more
+            than `MAX_DEPTH` levels.
     """
     try:
         text = data if isinstance(data, str) else data.decode()
@@ -34,6 +37,7 @@ def decode(data: bytes | str) -> Any:
             text,
             parse_constant=_no_constant,
             parse_float=_finite,
+            parse_int=_exact,
             object_pairs_hook=_object,
         )
     except InvalidJSON:
@@ -66,6 +70,16 @@ def _finite(digits: str) -> float:
     if not math.isfinite(number):
         raise InvalidJSON(
             f"a number must fit into a float. Received: {digits[:80]}"
+        )
+    return number
+
+
+def _exact(digits: str) -> int:
+    # The sign, and as many digits as MAX_INTEGER has.
+    if len(digits) > 17 or abs(number := int(digits)) > MAX_INTEGER:
+        raise InvalidJSON(
+            "an integer must be at most 2^53, so that every reader takes it "
+            f"for the same number. Received: {digits[:80]}"
         )
     return number
 

@@ -52,7 +52,7 @@ def test_bad_manifests_are_refused(directory, changes, message):
         ("bytes", -1, "a count"),
         ("bytes", 1.5, "a count"),
         ("madds", True, "a count"),
-        ("madds", 2**63, "a count"),
+        ("madds", 2**53, "a count"),
         ("bytes", 2**30, "a count"),
         ("inputs", ["image"] * 1025, "a list of names"),
         ("inputs", ["x" * 4097], "a list of names"),
@@ -164,7 +164,7 @@ def test_a_manifest_of_version_1_is_read_and_written_again_as_2(
         bundle.read(str(directory))
 
 
-STORED_SIZES = [60_000, 15, -1, 2**80, 16.0, True, None, "16", [16]]
+STORED_SIZES = [60_000, 15, -1, 2**53, 16.0, True, None, "16", [16]]
 
 
 @pytest.mark.parametrize("value", STORED_SIZES)
