@@ -19,8 +19,17 @@ def text(
     Args:
         metrics: The content of metrics.json.
         benchmark: The content of benchmark.json; None if there is none.
+
+    Raises:
+        ValueError: If no policy is that of the bundle.
     """
-    shipped = next(row for row in metrics["routed"] if row.get("bundle"))
+    rows = [row for row in metrics["routed"] if row.get("bundle")]
+    if not rows:
+        raise ValueError(
+            "`routed` of metrics.json must have a row with `bundle` true; run "
+            f"`keras-dynamic convert` again. Received: {len(rows)}"
+        )
+    [shipped] = rows
     last = metrics["exits"][-1]
     times = call_times.up_to_exits(metrics) or [None] * len(metrics["exits"])
     lines = [

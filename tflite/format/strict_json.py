@@ -2,8 +2,9 @@
 
 Python's own reader takes more than JSON (NaN, Infinity), takes integers that no
 float can hold, overlooks that a key is there twice and takes the last one, and
-ends in a RecursionError where the nesting is deep. Other readers, such as Android's, decide otherwise: what one of
-them checked another one would not see. Standard library only.
+ends in a RecursionError where the nesting is deep. Other readers, such as
+Android's, decide otherwise: what one of them checked another one would not see.
+Standard library only.
 """
 
 import json
