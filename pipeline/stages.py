@@ -1,5 +1,6 @@
 """Runs the stages of an experiment in order, each if its inputs changed."""
 
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -17,7 +18,7 @@ from pipeline.processes import heartbeat, libraries
 from pipeline.results import origin, own_files, stage_results
 from pipeline.results.layout import Layout
 from pipeline.results.versions import VERSIONS
-from pipeline.storage import fingerprint, publishing
+from pipeline.storage import fingerprint, publishing, workdir_lock
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +94,11 @@ STAGES = {
 }
 
 
+# They read what the others make and write results of their own: several may
+# run at once, by themselves.
+_READING = ("check", "benchmark", "report")
+
+
 def run(
     config: ml_collections.ConfigDict,
     layout: Layout,
@@ -121,11 +127,42 @@ def run(
         left out.
 
     Raises:
-        ValueError: If the configuration does not fit the schema, or something
-            that is not ours is where a stage would write, before any of them
-            runs; if what a stage needs is not there, or the stage fails.
+        ValueError: If the configuration does not fit the schema, something
+            that is not ours is where a stage would write, or another process
+            writes the working directory, before any of them runs; if what a
+            stage needs is not there, or the stage fails.
     """
     validated(config)
+    with _held(layout, names):
+        return _run(
+            config, layout, names, arguments or {}, skip_finished=skip_finished
+        )
+
+
+def _held(
+    layout: Layout, names: Sequence[str]
+) -> contextlib.AbstractContextManager[None]:
+    """Holds the working directory, unless a single stage only reads from it."""
+    if layout.root.exists() and not layout.root.is_dir():
+        raise ValueError(
+            f"`workdir` must be a directory. Received: {layout.root}, a file"
+        )
+    # It will say what it lacks, and no directory is made for that.
+    futile = not layout.root.exists() and STAGES[names[0]].needs
+    if futile or (len(names) == 1 and names[0] in _READING):
+        return contextlib.nullcontext()
+    return workdir_lock.held(layout.root)
+
+
+def _run(
+    config: ml_collections.ConfigDict,
+    layout: Layout,
+    names: Sequence[str],
+    arguments: Mapping[str, Mapping[str, Any]],
+    *,
+    skip_finished: bool,
+) -> dict[str, Any]:
+    """Runs some stages in order; see `run`."""
     prints = _fingerprints(config)
     stale = stage_results.publish(layout)
 
@@ -157,9 +194,7 @@ def run(
         with heartbeat.beating(name):
             heartbeat.note("loading the libraries it needs")
             function = _function(name)
-            made[name] = function(
-                config, layout, **(arguments or {}).get(name, {})
-            )
+            made[name] = function(config, layout, **arguments.get(name, {}))
         seconds = time.monotonic() - start
         ran = {"fingerprint": prints[name], "seconds": seconds}
         mark = layout.stages / f"{name}.json"

@@ -30,6 +30,11 @@ class Flag:
     least: int | None = None
     without: str = ""
 
+    @property
+    def is_path(self) -> bool:
+        """Tells whether its value is a path, or several."""
+        return self.value in ("DIR", "FILE", "PATTERN")
+
     def define(self, name: str, values: Any) -> None:
         """Defines the flag among `values`, a `flags.FlagValues` of absl.
 

@@ -165,6 +165,12 @@ def _command(verb: str, beam_args: list[str]) -> Callable:
             # As a path it would be the current directory.
             if flag.default is None and getattr(values, name) == "":
                 raise UsageError(f"`{name}` must not be empty. Received: ''")
+            if flag.is_path and getattr(values, name):
+                setattr(values, name, _at_home(name, getattr(values, name)))
+        positional = [
+            _at_home(VERBS[verb].files or "arguments", each)
+            for each in positional
+        ]
         for flag in VERBS[verb].needs:
             if getattr(values, flag) in (None, []):
                 raise UsageError(f"keras-dynamic {verb} needs --{flag}")
@@ -193,6 +199,24 @@ def _command(verb: str, beam_args: list[str]) -> Callable:
             _module(verb).run(values, positional)
 
     return run
+
+
+def _at_home(name: str, path: str | list[str]) -> str | list[str]:
+    """Replaces a ~ at the beginning, which shells leave in --flag=~/path.
+
+    Raises:
+        UsageError: If it names a user that there is not.
+    """
+    if isinstance(path, list):
+        return [_at_home(name, each) for each in path]
+    found = os.path.expanduser(path)
+    # A file may have such a name; ./~name means it.
+    if found.startswith("~"):
+        raise UsageError(
+            f"`{name}` must begin with ~ only for a home directory. "
+            f"Received: {path!r}"
+        )
+    return found
 
 
 def _is_staged(verb: str) -> bool:

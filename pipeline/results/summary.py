@@ -110,7 +110,7 @@ def _chain(chain: dict) -> str:
     if "mismatches" in chain:
         parts.append(
             f"{chain['mismatches']} logits differ from the unsplit model on "
-            f"{chain['samples']} images"
+            f"{chain.get('samples', 'some')} images"
         )
     if "overhead" in chain:
         parts.append(f"at full depth {chain['overhead']:.3f} times its p50")

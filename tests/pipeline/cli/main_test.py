@@ -73,6 +73,18 @@ def two_exits(tmp_path, monkeypatch) -> pathlib.Path:
         (["score", "--bundle=x", "--output="], ["`output` must not be empty"]),
         (["sweep", "--output="], ["`output` must not be empty"]),
         (["split", "--output=", "x"], ["`output` must not be empty"]),
+        (
+            ["train", CONFIG, "--workdir=~nobody-of-this-name/x"],
+            ["`workdir` must begin with ~ only for a home directory"],
+        ),
+        (
+            ["inspect", "~nobody-of-this-name/x"],
+            ["`BUNDLE` must begin"],
+        ),
+        (
+            ["check", CONFIG, f"--workdir={__file__}"],
+            ["`workdir` must be a directory", "main_test.py, a file"],
+        ),
         (["compare", "--workdir=x", ""], ["WORKDIR ... must not be empty"]),
         (["policy", ""], ["BUNDLE must not be empty"]),
         (["train", "--workdir=x"], ["train needs --config"]),
