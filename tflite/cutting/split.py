@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tflite.bundle.wiring import Wiring
@@ -42,12 +42,18 @@ class Segment:
         output: Name of the exit's output, as in the original signature, which
             is the first of its outputs; None if it ends none.
         operators: Number of operators that it runs.
+        also: Further outputs of the model that it gives: results that an exit
+            needs anyway, such as the second one of an operator.
+        renamed: Names in the original signature, by those that its outputs
+            have in the chain, where another tensor had the name already.
     """
 
     model: bytes
     wiring: Wiring
     output: str | None
     operators: int
+    also: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def split(
@@ -59,7 +65,9 @@ def split(
     constants aside; ties go by output name. The order in which the converter
     lists the outputs does not matter. Operators keep their order. Parts that
     no output needs are left out, as are the original's metadata and associated
-    files. A model with a single output and no gates is one segment.
+    files. A model with a single output and no gates is one segment. An output
+    that adds no operator, such as the second result of another's, is no exit:
+    the segment that computes it gives it, too.
 
     The operators of an exit are cut wherever the graph passes into a gate's
     branch or out of it, so that a row of gated blocks becomes an ungated
@@ -76,14 +84,16 @@ def split(
     Raises:
         flatbuffer.InvalidModel: if `model` is damaged, or has control flow or
             variables.
-        CannotSplit: if it has the same tensor as two outputs, an output that
-            adds no operator, or other outputs than `order`.
+        CannotSplit: if it has the same tensor as two outputs, an input or a
+            constant as an output, signatures that differ, or other outputs
+            than `order`; or, with `order`, an output that adds no operator.
     """
     whole = model_file.read(model)
     graph = whole.subgraphs[0]
     names = _tensor_names(whole)
     static, varying = dependencies.static_operators(graph)
-    exits = _ordered_exits(graph, names, varying, order)
+    exits, also = _ordered_exits(graph, names, varying, order)
+    original = _output_names(whole)
     found = branches.branches(whole) if gates else ()
     gate_of = branches.innermost(found)
     parts: list[set[int]] = []
@@ -113,7 +123,8 @@ def split(
         # Those of a gated piece are those of its bypass, which reads none.
         later = set().union(*reads[i + 1 :]) - {result}
         outputs = [result] if ends else []
-        outputs += sorted(later & written[i].keys())
+        given = also & written[i].keys()
+        outputs += sorted(later & written[i].keys() | given)
         constants = dependencies.ancestors(
             graph, dependencies.read_by(graph, piece.operators), static
         )
@@ -132,6 +143,12 @@ def split(
                 ),
                 output=names[result] if ends else None,
                 operators=len(part),
+                also=tuple(names[t] for t in sorted(given)),
+                renamed={
+                    names[t]: original[t]
+                    for t in outputs
+                    if original.get(t, names[t]) != names[t]
+                },
             )
         )
     return tuple(segments)
@@ -148,8 +165,9 @@ def write(
     """Splits a file into `segment_0.tflite` ... and `segments.json`.
 
     The directory, which must be new or empty, appears whole or not at all. In
-    segments.json only gated segments have the key "gate", and only a bypass
-    has the key "bypass".
+    segments.json only gated segments have the key "gate", only a bypass has the
+    key "bypass", and only where `Segment` says so are there "also" and
+    "renamed".
 
     Raises:
         ValueError: as `split`, if there is nothing to cut, or if
@@ -165,8 +183,9 @@ def write(
     segments = split(files.model(model_path), gates=gates)
     if len(segments) < 2:
         raise CannotSplit(
-            "`model` must have two outputs or more, or a gate to cut at. "
-            f"Received: {segments[0].output!r} alone"
+            "`model` must have two outputs or more that different operators "
+            "compute, or a gate to cut at. Received: "
+            f"{', '.join([str(segments[0].output), *segments[0].also])}"
         )
     target = os.path.abspath(output_directory)
     unfinished = f"{target}.unfinished-{os.getpid()}"
@@ -199,11 +218,45 @@ def _row(segment: Segment) -> dict[str, Any]:
         row["gate"] = wiring.gate
     if wiring.bypass:
         row["bypass"] = wiring.bypass
+    if segment.also:
+        row["also"] = segment.also
+    if segment.renamed:
+        row["renamed"] = segment.renamed
     return row
+
+
+def _output_names(model: Any) -> dict[int, str]:
+    """Returns the outputs' names in the signature."""
+    return {
+        entry.tensorIndex: model_file.text(entry.name)
+        for signature in (model.signatureDefs or [])[:1]
+        for entry in signature.outputs or []
+    }
+
+
+def _check_signatures(model: Any) -> None:
+    """Raises CannotSplit if a second signature would be lost with the cut."""
+    found = [
+        sorted(
+            (side, model_file.text(entry.name), entry.tensorIndex)
+            for side in ("inputs", "outputs")
+            for entry in getattr(signature, side) or []
+        )
+        for signature in model.signatureDefs or []
+    ]
+    if any(each != found[0] for each in found):
+        keys = [
+            model_file.text(each.signatureKey) for each in model.signatureDefs
+        ]
+        raise CannotSplit(
+            "`model` must have one signature, or several of the same names, as "
+            f"segments have one. Received: {keys}"
+        )
 
 
 def _tensor_names(model: Any) -> list[str]:
     """Names every tensor, uniquely; signature names come first."""
+    _check_signatures(model)
     tensors = model.subgraphs[0].tensors
     given: dict[int, str] = {}
     for signature in (model.signatureDefs or [])[:1]:
@@ -231,8 +284,13 @@ def _tensor_names(model: Any) -> list[str]:
 
 def _ordered_exits(
     graph: Any, names: list[str], varying: set[int], order: Sequence[str] | None
-) -> list[tuple[int, set[int]]]:
-    """Returns each output tensor and the operators it needs, in exit order."""
+) -> tuple[list[tuple[int, set[int]]], set[int]]:
+    """Finds the outputs that are exits.
+
+    Returns:
+        Each of their tensors with the operators it needs, in exit order; and
+        the other outputs, which the operators of an exit compute anyway.
+    """
     outputs = dependencies.tensors(graph.outputs)
     listed = [names[tensor] for tensor in outputs]
     if not outputs or len(set(outputs)) < len(outputs):
@@ -251,12 +309,23 @@ def _ordered_exits(
     else:
         exits.sort(key=lambda exit: order.index(names[exit[0]]))
     before: set[int] = set()
+    found, also = [], set()
     for tensor, needed in exits:
-        if needed <= before:
+        if not needed:
             raise CannotSplit(
-                f"`model` output {names[tensor]!r} must be computed by an "
-                "operator of its own. Received: an input, a constant, or a "
-                f"second result of another exit's operator, of {listed}"
+                f"`model` output {names[tensor]!r} must be computed from an "
+                "input. Received: an input or a constant, of the outputs "
+                f"{listed}"
+            )
+        if not needed <= before:
+            found.append((tensor, needed))
+        elif order is None:
+            also.add(tensor)
+        else:
+            raise CannotSplit(
+                f"`order` must name outputs that have an operator of their own "
+                f"after those before them. Received: {names[tensor]!r} of "
+                f"order={list(order)}"
             )
         before |= needed
-    return exits
+    return found, also

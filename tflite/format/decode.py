@@ -175,6 +175,21 @@ class InvalidModel(ValueError):
     """Says that a file is damaged, no .tflite model, or uses what we refuse."""
 
 
+class Unsupported(InvalidModel):
+    """Says that a file may be sound, but has what is not carried here."""
+
+
+# What a refused field holds.
+_REFUSED = {
+    "external_buffer_groups": "data outside of the file",
+    "external_buffers": "data outside of the file",
+    "sparsity": "sparse weights",
+    "variant_tensors": "variant tensors",
+    "details": "blockwise or custom quantization",
+    "options_2": "StableHLO operators",
+}
+
+
 def decode(data: bytes) -> SimpleNamespace:
     """Returns the model in `data` as a tree of `SimpleNamespace`.
 
@@ -183,7 +198,8 @@ def decode(data: bytes) -> SimpleNamespace:
 
     Raises:
         InvalidModel: if it is no .tflite file, if something lies outside of
-            it, or if a field is there that is refused.
+            it.
+        Unsupported: if a field is there that is refused.
     """
     if len(data) < 8 or data[4:8] != IDENTIFIER:
         raise InvalidModel(
@@ -267,7 +283,7 @@ class _Decoder:
 
     def _value(self, kind: str | dict, at: int, field: str):
         if kind == "refused":
-            raise InvalidModel(f"`{field}` is not supported")
+            raise Unsupported(_REFUSED.get(field, field))
         if isinstance(kind, str) and kind in _NUMBERS:
             return self._number(kind, at)
         start = at + self._number("I", at)

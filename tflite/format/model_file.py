@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from tflite.format import decode, operator_rules, shapes
 
 InvalidModel = decode.InvalidModel
+Unsupported = decode.Unsupported
 
 MAX_TENSOR_BYTES = 2**30
 
@@ -60,7 +61,8 @@ def verify(data: bytes, name: str = "model") -> int:
         The bytes that it may need to run, as `MAX_MEMORY_BYTES` counts them.
 
     Raises:
-        InvalidModel: if one of these does not hold.
+        InvalidModel: if one of these does not hold; `Unsupported`, which is
+            one, for what a sound file may have.
     """
     return _check(data, name, run=True)
 
@@ -138,6 +140,12 @@ def _check(data: bytes, name: str, run: bool) -> int:
         model = decode.decode(data)
         _check_model(model)
         return _check_operators(model) if run else 0
+    except Unsupported as error:
+        raise Unsupported(
+            f"`{name}` must be a model of one subgraph without variables, "
+            f"sparse weights and the like, to be checked and cut. "
+            f"Received: {error}"
+        ) from None
     except InvalidModel as error:
         raise InvalidModel(
             f"`{name}` is not a usable .tflite model: {error}"
@@ -146,9 +154,9 @@ def _check(data: bytes, name: str, run: bool) -> int:
 
 def _check_model(model: SimpleNamespace) -> None:
     if len(model.subgraphs) != 1:
-        raise InvalidModel(
-            "it must have one subgraph (no control flow). "
-            f"Received: {len(model.subgraphs)}"
+        raise Unsupported(
+            f"{len(model.subgraphs)} subgraphs, as control flow or several "
+            "signatures make them"
         )
     for index, buffer in enumerate(model.buffers):
         # The converter writes 0 or 1 where the data is in place.
@@ -172,12 +180,12 @@ def _check_model(model: SimpleNamespace) -> None:
 
 def _check_tensor(name: str, tensor: SimpleNamespace, buffers: list) -> None:
     if tensor.type not in _BITS:
-        raise InvalidModel(
-            f"{name} must have a type of fixed size; strings and resources "
-            f"are not supported. Received: TensorType {tensor.type}"
+        raise Unsupported(
+            f"{name} of TensorType {tensor.type}, such as text, which has no "
+            "fixed size"
         )
     if tensor.is_variable or tensor.external_buffer:
-        raise InvalidModel(f"{name} is a variable or outside of the file")
+        raise Unsupported(f"{name}, a variable or outside of the file")
     shape, signature = tensor.shape, tensor.shape_signature
     size = _bytes(tensor)
     if any(extent < 0 for extent in shape) or size > MAX_TENSOR_BYTES:

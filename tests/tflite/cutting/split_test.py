@@ -1,7 +1,9 @@
+import copy
 import json
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -140,7 +142,7 @@ def test_an_order_of_other_outputs_is_refused(order):
 
 
 def test_an_order_that_leaves_an_exit_nothing_to_do_is_refused():
-    with pytest.raises(split.CannotSplit, match="operator of its own"):
+    with pytest.raises(split.CannotSplit, match=r"`order`.* 't1'"):
         split.split(chain_of_adds([3, 1]), ["t3", "t1"])
 
 
@@ -248,6 +250,35 @@ def two_results_of_one_operator() -> bytes:
     return graph.write([x], halves)
 
 
+def a_second_result() -> bytes:
+    """Builds halves of the input, both outputs, and something after them."""
+    graph = TinyGraph()
+    x = graph.tensor([1, 4], name="x")
+    axis = graph.constant(np.array(1, np.int32))
+    halves = [graph.tensor([1, 2], name=name) for name in ("left", "right")]
+    graph.operator("SPLIT", [axis, x], halves, numSplits=2)
+    last = graph.run("ADD", halves, name="last")
+    names = {"x": x, "left": halves[0], "right": halves[1], "last": last}
+    return graph.write([x], [last, *halves], names)
+
+
+def two_signatures(other: str = "first") -> bytes:
+    graph = TinyGraph()
+    x = graph.tensor([1, 4])
+    first = graph.run("TANH", [x])
+    second = graph.run("TANH", [first])
+    made = graph.model(
+        [x], [first, second], {"x": x, "first": first, "second": second}
+    )
+    again = copy.deepcopy(made.signatureDefs[0])
+    again.signatureKey = b"again"
+    for entry in again.outputs:
+        if entry.tensorIndex == first:
+            entry.name = other
+    made.signatureDefs.append(again)
+    return model_file.write(made)
+
+
 def an_input_as_output() -> bytes:
     graph = TinyGraph()
     x = graph.tensor([1, 4])
@@ -281,15 +312,72 @@ def one_tensor_under_two_names() -> bytes:
     [
         (chain_of_adds([2, 2]), "all of them different"),
         (one_tensor_under_two_names(), "one tensor as two"),
-        (two_results_of_one_operator(), "an operator of its own"),
-        (an_input_as_output(), "an operator of its own"),
-        (a_constant_as_output(), "an operator of its own"),
-        (no_operators(), "an operator of its own"),
+        (an_input_as_output(), "an input or a constant"),
+        (a_constant_as_output(), "an input or a constant"),
+        (no_operators(), "an input or a constant"),
+        (two_signatures(other="another"), "one signature"),
     ],
 )
 def test_models_without_a_cut_are_refused(model, message):
     with pytest.raises(split.CannotSplit, match=message):
         split.split(model)
+
+
+def test_a_second_result_goes_with_the_first(run_whole, run_chain):
+    model = a_second_result()
+    segments = split.split(model)
+    assert [s.output for s in segments] == ["left", "last"]
+    assert [s.also for s in segments] == [("right",), ()]
+    inputs = {"x": RNG.random((1, 4), np.float32)}
+    whole, chain = run_whole(model, inputs), run_chain(segments, inputs)
+    assert set(whole) == {"left", "right", "last"}
+    for name, expected in whole.items():
+        np.testing.assert_array_equal(chain[name], expected)
+    [alone] = split.split(two_results_of_one_operator())
+    assert len(alone.also) == 1
+
+
+def test_signatures_that_say_the_same_are_one():
+    outputs = [s.output for s in split.split(two_signatures())]
+    assert outputs == ["first", "second"]
+
+
+def test_an_output_named_like_an_input_keeps_its_name_beside_it(tmp_path):
+    graph = TinyGraph()
+    x = graph.tensor([1, 4])
+    first = graph.run("TANH", [x])
+    second = graph.run("TANH", [first])
+    made = graph.model([x], [first, second], {"y": second})
+    entry = type(made.signatureDefs[0].outputs[0])
+    made.signatureDefs[0].inputs = [entry("x", x)]
+    made.signatureDefs[0].outputs.append(entry("x", first))
+    source = tmp_path / "model.tflite"
+    source.write_bytes(model_file.write(made))
+    segments = split.write(str(source), str(tmp_path / "out"))
+    assert [s.renamed for s in segments] == [{"x_1": "x"}, {}]
+    rows = json.loads((tmp_path / "out" / "segments.json").read_text())
+    assert rows["segments"][0]["renamed"] == {"x_1": "x"}
+    assert "renamed" not in rows["segments"][1]
+
+
+@pytest.mark.parametrize("field", ["sparsity", "details"])
+def test_what_is_not_carried_is_named(field):
+    graph = TinyGraph()
+    x = graph.tensor([1, 4])
+    made = graph.model([x], [graph.run("TANH", [x])])
+    tensor = made.subgraphs[0].tensors[0]
+    if field == "sparsity":
+        tensor.sparsity = schema.SparsityParametersT()
+        said = "sparse weights"
+    else:
+        tensor.quantization = schema.QuantizationParametersT(
+            detailsType=schema.QuantizationDetails.CustomQuantization,
+            details=schema.CustomQuantizationT(),
+        )
+        said = "custom quantization"
+    with pytest.raises(model_file.Unsupported, match=said) as error:
+        split.split(model_file.write(made))
+    assert "usable" not in str(error.value)
 
 
 def test_a_model_with_one_output_is_one_segment(run_whole):
