@@ -50,6 +50,7 @@ def _options(flags) -> dict:
         "delegate": flags.delegate,
         "delegate_options": {name: value for name, _, value in told},
         "memory_mapped": flags.memory_mapped,
+        "strict": flags.strict,
     }
 
 

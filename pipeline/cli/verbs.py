@@ -133,6 +133,11 @@ VERBS = {
                 kind="bool",
                 default=False,
             ),
+            "strict": Flag(
+                "refuse operators that there is no rule to check by",
+                kind="bool",
+                default=True,
+            ),
             "point": Flag(
                 "operating point", "NAME", without="the bundle's policy"
             ),

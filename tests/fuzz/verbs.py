@@ -20,6 +20,7 @@ from pipeline.cli import (
     inspect_verb,
     policy_verb,
     score_verb,
+    split_verb,
 )
 from pipeline.gate import check
 from pipeline.results import predictions
@@ -27,7 +28,7 @@ from pipeline.results.layout import Layout
 from tests.support import prepared_data
 from tflite.bundle import archive
 
-VERBS = ("classify", "inspect", "policy", "score", "check")
+VERBS = ("classify", "inspect", "policy", "split", "score", "check")
 _IMAGES = np.random.default_rng(0).integers(
     0, 256, (20, subjects.SIDE, subjects.SIDE, 3), np.uint8
 )
@@ -40,7 +41,7 @@ class Printed(Exception):
 def draw(number: int, seed: int) -> str:
     """Returns the verb of a case; the slow ones less often."""
     rng = random.Random(f"verb {seed}/{number}")
-    return rng.choices(VERBS, (4, 6, 4, 1, 3))[0]
+    return rng.choices(VERBS, (4, 6, 4, 4, 1, 3))[0]
 
 
 def results(verb: str, files: cases.Files, directory: str) -> object:
@@ -89,6 +90,7 @@ def _classify(path: str, beside: pathlib.Path):
         delegate=None,
         delegate_option=[],
         memory_mapped=False,
+        strict=True,
         point=None,
         budget_ms=None,
     )
@@ -109,6 +111,17 @@ def _policy(path: str, beside: pathlib.Path):
     flags = types.SimpleNamespace(**dict.fromkeys(names), max_drop=1.0)
     policy_verb.run(flags, [path])
     return lambda said: said
+
+
+def _split(path: str, beside: pathlib.Path):
+    """Cuts the first segment, which no manifest vouches for here."""
+    models = sorted(pathlib.Path(path).glob("*.tflite"))
+    if models:
+        flags = types.SimpleNamespace(
+            output=str(beside / "parts"), json=False, exits_only=False
+        )
+        split_verb.run(flags, [str(models[0])])
+    return "cut"
 
 
 def _score(path: str, beside: pathlib.Path):
@@ -145,6 +158,7 @@ _RUN = {
     "classify": _classify,
     "inspect": _inspect,
     "policy": _policy,
+    "split": _split,
     "score": _score,
     "check": _check,
 }

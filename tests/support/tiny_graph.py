@@ -27,6 +27,7 @@ OPTIONS = {
     "SPLIT": schema.SplitOptionsT,
     "TANH": None,
     "LOGISTIC": None,
+    "LOG_SOFTMAX": schema.LogSoftmaxOptionsT,
     "DEQUANTIZE": schema.DequantizeOptionsT,
     "QUANTIZE": schema.QuantizeOptionsT,
     "CAST": schema.CastOptionsT,

@@ -41,7 +41,7 @@ _OPTIONAL_FROM = {3: 2, 4: 2, 9: 2, 67: 3, 132: 2, 141: 3}  # Convolution, dense
 _OPTIONAL_FROM |= {27: 3, 16: 1, 44: 1, 46: 1, 52: 1, 32: 0}  # SVDF to custom
 
 
-def verify(data: bytes, name: str = "model") -> int:
+def verify(data: bytes, name: str = "model", *, strict: bool = True) -> int:
     """Checks that `data` is a .tflite file that can be handed to a runtime.
 
     Every offset, length and index is followed and must stay in bounds, every
@@ -51,6 +51,10 @@ def verify(data: bytes, name: str = "model") -> int:
     that its kernel takes for granted, and give results of the shapes that the
     file says; together they must need no more than `MAX_MEMORY_BYTES` and
     `MAX_STEPS`.
+
+    Without `strict` an operator that has no rule passes: its tensors are there
+    and in bounds, but what its kernel takes for granted nobody has checked.
+    That is for models whose maker is trusted; `unruled` names such operators.
 
     Refused as well: more than one subgraph (control flow), variables and
     resources, strings, sparse or blockwise quantized weights, StableHLO
@@ -64,7 +68,32 @@ def verify(data: bytes, name: str = "model") -> int:
         InvalidModel: if one of these does not hold; `Unsupported`, which is
             one, for what a sound file may have.
     """
-    return _check(data, name, run=True)
+    return _check(data, name, run=True, strict=strict)
+
+
+def unruled(data: bytes) -> tuple[str, ...]:
+    """Names the operators that `tflite.format.operator_rules` has no rule for.
+
+    Args:
+        data: A .tflite file that `verify` accepts, strictly or not.
+    """
+    model = decode.decode(data)
+    codes = {_code(each, model) for each in model.subgraphs[0].operators}
+    return tuple(
+        _builtin_name(code)
+        for code in sorted(codes)
+        if not operator_rules.knows(code)
+    )
+
+
+def _builtin_name(code: int) -> str:
+    """Returns an operator's name where the schema is there to tell it."""
+    try:
+        from ai_edge_litert import schema_py_generated as schema
+    except ImportError:
+        return f"operator code {code}"
+    names = {v: k for k, v in vars(schema.BuiltinOperator).items()}
+    return names.get(code, f"operator code {code}")
 
 
 def read(data: bytes, name: str = "model"):
@@ -115,14 +144,10 @@ def write(model) -> bytes:
 
 def operator_name(code) -> str:
     """Returns the name of an `OperatorCodeT`: CONV_2D, or a custom one's."""
-    from ai_edge_litert import schema_py_generated as schema
-
     if code.customCode:
         return code.customCode.decode()
     # Codes from 127 on do not fit into the deprecated field.
-    number = max(code.builtinCode, code.deprecatedBuiltinCode)
-    names = {v: k for k, v in vars(schema.BuiltinOperator).items()}
-    return names.get(number, f"operator {number}")
+    return _builtin_name(max(code.builtinCode, code.deprecatedBuiltinCode))
 
 
 def text(name: bytes | str | None) -> str:
@@ -130,7 +155,7 @@ def text(name: bytes | str | None) -> str:
     return name.decode() if isinstance(name, bytes) else name or ""
 
 
-def _check(data: bytes, name: str, run: bool) -> int:
+def _check(data: bytes, name: str, run: bool, strict: bool = True) -> int:
     """Checks a file; returns the bytes that running it takes, 0 if not run."""
     if not isinstance(data, bytes):
         raise InvalidModel(
@@ -139,7 +164,7 @@ def _check(data: bytes, name: str, run: bool) -> int:
     try:
         model = decode.decode(data)
         _check_model(model)
-        return _check_operators(model) if run else 0
+        return _check_operators(model, strict) if run else 0
     except Unsupported as error:
         raise Unsupported(
             f"`{name}` must be a model of one subgraph without variables, "
@@ -276,7 +301,7 @@ def _code(operator: SimpleNamespace, model: SimpleNamespace) -> int:
     return max(code.code, code.deprecated_code)
 
 
-def _check_operators(model: SimpleNamespace) -> int:
+def _check_operators(model: SimpleNamespace, strict: bool) -> int:
     """Checks all operators; returns the bytes that they need."""
     graph = model.subgraphs[0]
     contents = [
@@ -292,6 +317,15 @@ def _check_operators(model: SimpleNamespace) -> int:
         custom = model.operator_codes[operator.opcode].custom_code
         if custom:
             raise InvalidModel(f"operator {index}, {custom!r}, is not known")
+        code = _code(operator, model)
+        if not operator_rules.knows(code):
+            if strict:
+                raise InvalidModel(
+                    f"operator {index}, {_builtin_name(code)}, has no rule; "
+                    "`strict=False` (--nostrict) runs it, if its maker is "
+                    "trusted"
+                )
+            continue
         given = [None if i == -1 else i for i in operator.inputs]
         constants = [None if i is None else contents[i] for i in given]
         memory += sum(len(each) for each in constants if each is not None)
@@ -302,9 +336,7 @@ def _check_operators(model: SimpleNamespace) -> int:
             [graph.tensors[i] for i in operator.outputs],
         )
         try:
-            steps += operator_rules.check(
-                _code(operator, model), operator.options_type, node
-            )
+            steps += operator_rules.check(code, operator.options_type, node)
         except InvalidModel as error:
             raise InvalidModel(f"operator {index}, {error}") from None
     if memory > MAX_MEMORY_BYTES or steps > MAX_STEPS:

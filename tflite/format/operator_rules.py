@@ -57,6 +57,11 @@ class _Rule:
     outputs: int = 1
 
 
+def knows(code: int) -> bool:
+    """Tells whether there is a rule for an operator of this code."""
+    return code in _RULES
+
+
 def check(code: int, options_type: int, node: shapes.Node) -> int:
     """Checks an operator; returns how often its innermost loop runs.
 

@@ -7,6 +7,7 @@ nothing comes in here that `model_file.verify` has not accepted.
 
 import ctypes
 import importlib
+import logging
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -43,6 +44,9 @@ class Options:
             that the system can drop, and shares with other processes. What
             was verified is what is mapped, as long as nobody writes into the
             file: replace a bundle by renaming a new one into its place.
+        strict: Whether operators that the verifier has no rule for are
+            refused. Off, they run, and a warning names them: for models whose
+            maker is trusted.
 
     Raises:
         ValueError: if `threads` is no integer of 1 or more, or there are
@@ -54,6 +58,7 @@ class Options:
     delegate: str | None = None
     delegate_options: Mapping[str, str] = field(default_factory=dict)
     memory_mapped: bool = False
+    strict: bool = True
 
     def __post_init__(self):
         """Checks `threads` and `delegate_options`."""
@@ -78,6 +83,7 @@ class Verified:
         name: What an error calls it.
         file: The open file that holds `data`, if it shall be mapped; it must
             stay open.
+        strict: As in `Options`.
 
     Attributes:
         memory: Bytes of the file, and of what running it may need.
@@ -89,13 +95,26 @@ class Verified:
     """
 
     def __init__(
-        self, data: bytes, name: str = "model", file: BinaryIO | None = None
+        self,
+        data: bytes,
+        name: str = "model",
+        file: BinaryIO | None = None,
+        *,
+        strict: bool = True,
     ):
         if not isinstance(data, bytes):
             raise TypeError(
                 f"`model` must be bytes. Received: {type(data).__name__}"
             )
-        self.memory = len(data) + model_file.verify(data, name)
+        needed = model_file.verify(data, name, strict=strict)
+        self.memory = len(data) + needed
+        if not strict and (free := model_file.unruled(data)):
+            logging.getLogger(__name__).warning(
+                "%s: structure checked; no rule for %s, which only the "
+                "runtime checks",
+                name,
+                ", ".join(free),
+            )
         self._name = name
         self._file = file
         self._data = data if file is None else None
@@ -131,7 +150,7 @@ def load(model: bytes | Verified, options: Options | None = None) -> Any:
     """
     options = options or Options()
     if not isinstance(model, Verified):
-        model = Verified(model)
+        model = Verified(model, strict=options.strict)
     arguments = model._arguments()
     interpreter, extras = _provider()
     if not options.xnnpack:

@@ -83,7 +83,9 @@ class OpenBundle:
         else:
             data = self.bundle.model(place)
         try:
-            model = interpreter.Verified(data, name, file)
+            model = interpreter.Verified(
+                data, name, file, strict=self._options.strict
+            )
             needed = self._memory + model.memory
             if needed > MAX_MEMORY_BYTES:
                 raise bundle.InvalidBundle(

@@ -17,6 +17,7 @@ FLAGS = {
     "delegate": None,
     "delegate_option": [],
     "memory_mapped": False,
+    "strict": True,
     "point": None,
     "budget_ms": None,
 }

@@ -90,7 +90,7 @@ def test_a_hostile_bundle_says_nothing_to_the_terminal(
     Image.fromarray(tiny_bundle.images(1)[0]).save(photo)
     facts = {"bundle": hostile, "threads": 1, "xnnpack": True}
     facts |= {"delegate": None, "delegate_option": [], "point": None}
-    facts |= {"memory_mapped": False, "budget_ms": None}
+    facts |= {"memory_mapped": False, "strict": True, "budget_ms": None}
     for as_json in (False, True):
         flags = types.SimpleNamespace(json=as_json, **facts)
         inspect_verb.run(flags, [hostile])

@@ -302,7 +302,7 @@ def test_an_unknown_operator_can_be_read_only():
     whole.operatorCodes[0].deprecatedBuiltinCode = 123
     data = model_file.write(whole)
     model_file.read(data)
-    with pytest.raises(model_file.InvalidModel, match="code 123 is not known"):
+    with pytest.raises(model_file.InvalidModel, match="SELECT_V2, has no rule"):
         model_file.verify(data)
 
 

@@ -208,3 +208,29 @@ def test_what_to_install_is_named(monkeypatch):
     message = "Install one of ai-edge-litert, tflite-runtime, tensorflow"
     with pytest.raises(ImportError, match=message):
         interpreter.load(SOUND)
+
+
+def unruled() -> bytes:
+    graph = TinyGraph()
+    x = graph.tensor([1, 4], name="x")
+    return graph.write([x], [graph.run("LOG_SOFTMAX", [x], name="y")])
+
+
+def test_an_operator_without_a_rule_runs_if_its_maker_is_trusted(caplog):
+    with pytest.raises(model_file.InvalidModel, match="LOG_SOFTMAX, has no"):
+        interpreter.load(unruled())
+    loaded = interpreter.load(unruled(), interpreter.Options(strict=False))
+    assert "no rule for LOG_SOFTMAX" in caplog.text
+    [asked], [given] = loaded.get_input_details(), loaded.get_output_details()
+    loaded.set_tensor(asked["index"], np.zeros((1, 4), np.float32))
+    loaded.invoke()
+    found = loaded.get_tensor(given["index"])
+    np.testing.assert_allclose(found, np.full((1, 4), -np.log(4)), rtol=1e-5)
+
+
+def test_the_structure_is_checked_all_the_same():
+    model = unruled()
+    options = interpreter.Options(strict=False)
+    for size in range(8, len(model), 97):
+        with pytest.raises(model_file.InvalidModel):
+            interpreter.load(model[:size], options)
