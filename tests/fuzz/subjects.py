@@ -19,6 +19,7 @@ from tflite.bundle import recorded_logits
 from tflite.cutting import split
 
 SIDE, CLASSES = 8, 4
+LABELS = ("zero", "one", "two", "three")
 _SAME, _VALID = 0, 1
 
 
@@ -91,7 +92,7 @@ def _bundle(
                 for place, each in enumerate(segments)
             ],
             models=[each.model for each in segments],
-            labels=["zero", "one", "two", "three"],
+            labels=LABELS,
             input=bundle.InputFacts((SIDE, SIDE, 3), dtype, scale, zero_point),
             policy=Policy(
                 temperatures=(1.0,) * exits,

@@ -172,6 +172,9 @@ def prepare_check(root: pathlib.Path) -> None:
     labels = np.arange(len(_IMAGES), dtype=np.int32) % subjects.CLASSES
     members = {"test": (_IMAGES, labels), "calibration": (_IMAGES, labels)}
     prepared_data.write(layout.data, members, labels=subjects.CLASSES)
+    facts = json.loads(layout.data_manifest.read_text())
+    facts["labels"] = list(subjects.LABELS)
+    layout.data_manifest.write_text(json.dumps(facts))
     layout.tflite_model.write_bytes(subjects.plain())
     said = predictions.Predictions(
         labels, np.zeros((2, len(labels), subjects.CLASSES), np.float32)
