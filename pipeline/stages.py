@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import importlib
-import json
 import pathlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,7 +17,12 @@ from pipeline.processes import heartbeat, libraries
 from pipeline.results import origin, own_files, stage_results
 from pipeline.results.layout import Layout
 from pipeline.results.versions import VERSIONS
-from pipeline.storage import fingerprint, publishing, workdir_lock
+from pipeline.storage import (
+    fingerprint,
+    json_file,
+    publishing,
+    workdir_lock,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,7 +237,7 @@ def _settings(config, layout: Layout, name: str) -> dict[str, Any]:
     """
     settings = config.to_dict()
     if layout.config.exists():
-        before = json.loads(layout.config.read_text(encoding="utf-8"))
+        before = json_file.read(layout.config)
         order = list(STAGES)
         for earlier in order[: order.index(name)]:
             for section in STAGES[earlier].sections:
@@ -294,7 +298,10 @@ def _finished(name, expected, layout) -> bool:
     written = (*STAGES[name].makes, *STAGES[name].extras)
     if not mark.exists() or _missing(name, written, layout):
         return False
-    return json.loads(mark.read_text())["fingerprint"] == expected
+    try:
+        return json_file.read(mark).get("fingerprint") == expected
+    except ValueError:  # A mark that nobody can read marks nothing.
+        return False
 
 
 def _missing(name, results, layout) -> str:

@@ -16,6 +16,7 @@ from pipeline.experiments import published, timed
 from pipeline.experiments.timed import Timed
 from pipeline.results import metrics_file
 from pipeline.results.layout import Layout
+from pipeline.storage import json_file
 
 CURVES = ("anytime", "budgeted_batch")
 # Of models that are measured, and the verb that does it.
@@ -144,7 +145,7 @@ def read(workdir: pathlib.Path, kind: str) -> Run:
     for path in (layout.config, layout.metrics):
         if not path.exists():
             raise ValueError(f"{path} does not exist. {advice}")
-    settings = json.loads(layout.config.read_text(encoding="utf-8"))
+    settings = json_file.read(layout.config)
     metrics = metrics_file.read(layout.metrics)
     found = of_metrics(settings, metrics, kind)
     if not found:

@@ -1,12 +1,11 @@
 """Tells which model, answers and policy a result is about."""
 
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 from pipeline.results.layout import Layout
-from pipeline.storage import fingerprint
+from pipeline.storage import fingerprint, json_file
 from tflite.bundle import manifest
 from tflite.bundle.manifest_rules import MAX_TEXT_BYTES
 from tflite.format import files
@@ -80,7 +79,7 @@ def of_this_model(
     """
     if not path.exists():
         return None
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = json_file.read(path)
     made_from = found.get("made_from")
     return found if made_from and fits(made_from, now) else None
 

@@ -1,7 +1,6 @@
 """Tells the command, the machine and the time of a stage."""
 
 import datetime
-import json
 import os
 import pathlib
 import platform
@@ -9,6 +8,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
+
+from pipeline.storage import json_file
 
 
 def here(stage: str) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def read(marks: pathlib.Path, order: Sequence[str]) -> list[dict[str, Any]]:
         order: Order of stages whose marks do not tell, or tell the same second.
     """
     found = [
-        {"stage": path.stem, **json.loads(path.read_text(encoding="utf-8"))}
+        {"stage": path.stem, **json_file.read(path)}
         for stage in order
         if (path := marks / f"{stage}.json").exists()
     ]
