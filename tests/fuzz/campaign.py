@@ -14,8 +14,9 @@ interpreter yet. What comes of it:
   them), unclear (any other error), crash, hang, memory (above 1 GiB).
 
 With `--verbs` the verbs of the command line that open a bundle are run instead
-of the harness, over the mutations of `hostile.py`, too. What they print must
-not drive a terminal, else it is unclear.
+of the harness, over the mutations of `hostile.py`, too, and over bundles that
+are named beside the small ones. What they print must not drive a terminal, else
+it is unclear.
 
 `--case=N` runs one case, here and now, and shows what it does.
 """
@@ -330,7 +331,8 @@ def _loaded(arguments: argparse.Namespace) -> tuple:
         return subjects.load(arguments.subjects), None
     import verbs
 
-    return subjects.for_verbs(), verbs
+    named = subjects.load(arguments.subjects) if arguments.subjects else ()
+    return subjects.for_verbs() + named, verbs
 
 
 def main() -> int:
@@ -344,7 +346,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--case", type=int)
     parser.add_argument("--verbs", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     if arguments.case is not None:
         drawn, verbs = _loaded(arguments)
         with tempfile.TemporaryDirectory() as directory:

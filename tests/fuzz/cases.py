@@ -155,7 +155,9 @@ def fixed(files: Files) -> Files:
     """
     values = json.loads(files[MANIFEST])
     others = [values["labels"], values.get("calibration")]
-    for facts in [*values["segments"], *filter(None, others)]:
+    # Version 1 has no more of the labels than their name.
+    known = [each for each in others if isinstance(each, dict)]
+    for facts in [*values["segments"], *known]:
         data = files[facts["file"]]
         facts["bytes"] = len(data)
         facts["sha256"] = hashlib.sha256(data).hexdigest()
@@ -222,7 +224,11 @@ def _paths(subject: Subject, rng: random.Random, _) -> Files:
     values = json.loads(subject.files[MANIFEST])
     paths = (*mutations.PATHS, OUTSIDE, OUTSIDE, f"{os.sep}tmp{os.sep}x")
     if rng.random() < 0.3:
-        values["labels"]["file"] = rng.choice(paths)
+        name = rng.choice(paths)
+        if isinstance(values["labels"], dict):
+            values["labels"]["file"] = name
+        else:
+            values["labels"] = name
     else:
         rng.choice(values["segments"])["file"] = rng.choice(paths)
     return {**subject.files, MANIFEST: json.dumps(values).encode()}

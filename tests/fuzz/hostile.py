@@ -51,8 +51,12 @@ def sparse_as_named(subject: Subject, rng: random.Random, _) -> Files:
     """Makes a file huge, of the size that the manifest names."""
     files: Files = dict(subject.files)
     values = json.loads(files[MANIFEST])
-    others = [values["labels"], values["calibration"]]
-    named = {each["file"]: each for each in [*values["segments"], *others]}
+    others = [values["labels"], values.get("calibration")]
+    named = {
+        each["file"]: each
+        for each in [*values["segments"], *others]
+        if isinstance(each, dict)
+    }
     name, size = _enlarged(rng, sorted(named))
     named[name]["bytes"] = size
     if size <= 2**29 and rng.random() < 0.5:
