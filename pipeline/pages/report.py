@@ -28,6 +28,9 @@ from pipeline.results.predictions import Predictions
 from pipeline.storage import json_file, publishing
 from tflite.bundle import read
 
+# Of metrics.json, beside what any reader needs.
+_NEEDED = ("config", "model", "dataset")
+
 
 def report(
     config: ml_collections.ConfigDict,
@@ -53,7 +56,7 @@ def report(
     _require(layout.predictions, "convert")
     _require(layout.bundle, "convert")
     _require(layout.data, "prepare")
-    metrics = metrics_file.read_converted(layout.metrics)
+    metrics = metrics_file.read_converted(layout.metrics, *_NEEDED)
     bundle = read(str(layout.bundle))
     if len(metrics["exits"]) != bundle.policy.exits:
         raise ValueError(
@@ -173,7 +176,9 @@ def _others(layout, metrics, paths) -> list[trade_off.Other]:
                 "`others` must be working directories with a metrics.json. "
                 f"Received: {path}"
             )
-        found.append((each, metrics_file.read_converted(each.metrics)))
+        found.append(
+            (each, metrics_file.read_converted(each.metrics, *_NEEDED))
+        )
     names = [metrics["config"], *(each["config"] for _, each in found)]
     return [
         trade_off.Other(

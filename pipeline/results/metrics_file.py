@@ -106,8 +106,12 @@ def _edited(path: pathlib.Path, stage: str, wrong: str) -> ValueError:
     )
 
 
-def read_converted(path: pathlib.Path) -> dict:
+def read_converted(path: pathlib.Path, *keys: str) -> dict:
     """Reads a metrics file that has the int8 model and its policies.
+
+    Args:
+        path: The file.
+        *keys: Further keys that it must have.
 
     Raises:
         ValueError: If there is no file, or it lacks the policies or what the
@@ -119,7 +123,8 @@ def read_converted(path: pathlib.Path) -> dict:
             f"{path} must have the policies, `routed`; run "
             f"`keras-dynamic convert` again. Received: {list(found)}"
         )
-    if wrong := metrics_rules.check_converted(found):
+    missing = [f"`metrics` must have {key}" for key in keys if key not in found]
+    if wrong := metrics_rules.check_converted(found) or ", ".join(missing):
         raise _edited(path, "convert", wrong)
     return found
 

@@ -56,7 +56,7 @@ GONE = object()
 def read(tmp_path, metrics):
     path = tmp_path / "metrics.json"
     path.write_text(json.dumps(metrics))
-    return metrics_file.read_converted(path)
+    return metrics_file.read_converted(path, "dataset")
 
 
 def leaves(value, path=()):

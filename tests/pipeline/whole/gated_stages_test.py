@@ -114,17 +114,18 @@ def finished(tmp_path_factory):
         )
     }
     prepared_data.write(layout.data, members, labels=CLASSES)
+    pixels, labels = members["test"]
+    logits = np.stack(made.predict(pixels / np.float32(255), verbose=0))
+    said = predictions.Predictions(labels, logits)
+    layout.float_predictions.parent.mkdir()
+    predictions.save(layout.float_predictions, test=said)
     rows = [
-        dataclasses.asdict(each) | {"accuracy": {"float": 0.0, "qat": 0.0}}
-        for each in cost.exit_costs(made)
+        dataclasses.asdict(each) | {"accuracy": {"float": right, "qat": 0.0}}
+        for each, right in zip(
+            cost.exit_costs(made), said.accuracies(), strict=True
+        )
     ]
     stage_results.keep(layout, "evaluate", {"exits": rows}, {})
-    pixels, labels = members["test"]
-    said = np.stack(made.predict(pixels / np.float32(255), verbose=0))
-    layout.float_predictions.parent.mkdir()
-    predictions.save(
-        layout.float_predictions, test=predictions.Predictions(labels, said)
-    )
     convert_with(model, 1.0, layout)
     check.check(settings(), layout)
     benchmark.benchmark(settings(), layout)
