@@ -25,7 +25,7 @@ from pipeline.results import (
 )
 from pipeline.results.layout import Layout
 from pipeline.results.predictions import Predictions
-from pipeline.storage import json_file, publishing
+from pipeline.storage import publishing
 from tflite.bundle import read
 
 # Of metrics.json, beside what any reader needs.
