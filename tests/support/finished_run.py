@@ -118,9 +118,9 @@ def add_times(directory, segments, *, processor) -> None:
         }
     ]
     for row, mean in zip(metrics["exits"], segments, strict=True):
-        row["latency_ms"] = {"mean": mean}
-    metrics["routed_latency_ms"] = {"mean": routed}
-    metrics["unsplit_latency_ms"] = {"mean": unsplit}
+        row["latency_ms"] = _times(mean)
+    metrics["routed_latency_ms"] = _times(routed)
+    metrics["unsplit_latency_ms"] = _times(unsplit)
     metrics_file.write(layout.metrics, metrics)
     means = {"routed": routed, "unsplit": unsplit}
     if len(segments) > 1:
@@ -143,3 +143,7 @@ def add_times(directory, segments, *, processor) -> None:
             ],
         },
     )
+
+
+def _times(mean: float) -> dict[str, float]:
+    return {"mean": mean, "p50": mean, "p90": mean, "p99": mean}

@@ -73,7 +73,7 @@ def test_back_again(path):
         (["right", "accuracy"], 7, "`right.accuracy` cannot be read"),
         (["right", "other"], "AA==", "`right` must name metrics only"),
         (["metrics", "madds", "tolerance"], -1, "must be 0 or more"),
-        (["metrics", "madds", "tolerance"], 10**400, "be a finite number"),
+        (["metrics", "madds", "tolerance"], 10**400, "at most 2^53"),
         (["metrics", "madds", "tolerance"], float("inf"), "finite"),
         (["metrics", "madds", "relative_tolerance"], -0.1, "0 or more"),
         (["metrics", "madds", "relative_tolerance"], 2, "less than 1"),
