@@ -1,10 +1,157 @@
 """Reads the graph of a functional model."""
 
+import collections
+import dataclasses
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Value:
+    """Stands for a tensor of a flattened graph; two are never equal.
+
+    Attributes:
+        shape: Its shape, None for the batch.
+        call: The call that gives it; None for an input.
+    """
+
+    shape: tuple[int | None, ...]
+    call: "Call | None" = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Call:
+    """Describes the call of a layer, or of an operation of `keras.ops`.
+
+    Attributes:
+        operation: What is called, not a model with a graph of its own.
+        args: Its positional arguments, a `Value` for each tensor.
+        kwargs: Its keyword arguments, likewise.
+        within: Names of the models that were called as layers around it.
+        training: What `training` was fixed to in the graph, by this call or by
+            that of a model around it; None if it was not.
+        results: The tensors it gives.
+    """
+
+    operation: keras.Operation
+    args: tuple
+    kwargs: Mapping[str, Any]
+    within: tuple[str, ...] = ()
+    training: bool | None = None
+    results: list[Value] = dataclasses.field(default_factory=list)
+
+    @property
+    def inputs(self) -> list[Value]:
+        """Lists the tensors among its arguments, in their order."""
+        return leaves((self.args, self.kwargs))
+
+
+@dataclasses.dataclass(frozen=True)
+class Flattened:
+    """Holds a functional model with the models that it calls put in.
+
+    Attributes:
+        inputs: The model's inputs.
+        calls: All calls, each after those that it needs.
+        outputs: The model's outputs.
+    """
+
+    inputs: tuple[Value, ...]
+    calls: tuple[Call, ...]
+    outputs: tuple[Value, ...]
+
+
+def graph_of(model: Any) -> keras.Model | None:
+    """Returns the functional model of a model; None if it has no graph.
+
+    A `Sequential` model that knows its input has one.
+    """
+    if not isinstance(model, keras.Model):
+        return None
+    model = getattr(model, "_functional", None) or model
+    return model if hasattr(model, "_nodes_by_depth") else None
+
+
+def flattened(model: keras.Model) -> Flattened:
+    """Reads a functional or Sequential model, nested ones put in their place.
+
+    Raises:
+        ValueError: If `model` has no graph.
+    """
+    if graph_of(model) is None:
+        raise ValueError(
+            "`model` must be a functional keras.Model, or a Sequential one "
+            f"with an Input. Received: model={model!r}"
+        )
+    calls: list[Call] = []
+
+    def run(model, given, within, training):
+        found = dict(zip(map(_key, model.inputs), given, strict=True))
+        for node in _calls_in_order(model):
+            args, kwargs = replaced(
+                (node.arguments.args, node.arguments.kwargs),
+                keras.KerasTensor,
+                lambda tensor: found[_key(tensor)],
+            )
+            fixed = kwargs.get("training")
+            fixed = training if fixed is None else fixed
+            inner, name = graph_of(node.operation), node.operation.name
+            if inner is None:
+                call = Call(node.operation, args, kwargs, within, fixed)
+                call.results.extend(
+                    Value(tuple(each.shape), call) for each in node.outputs
+                )
+                calls.append(call)
+                results = call.results
+            else:
+                given = leaves((args, kwargs))
+                results = run(inner, given, (*within, name), fixed)
+            found.update(zip(map(_key, node.outputs), results, strict=True))
+        return [found[_key(tensor)] for tensor in model.outputs]
+
+    model = graph_of(model)
+    inputs = tuple(Value(tuple(each.shape)) for each in model.inputs)
+    outputs = run(model, inputs, (), None)
+    return Flattened(inputs, tuple(calls), tuple(outputs))
+
+
+def readers(graph: Flattened) -> Mapping[Value, int]:
+    """Counts how often each tensor is read, by calls and as an output."""
+    return collections.Counter(
+        [each for call in graph.calls for each in call.inputs]
+        + list(graph.outputs)
+    )
+
+
+def leaves(structure: Any) -> list[Value]:
+    """Lists the tensors in lists, tuples and dictionaries, in their order."""
+    found = []
+    replaced(structure, Value, found.append)
+    return found
+
+
+def replaced(structure: Any, kind: type, give: Callable[[Any], Any]) -> Any:
+    """Returns lists, tuples and dictionaries with other things in them.
+
+    Args:
+        structure: Them, nested in any way.
+        kind: The class of what is replaced.
+        give: Returns what stands in its place.
+    """
+    if isinstance(structure, kind):
+        return give(structure)
+    if isinstance(structure, (list, tuple)):
+        return type(structure)(
+            [replaced(each, kind, give) for each in structure]
+        )
+    if isinstance(structure, dict):
+        return {
+            name: replaced(each, kind, give) for name, each in structure.items()
+        }
+    return structure
 
 
 def producer(tensor: keras.KerasTensor):
