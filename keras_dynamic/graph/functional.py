@@ -31,8 +31,6 @@ class Call:
         args: Its positional arguments, a `Value` for each tensor.
         kwargs: Its keyword arguments, likewise.
         within: Names of the models that were called as layers around it.
-        training: What `training` was fixed to in the graph, by this call or by
-            that of a model around it; None if it was not.
         results: The tensors it gives.
     """
 
@@ -40,7 +38,6 @@ class Call:
     args: tuple
     kwargs: Mapping[str, Any]
     within: tuple[str, ...] = ()
-    training: bool | None = None
     results: list[Value] = dataclasses.field(default_factory=list)
 
     @property
@@ -88,7 +85,7 @@ def flattened(model: keras.Model) -> Flattened:
         )
     calls: list[Call] = []
 
-    def run(model, given, within, training):
+    def run(model, given, within):
         found = dict(zip(map(_key, model.inputs), given, strict=True))
         for node in _calls_in_order(model):
             args, kwargs = replaced(
@@ -96,11 +93,9 @@ def flattened(model: keras.Model) -> Flattened:
                 keras.KerasTensor,
                 lambda tensor: found[_key(tensor)],
             )
-            fixed = kwargs.get("training")
-            fixed = training if fixed is None else fixed
             inner, name = graph_of(node.operation), node.operation.name
             if inner is None:
-                call = Call(node.operation, args, kwargs, within, fixed)
+                call = Call(node.operation, args, kwargs, within)
                 call.results.extend(
                     Value(tuple(each.shape), call) for each in node.outputs
                 )
@@ -108,13 +103,13 @@ def flattened(model: keras.Model) -> Flattened:
                 results = call.results
             else:
                 given = leaves((args, kwargs))
-                results = run(inner, given, (*within, name), fixed)
+                results = run(inner, given, (*within, name))
             found.update(zip(map(_key, node.outputs), results, strict=True))
         return [found[_key(tensor)] for tensor in model.outputs]
 
     model = graph_of(model)
     inputs = tuple(Value(tuple(each.shape)) for each in model.inputs)
-    outputs = run(model, inputs, (), None)
+    outputs = run(model, inputs, ())
     return Flattened(inputs, tuple(calls), tuple(outputs))
 
 
@@ -133,12 +128,14 @@ def leaves(structure: Any) -> list[Value]:
     return found
 
 
-def replaced(structure: Any, kind: type, give: Callable[[Any], Any]) -> Any:
+def replaced(
+    structure: Any, kind: type | tuple, give: Callable[[Any], Any]
+) -> Any:
     """Returns lists, tuples and dictionaries with other things in them.
 
     Args:
         structure: Them, nested in any way.
-        kind: The class of what is replaced.
+        kind: The class of what is replaced, or several.
         give: Returns what stands in its place.
     """
     if isinstance(structure, kind):

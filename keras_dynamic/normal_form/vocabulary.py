@@ -70,7 +70,7 @@ class Term:
     operators: tuple[str, ...]
     scale: Scale
     weights: tuple[str, ...] = ()
-    arguments: Mapping[str, tuple] = types.MappingProxyType({})
+    arguments: Mapping[str, tuple] = dataclasses.field(default_factory=dict)
     inputs: int | None = 1
     ranks: tuple[int, ...] = ()
     behind: tuple[type[keras.layers.Layer], ...] = ()
@@ -145,7 +145,7 @@ _TERMS = (
         operators=("MEAN", "SUB", "MUL", "RSQRT", "ADD"),
         scale="own",
         weights=("gamma", "beta"),
-        arguments={"axis": (-1,)},
+        arguments={"axis": (-1, (-1,)), "rms_scaling": (False,)},
     ),
     Term(
         layer=keras.layers.Activation,
