@@ -11,17 +11,20 @@ if TYPE_CHECKING:
     from keras_dynamic import exits, layers, models, objectives
     from keras_dynamic.graph.cost import exit_costs
     from keras_dynamic.graph.gating import gating
+    from keras_dynamic.models.check_exits import check_exits
     from keras_dynamic.training.trainer import Trainer
 
 _ROOMS = ("exits", "layers", "models", "objectives")
 _PLACES = {
     "Trainer": "training.trainer",
+    "check_exits": "models.check_exits",
     "exit_costs": "graph.cost",
     "gating": "graph.gating",
 }
 
 __all__ = [
     "Trainer",
+    "check_exits",
     "exit_costs",
     "exits",
     "gating",

@@ -59,7 +59,7 @@ def live_graph(model: keras.Model) -> LiveGraph:
     stripped, exits, outputs = [], {}, []
     for output in graph.outputs:
         value = output
-        while value in stands_for or _is_softmax_layer(value):
+        while value in stands_for or is_softmax(value):
             if value not in stands_for:
                 stripped.append(value.call.operation.name)
             value = value.call.inputs[0]
@@ -98,7 +98,7 @@ def has_softmax(call: functional.Call) -> bool:
     )
 
 
-def _is_softmax_layer(value: functional.Value) -> bool:
+def is_softmax(value: functional.Value) -> bool:
     """Tells whether a value is a softmax over the last axis."""
     if value.call is None or len(value.call.inputs) != 1:
         return False

@@ -145,6 +145,12 @@ def _apply(site: Site) -> list[Any]:
     """Rewrites one call, and returns its results."""
     operation = site.operation
     rewrite = rewrites.find(operation)
+    if isinstance(operation, keras.layers.Lambda):
+        raise refuse(
+            "it runs a function that no stage can look into",
+            "write the function with keras.ops in the graph, or quantize with "
+            'the method "ptq"',
+        )
     if rewrite is None:
         raise refuse(
             "it has no int8 form that is known here",
