@@ -13,8 +13,8 @@ LINT := $(VENV)/.installed-lint
 # A finished `run` whose bundle `make test-arm64` runs.
 WORKDIR ?= runs/demo
 
-.PHONY: demo docs test test-device test-arm64 test-browser check-android \
-  test-flink flink-up flink-down lint install lock clean
+.PHONY: demo docs test test-device test-applications test-arm64 test-browser \
+  check-android test-flink flink-up flink-down lint install lock clean
 
 demo: $(DEMO)
 	$(BIN)/keras-dynamic run --config=ranet_digits --workdir=runs/demo
@@ -41,6 +41,10 @@ test-arm64: $(ALL) $(WORKDIR)/bundle/manifest.json
 test-browser: $(ALL)
 	bash tests/browser/install.sh
 	$(BIN)/pytest -m browser tests/browser
+
+# The networks of keras.applications, one after the other.
+test-applications: $(ALL)
+	$(BIN)/pytest -m applications tests/applications
 
 runs/demo/bundle/manifest.json: | $(ALL)
 	$(MAKE) demo

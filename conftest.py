@@ -9,8 +9,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("repository")
 
 
-# Of tests that need what Python packages do not bring.
-_ON_DEMAND = ("flink", "arm64", "browser")
+# Of tests that need what Python packages do not bring, or take long.
+_ON_DEMAND = ("applications", "arm64", "browser", "flink")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -70,3 +70,15 @@ def gradients(model, seed=2):
     weights = model.trainable_weights
     values = tape.gradient(loss, [each.value for each in weights])
     return list(zip(weights, values, strict=True))
+
+
+def error(model, given):
+    """Returns how far the normal form is off, and how far images are apart."""
+    normal = normal_form.of(model)
+    assert vocabulary.strays(normal) == []
+    ours, theirs = outputs(model, given), outputs(normal, given)
+    pairs = zip(ours, theirs, strict=True)
+    return (
+        max(float(np.abs(a - b).max()) for a, b in pairs),
+        min(float(a.std(0).max()) for a in ours),
+    )
