@@ -64,12 +64,14 @@ class Flattened:
 def graph_of(model: Any) -> keras.Model | None:
     """Returns the functional model of a model; None if it has no graph.
 
-    A `Sequential` model that knows its input has one.
+    A `Sequential` model that knows its input has one. A subclass with a `call`
+    of its own may have one, too, but does not run it.
     """
     if not isinstance(model, keras.Model):
         return None
     model = getattr(model, "_functional", None) or model
-    return model if hasattr(model, "_nodes_by_depth") else None
+    runs_it = type(model).call.__qualname__ == "Functional.call"
+    return model if runs_it else None
 
 
 def flattened(model: keras.Model) -> Flattened:

@@ -20,12 +20,13 @@ class Names:
 
     Args:
         owners: Names that calls have a right to.
+        taken: Names that no call may have: those of the inputs.
     """
 
-    def __init__(self, owners: dict[functional.Call, str]):
+    def __init__(self, owners: dict[functional.Call, str], taken: set[str]):
         self._of = dict(owners)
         self._reserved = set(self._of.values())
-        self._used: set[str] = set()
+        self._used = set(taken)
 
     def of(self, call: functional.Call, part: str = "") -> str:
         """Returns the name of a part of what stands for a call.

@@ -100,7 +100,9 @@ def _rewritten(
 ) -> tuple[list[keras.KerasTensor], list[str]]:
     """Makes the new graph; returns its outputs, and what cannot be made."""
     owners = {**names.owners(graph.calls), **graph.exits}
-    given = names.Names(owners)
+    given = names.Names(
+        owners, {each._keras_history.operation.name for each in inputs}
+    )
     found = dict(zip(graph.inputs, inputs, strict=True))
     readers = graph.readers()
     made: dict[Affine, keras.KerasTensor] = {}

@@ -28,7 +28,7 @@ def activate(site: Site, function: Any, x: Any, part: str = "") -> Any:
     if name not in NAMES:
         raise refuse(
             f"its activation {name!r} has no int8 form in TFLite",
-            f"use one of {', '.join(NAMES)}",
+            f"use one of {', '.join(NAMES)}, or a layer behind it",
         )
     return _ACTIVATIONS[name](site, x, part)
 

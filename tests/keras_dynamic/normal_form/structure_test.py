@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_dynamic import layers, normal_form
+from keras_dynamic.graph.gating import gating
 from keras_dynamic.normal_form import vocabulary
 from tests.support import normal_forms, small_models
 
@@ -198,6 +199,47 @@ def test_our_families_keep_their_layers(family):
     assert model.output_names == normal.output_names
 
 
+def test_gates_stay_gates():
+    model = small_models.small("lcnet")
+    ours, theirs = gating(model), gating(normal_form.of(model))
+    assert (ours.names, ours.parts) == (theirs.names, theirs.parts)
+
+
+def test_a_model_in_mixed_precision_becomes_float32():
+    image = keras.Input((8, 8, 3))
+    half = "mixed_float16"
+    x = L.Conv2D(4, 3, dtype=half, activation="silu")(image)
+    model = keras.Model(image, [_classes(x, dtype=half)])
+    normal = normal_form.of(model)
+    assert {layer.compute_dtype for layer in normal.layers} == {"float32"}
+    given = normal_forms.images(model)
+    np.testing.assert_allclose(
+        normal(given)[0], model(given)[0], rtol=0.01, atol=0.01
+    )
+
+
+def test_a_normal_form_is_its_own_and_can_be_saved(tmp_path):
+    image = keras.Input((8, 8, 3))
+    x = L.BatchNormalization()(L.Conv2D(4, 3, activation="selu")(image))
+    x = ops.maximum(x, ops.relu(x[:, ::2, ::2][:, :1, :1])) / 2.0
+    normal = normal_form.of(keras.Model(image, [_classes(x)]))
+    normal.save(tmp_path / "normal.keras")
+    loaded = keras.models.load_model(tmp_path / "normal.keras")
+    again = normal_forms.same(loaded)
+    assert _names(again) == _names(normal)
+
+
+class Overridden(keras.Model):
+    """A functional model that runs something else."""
+
+    def __init__(self):
+        image = keras.Input((8, 8, 3))
+        super().__init__(image, image + 1.0)
+
+    def call(self, x):
+        return x * 2.0
+
+
 class Unknown(L.Layer):
     """A layer of a user."""
 
@@ -229,9 +271,16 @@ def test_combined_depthwise_kernels_have_no_form():
         normal_form.of(keras.Model(image, [_classes(x)]))
 
 
-def test_a_model_without_a_graph():
+@pytest.mark.parametrize(
+    "build", [lambda: keras.Sequential([L.Dense(3)]), Overridden]
+)
+def test_a_model_without_a_graph(build):
     with pytest.raises(ValueError, match="`model`"):
-        normal_form.of(keras.Sequential([L.Dense(3)]))
+        normal_form.of(build())
+    image = keras.Input((8, 8, 3))
+    outer = keras.Model(image, [_classes(Overridden()(image))])
+    with pytest.raises(normal_form.NoNormalFormError, match="Overridden"):
+        normal_form.of(outer)
 
 
 def test_inputs_of_variable_size():
