@@ -36,9 +36,9 @@ def row(network):
         return found
     model = applications.build(network)
     given = applications.images(network, model)
-    error, spread = normal_forms.error(model, given)
-    print(network.name, f"{error:.1e} {spread:.1e}", flush=True)
-    stage = "normal form" if error < 1e-5 else "model"
+    error, rounding, spread = normal_forms.error(model, given)
+    print(network.name, f"{error:.1e} {rounding:.1e} {spread:.1e}", flush=True)
+    stage = "normal form" if error < max(1e-5, 4 * rounding) else "model"
     return found | {"furthest_stage": stage, "max_error": f"{error:.1e}"}
 
 

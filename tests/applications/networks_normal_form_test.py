@@ -15,7 +15,7 @@ def test_the_normal_form_gives_the_same_logits(network):
     model = applications.build(network)
     check_exits(model)
     given = applications.images(network, model)
-    error, spread = normal_forms.error(model, given)
-    assert error < 1e-5
+    error, rounding, spread = normal_forms.error(model, given)
+    assert error < max(1e-5, 4 * rounding)
     # Images that a network cannot tell apart would prove nothing.
-    assert spread > 1e-3
+    assert spread > 1e-2

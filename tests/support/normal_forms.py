@@ -73,12 +73,27 @@ def gradients(model, seed=2):
 
 
 def error(model, given):
-    """Returns how far the normal form is off, and how far images are apart."""
+    """Returns how far the normal form is off, and how far rounding goes.
+
+    The second is the change of the outputs where every weight changes by up to
+    one unit in its last place. Last comes how far images are apart.
+    """
     normal = normal_form.of(model)
     assert vocabulary.strays(normal) == []
     ours, theirs = outputs(model, given), outputs(normal, given)
-    pairs = zip(ours, theirs, strict=True)
+    rng = np.random.default_rng(3)
+    for weight in model.weights:
+        values = np.asarray(weight)
+        unit = np.finfo(np.float32).eps * rng.uniform(-1, 1, values.shape)
+        weight.assign(values * (1 + unit))
+    rounded = outputs(model, given)
     return (
-        max(float(np.abs(a - b).max()) for a, b in pairs),
-        min(float(a.std(0).max()) for a in ours),
+        _difference(ours, theirs),
+        _difference(ours, rounded),
+        min(float(each.std(0).max()) for each in ours),
     )
+
+
+def _difference(ours, theirs):
+    pairs = zip(ours, theirs, strict=True)
+    return max(float(np.abs(a - b).max()) for a, b in pairs)
