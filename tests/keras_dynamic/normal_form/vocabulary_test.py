@@ -26,10 +26,8 @@ def test_the_page_lists_the_vocabulary():
 
 def test_the_page_lists_the_activations():
     names = ", ".join(vocabulary.ACTIVATIONS)
-    text = (
-        markdown_tables.markdown_blocks.ROOT / "docs/normal_form.md"
-    ).read_text()
-    assert names in text.replace("\n", " ")
+    page = markdown_blocks.ROOT / "docs/normal_form.md"
+    assert names in page.read_text(encoding="utf-8").replace("\n", " ")
 
 
 @pytest.mark.parametrize("term", TERMS, ids=lambda term: term.layer.__name__)
