@@ -120,9 +120,11 @@ def _rewritten(
             kwargs,
             given,
             made,
-            alone=all(
-                len(readers[graph.value(each)]) == 1 for each in call.inputs
-            ),
+            sole=[
+                found[value]
+                for value in map(graph.value, call.inputs)
+                if len(readers[value]) == 1
+            ],
             gives_logits=call.results[0] in graph.outputs,
             next=read_by[0] if len(read_by) == 1 else None,
         )

@@ -24,7 +24,7 @@ class Site:
         kwargs: Its keyword arguments, likewise.
         names: Gives names.
         made: Tensors of those `Affine` that were made already.
-        alone: Whether the call is the only reader of each of its inputs.
+        sole: Those of its inputs that nothing else reads.
         gives_logits: Whether its result is an output of the model.
         next: The one call that reads its result; None for none or several.
     """
@@ -34,7 +34,7 @@ class Site:
     kwargs: dict[str, Any]
     names: Names
     made: dict[Affine, keras.KerasTensor]
-    alone: bool
+    sole: Sequence
     gives_logits: bool
     next: functional.Call | None
 
@@ -65,6 +65,10 @@ class Site:
     def result_shape(self) -> tuple:
         """Returns the shape of an image's result."""
         return self.call.results[0].shape[1:]
+
+    def reads_alone(self, x: Any) -> bool:
+        """Tells whether nothing but the call reads one of its inputs."""
+        return any(x is each for each in self.sole)
 
     def tensor(self, x: Any) -> keras.KerasTensor:
         """Returns a tensor for a tensor or an `Affine`."""
@@ -173,7 +177,8 @@ class Site:
         axes = len(x.shape) - 1
         scale, shift = (_padded(each, axes) for each in (scale, shift))
         given = any(x is each for each in self.inputs)
-        alone = sole and (self.alone or not given) and not self.gives_logits
+        alone = sole and (self.reads_alone(x) or not given)
+        alone = alone and not self.gives_logits
         if isinstance(x, Affine) and x not in self.made:
             shift = x.shift * scale + shift
             scale = x.scale * scale

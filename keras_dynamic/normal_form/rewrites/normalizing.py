@@ -20,7 +20,7 @@ def _batch_normalization(site: Site) -> Any:
         raise refuse(
             f"it normalizes along axis {layer.axis}", "let `axis` be -1"
         )
-    if not isinstance(x, Affine) and site.alone:
+    if not isinstance(x, Affine) and site.reads_alone(x):
         before = type(x._keras_history.operation)
         if before in _BEFORE and len(x.shape) == 4:
             return site.keep(x, axis=-1)
