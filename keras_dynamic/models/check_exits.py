@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Collection
 
 import keras
 
@@ -12,7 +13,9 @@ from keras_dynamic.normal_form.rewrites import elementwise
 _LOG = logging.getLogger(__name__)
 
 
-def check_exits(model: keras.Model, deploy: bool = True) -> keras.Model:
+def check_exits(
+    model: keras.Model, deploy: bool = True, *, keep_float: Collection[str] = ()
+) -> keras.Model:
     """Checks that a model has exits, and that each layer can be carried on.
 
     Exit k is the k-th output: logits [batch, classes], of a layer that is named
@@ -22,7 +25,9 @@ def check_exits(model: keras.Model, deploy: bool = True) -> keras.Model:
     Args:
         model: A functional or Sequential model of images, channels last.
         deploy: Whether each layer must have an int8 form, too; False for a
-            model that is trained and evaluated only.
+            model that is trained and evaluated only, or quantized with the
+            method "ptq".
+        keep_float: Names of layers that need none.
 
     Returns:
         The model.
@@ -42,7 +47,7 @@ def check_exits(model: keras.Model, deploy: bool = True) -> keras.Model:
     wrong += _outputs(model, graph)
     wrong += _activations(graph)
     if deploy and fixed:
-        wrong += normalize.refusals(model)
+        wrong += normalize.refusals(model, keep=keep_float)
     if wrong:
         raise ValueError(
             "`model` cannot be carried through all stages:\n  "

@@ -1,12 +1,13 @@
 """Rewrites any functional model in the vocabulary of the normal form."""
 
 import logging
+from collections.abc import Collection
 from typing import Any
 
 import keras
 
 from keras_dynamic.graph import functional
-from keras_dynamic.normal_form import live_graph, names, rewrites
+from keras_dynamic.normal_form import left_float, live_graph, names, rewrites
 from keras_dynamic.normal_form.affine import Affine
 from keras_dynamic.normal_form.rewrite import NoNormalFormError, refuse
 from keras_dynamic.normal_form.site import Site
@@ -14,7 +15,7 @@ from keras_dynamic.normal_form.site import Site
 _LOG = logging.getLogger(__name__)
 
 
-def of(model: keras.Model) -> keras.Model:
+def of(model: keras.Model, *, keep: Collection[str] = ()) -> keras.Model:
     """Rewrites a model in the vocabulary of the normal form.
 
     The result computes what the model computes outside of training, to
@@ -30,6 +31,7 @@ def of(model: keras.Model) -> keras.Model:
 
     Args:
         model: A functional or Sequential model of fixed size, channels last.
+        keep: Names of layers that are left as they are, of whatever class.
 
     Returns:
         A functional model, float32, with the inputs of `model`, and one output
@@ -42,7 +44,8 @@ def of(model: keras.Model) -> keras.Model:
     Raises:
         NoNormalFormError: A ValueError that names each layer that cannot be
             rewritten, and what to put instead.
-        ValueError: If `model` has no graph, or inputs of variable size.
+        ValueError: If `model` has no graph, or inputs of variable size, or a
+            name in `keep` is none of a layer that its logits depend on.
     """
     graph = live_graph.live_graph(model)
     for value, tensor in zip(graph.inputs, model.inputs, strict=True):
@@ -65,7 +68,12 @@ def of(model: keras.Model) -> keras.Model:
         )
         for value, tensor in zip(graph.inputs, model.inputs, strict=True)
     ]
-    outputs, refused = _rewritten(graph, inputs)
+    known = {call.operation.name for call in graph.calls}
+    if unknown := sorted(set(keep) - known):
+        raise ValueError(
+            f"`keep` must name layers of {model.name!r}. Received: {unknown}"
+        )
+    outputs, refused = _rewritten(graph, inputs, keep)
     if refused:
         raise NoNormalFormError(
             "`model` has layers without an int8 form:\n  "
@@ -79,15 +87,16 @@ def of(model: keras.Model) -> keras.Model:
     )
 
 
-def refusals(model: keras.Model) -> list[str]:
+def refusals(model: keras.Model, *, keep: Collection[str] = ()) -> list[str]:
     """Lists the layers of a model that have no normal form, each with why.
 
     Args:
         model: A functional or Sequential model with inputs of fixed size.
+        keep: Names of layers that are left as they are.
     """
     graph = live_graph.live_graph(model)
     inputs = [keras.Input(value.shape[1:]) for value in graph.inputs]
-    return _rewritten(graph, inputs)[1]
+    return _rewritten(graph, inputs, keep)[1]
 
 
 def _is_list(model: keras.Model) -> bool:
@@ -96,7 +105,9 @@ def _is_list(model: keras.Model) -> bool:
 
 
 def _rewritten(
-    graph: live_graph.LiveGraph, inputs: list[keras.KerasTensor]
+    graph: live_graph.LiveGraph,
+    inputs: list[keras.KerasTensor],
+    keep: Collection[str],
 ) -> tuple[list[keras.KerasTensor], list[str]]:
     """Makes the new graph; returns its outputs, and what cannot be made."""
     owners = {**names.owners(graph.calls), **graph.exits}
@@ -129,7 +140,10 @@ def _rewritten(
             next=read_by[0] if len(read_by) == 1 else None,
         )
         try:
-            results = _apply(site)
+            if call.operation.name in keep:
+                results = _as_list(left_float.left(site))
+            else:
+                results = _as_list(_apply(site))
         except NoNormalFormError as error:
             kind = type(call.operation).__name__
             refused.append(f"{call.operation.name!r} ({kind}): {error}")
@@ -145,8 +159,12 @@ def _rewritten(
     return outputs, refused
 
 
-def _apply(site: Site) -> list[Any]:
-    """Rewrites one call, and returns its results."""
+def _as_list(results: Any) -> list[Any]:
+    return list(results) if isinstance(results, (list, tuple)) else [results]
+
+
+def _apply(site: Site) -> Any:
+    """Rewrites one call, and returns its result, or a list of several."""
     operation = site.operation
     rewrite = rewrites.find(operation)
     if isinstance(operation, keras.layers.Lambda):
@@ -171,5 +189,4 @@ def _apply(site: Site) -> list[Any]:
             f"it gives shape {site.call.results[0].shape}",
             "let all sizes but the batch's be fixed",
         )
-    results = rewrite.apply(site)
-    return list(results) if isinstance(results, (list, tuple)) else [results]
+    return rewrite.apply(site)

@@ -95,7 +95,7 @@ class Site:
                 for the call itself.
             **arguments: Its arguments.
         """
-        return self._made(kind, part, arguments)(self._tensors(inputs))
+        return self._made(kind, part, arguments)(self.tensors(inputs))
 
     def weighted(
         self,
@@ -119,7 +119,7 @@ class Site:
             **arguments: Its arguments.
         """
         layer = self._made(kind, part, arguments)
-        result = layer(self._tensors(inputs))
+        result = layer(self.tensors(inputs))
         layer.set_weights(list(weights))
         layer.trainable = (
             getattr(self.operation, "trainable", False)
@@ -195,7 +195,8 @@ class Site:
         name = self.names.of(self.call, part)
         return kind.from_config({"name": name, "dtype": "float32", **arguments})
 
-    def _tensors(self, inputs):
+    def tensors(self, inputs: Any) -> Any:
+        """Returns lists, tuples and dictionaries with tensors alone."""
         return functional.replaced(inputs, Affine, self.tensor)
 
 

@@ -25,7 +25,7 @@ def activate(site: Site, function: Any, x: Any, part: str = "") -> Any:
         part: As in `Site.add`.
     """
     name = name_of(function)
-    if name not in NAMES:
+    if name not in _ACTIVATIONS:
         raise refuse(
             f"its activation {name!r} has no int8 form in TFLite",
             f"use one of {', '.join(NAMES)}, or a layer behind it",
@@ -174,7 +174,7 @@ _ACTIVATIONS: dict[str, Callable] = {
 }
 
 
-NAMES = tuple(sorted(_ACTIVATIONS))
+NAMES = tuple(sorted(set(_ACTIVATIONS) - {"approximate_gelu"}))
 """Names the activations of Keras that have a normal form."""
 
 

@@ -162,6 +162,11 @@ def test_layers_are_left_alone_if_nothing_is_deployed():
     assert kd.check_exits(model, deploy=False) is model
 
 
+def test_a_layer_may_be_left_in_float():
+    model = _model(inner=Unknown(name="mine"))
+    assert kd.check_exits(model, keep_float=["mine"]) is model
+
+
 @pytest.mark.parametrize("family", small_models.ARGUMENTS)
 def test_our_families_pass(family):
     model = small_models.small(family)

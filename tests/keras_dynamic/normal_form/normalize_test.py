@@ -27,8 +27,7 @@ def _network(function, shape=(8, 6, 4)):
 LAYERS = {
     **{
         f"activation_{name}": lambda x, name=name: L.Activation(name)(x)
-        for name in sorted(elementwise.NAMES)
-        if name != "approximate_gelu"
+        for name in elementwise.NAMES
     },
     **{
         f"fused_{name}": lambda x, name=name: L.Conv2D(5, 3, activation=name)(x)

@@ -271,6 +271,23 @@ def test_one_error_names_all_layers_without_a_form():
         assert repr(name) in str(caught.value)
 
 
+def test_layers_may_be_left_as_they_are():
+    image = keras.Input((8, 8, 3))
+    x = L.Conv2D(4, 3, activation="softplus", name="soft")(image)
+    x = L.Lambda(lambda x: x + 1, output_shape=(6, 6, 4), name="some")(x)
+    x = L.MultiHeadAttention(1, 4, name="heads")(x, x)
+    model = keras.Model(image, [_classes(ops.exp(Unknown(name="mine")(x)))])
+    exp = next(o.name for o in model.operations if "exp" in o.name)
+    names = ["soft", "some", "heads", "mine", exp]
+    normal = normal_form.of(model, keep=names)
+    given = normal_forms.images(model)
+    np.testing.assert_allclose(normal(given)[0], model(given)[0], atol=1e-5)
+    found = "\n".join(vocabulary.strays(normal))
+    assert all(repr(name) in found for name in names)
+    with pytest.raises(ValueError, match="`keep`"):
+        normal_form.of(model, keep=["nobody"])
+
+
 def test_combined_depthwise_kernels_have_no_form():
     image = keras.Input((8, 8, 3))
     shares = L.Dense(2)(L.GlobalAveragePooling2D()(image))
