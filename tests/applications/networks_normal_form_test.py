@@ -18,4 +18,4 @@ def test_the_normal_form_gives_the_same_logits(network):
     error, rounding, spread = normal_forms.error(model, given)
     assert error < max(1e-5, 4 * rounding)
     # Images that a network cannot tell apart would prove nothing.
-    assert spread > 1e-2
+    assert spread > 100 * rounding
