@@ -1,6 +1,6 @@
 """Measures how far the networks of keras.applications get through the stages.
 
-    .venv/bin/python benchmarks/keras_applications.py OUTPUT.csv [NETWORK ...]
+    PYTHONPATH=. python benchmarks/keras_applications.py FILE.csv [NETWORK ...]
 
 It builds each network with two exits and weights drawn at random, and compares
 its normal form with it. Rows are written as they come; those of other networks

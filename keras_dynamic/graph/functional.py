@@ -99,7 +99,7 @@ def flattened(model: keras.Model) -> Flattened:
             if inner is None:
                 call = Call(node.operation, args, kwargs, within)
                 call.results.extend(
-                    Value(tuple(each.shape), call) for each in node.outputs
+                    Value(shape, call) for shape in _shapes(node, call)
                 )
                 calls.append(call)
                 results = call.results
@@ -113,6 +113,24 @@ def flattened(model: keras.Model) -> Flattened:
     inputs = tuple(Value(tuple(each.shape)) for each in model.inputs)
     outputs = run(model, inputs, ())
     return Flattened(inputs, tuple(calls), tuple(outputs))
+
+
+def _shapes(node, call: Call) -> list[tuple]:
+    """Returns the shapes of a call's results.
+
+    A nested model may be made for images of any size: what it is called with
+    says more than its own tensors do.
+    """
+    shapes = [tuple(each.shape) for each in node.outputs]
+    if not call.within or all(None not in shape[1:] for shape in shapes):
+        return shapes
+    args, kwargs = replaced(
+        (call.args, call.kwargs),
+        Value,
+        lambda value: keras.KerasTensor(value.shape),
+    )
+    found = call.operation.compute_output_spec(*args, **kwargs)
+    return [tuple(each.shape) for each in keras.tree.flatten(found)]
 
 
 def readers(graph: Flattened) -> Mapping[Value, int]:

@@ -124,7 +124,6 @@ def _rewritten(
             functional.Value,
             lambda value: found[graph.value(value)],
         )
-        read_by = readers[call.results[0]]
         site = Site(
             call,
             args,
@@ -136,8 +135,7 @@ def _rewritten(
                 for value in map(graph.value, call.inputs)
                 if len(readers[value]) == 1
             ],
-            gives_logits=call.results[0] in graph.outputs,
-            next=read_by[0] if len(read_by) == 1 else None,
+            readers=readers[call.results[0]],
         )
         try:
             if call.operation.name in keep:
@@ -176,7 +174,7 @@ def _apply(site: Site) -> Any:
     if rewrite is None:
         raise refuse(
             "it has no int8 form that is known here",
-            "make it of layers that docs/quantization.md lists, or quantize "
+            "make it of layers that docs/normal_form.md lists, or quantize "
             'with the method "ptq"',
         )
     if getattr(operation, "data_format", None) == "channels_first":

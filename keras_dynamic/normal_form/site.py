@@ -25,8 +25,7 @@ class Site:
         names: Gives names.
         made: Tensors of those `Affine` that were made already.
         sole: Those of its inputs that nothing else reads.
-        gives_logits: Whether its result is an output of the model.
-        next: The one call that reads its result; None for none or several.
+        readers: The calls that read its result, and None for an output.
     """
 
     call: functional.Call
@@ -35,8 +34,7 @@ class Site:
     names: Names
     made: dict[Affine, keras.KerasTensor]
     sole: Sequence
-    gives_logits: bool
-    next: functional.Call | None
+    readers: Sequence[functional.Call | None]
 
     @property
     def operation(self) -> Any:
@@ -65,6 +63,16 @@ class Site:
     def result_shape(self) -> tuple:
         """Returns the shape of an image's result."""
         return self.call.results[0].shape[1:]
+
+    @property
+    def gives_logits(self) -> bool:
+        """Tells whether its result is an output of the model."""
+        return None in self.readers
+
+    @property
+    def next(self) -> functional.Call | None:
+        """Returns the one call that reads its result, if it is one."""
+        return self.readers[0] if len(self.readers) == 1 else None
 
     def reads_alone(self, x: Any) -> bool:
         """Tells whether nothing but the call reads one of its inputs."""
@@ -179,7 +187,7 @@ class Site:
         given = any(x is each for each in self.inputs)
         alone = sole and (self.reads_alone(x) or not given)
         alone = alone and not self.gives_logits
-        if isinstance(x, Affine) and x not in self.made:
+        if sole and isinstance(x, Affine) and x not in self.made:
             shift = x.shift * scale + shift
             scale = x.scale * scale
             trainable = trainable or x.trainable
@@ -189,7 +197,9 @@ class Site:
             x = self.tensor(x)
         if np.all(scale == 1) and np.all(shift == 0):
             return x
-        return Affine(x, scale, shift, trainable, alone, self, part)
+        found = Affine(x, scale, shift, trainable, alone, self, part)
+        # The layer before it changes for all readers, or for none.
+        return self.tensor(found) if alone and not self.next else found
 
     def _made(self, kind, part, arguments):
         name = self.names.of(self.call, part)

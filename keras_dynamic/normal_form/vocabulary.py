@@ -12,7 +12,7 @@ or `DepthwiseConv2D` whose one reader it is; elsewhere the model has a 1x1
 
 import dataclasses
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import keras
@@ -329,8 +329,12 @@ VOCABULARY: Mapping[type[keras.layers.Layer], Term] = types.MappingProxyType(
 """Gives the term of each class that a model in normal form may have."""
 
 
-def strays(model: keras.Model) -> list[str]:
+def strays(model: keras.Model, *, keep: Collection[str] = ()) -> list[str]:
     """Lists what keeps a functional model from being in normal form.
+
+    Args:
+        model: The model.
+        keep: Names of layers that may be of any class.
 
     Returns:
         Sentences, each with a layer's name; none if it is in normal form.
@@ -339,6 +343,8 @@ def strays(model: keras.Model) -> list[str]:
     calls, readers = graph.calls, functional.readers(graph)
     found = []
     for call in calls:
+        if call.operation.name in keep:
+            continue
         where = f"{call.operation.name!r} of {type(call.operation).__name__}"
         found += [f"{where} {what}" for what in _strays(call, readers)]
     names = [call.operation.name for call in calls]

@@ -35,6 +35,11 @@ def _activated(site: Site, linear: Any) -> Any:
     if not site.gives_logits:
         return elementwise.activate(site, function, linear(""), "activation")
     if elementwise.is_softmax(function):
+        if len(site.readers) > 1:
+            raise refuse(
+                "its softmax is that of an exit, and other layers read it, too",
+                "make the softmax a layer behind it",
+            )
         return linear("")
     # The layer that gives an output has the name of the output.
     return elementwise.activate(site, function, linear("linear"), "")

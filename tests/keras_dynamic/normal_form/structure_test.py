@@ -129,6 +129,18 @@ def test_a_softmax_that_ends_an_output_is_left_out(end, caplog):
     np.testing.assert_allclose(ops.softmax(logits), ours, atol=1e-6)
 
 
+def test_a_fused_softmax_that_is_read_inside_has_no_form():
+    image = keras.Input((8, 8, 3))
+    early = _classes(image, activation="softmax")
+    late = L.Dense(3, name="exit_1")(early)
+    with pytest.raises(normal_form.NoNormalFormError, match="exit_0"):
+        normal_form.of(keras.Model(image, [early, late]))
+    behind = L.Softmax()(_classes(image))
+    late = L.Dense(3, name="exit_1")(behind)
+    normal = normal_form.of(keras.Model(image, [behind, late]))
+    assert normal.output_names == ["exit_0", "exit_1"]
+
+
 def test_a_softmax_between_layers_stays():
     image = keras.Input((8, 8, 3))
     share = L.Softmax()(L.Dense(3)(L.GlobalAveragePooling2D()(image)))
@@ -179,6 +191,24 @@ def test_a_factor_of_a_branch_is_taken_into_its_convolution():
     x = L.Add()([x, 0.2 * L.Conv2D(4, 1)(x)])
     normal = normal_forms.same(keras.Model(image, [_classes(x)]))
     assert len(normal.layers) == 6
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_factor_that_two_layers_read_is_applied_once(first):
+    image = keras.Input((8, 8, 3))
+    x = scaled = L.Conv2D(4, 3)(image) * 0.5 + 1.0
+    for step in (L.Conv2D(4, 1), ops.negative)[:: 1 if first else -1]:
+        x = L.Add()([x, step(scaled)])
+    normal_forms.same(keras.Model(image, [_classes(x)]))
+
+
+def test_a_nested_model_for_images_of_any_size():
+    any_size = keras.Input((None, None, 3))
+    x = L.Conv2D(4, 3, activation="silu")(L.Rescaling(2.0)(any_size))
+    x = L.GlobalMaxPooling2D(keepdims=True)(x[:, 1:, 1:]) * x
+    backbone = keras.Model(any_size, x, name="backbone")
+    image = keras.Input((8, 8, 3))
+    normal_forms.same(keras.Model(image, [_classes(backbone(image))]))
 
 
 def test_a_factor_behind_one_of_two_readers_is_not():
@@ -284,6 +314,7 @@ def test_layers_may_be_left_as_they_are():
     np.testing.assert_allclose(normal(given)[0], model(given)[0], atol=1e-5)
     found = "\n".join(vocabulary.strays(normal))
     assert all(repr(name) in found for name in names)
+    assert vocabulary.strays(normal, keep=names) == []
     with pytest.raises(ValueError, match="`keep`"):
         normal_form.of(model, keep=["nobody"])
 
