@@ -72,7 +72,15 @@ def _middle(site: Site, height: int, width: int) -> Any:
     return slicing.cropped(site, site.x, crop)
 
 
+def _random_crop(site: Site) -> Any:
+    raise refuse(
+        "it crops at random in training, and resizes outside of it",
+        "crop in the data, or use `CenterCrop` or `Resizing`",
+    )
+
+
 REWRITES = (
     Rewrite(layers=(keras.layers.Rescaling,), apply=_rescaling),
     Rewrite(layers=(keras.layers.CenterCrop,), apply=_center_crop),
+    Rewrite(layers=(keras.layers.RandomCrop,), apply=_random_crop),
 )

@@ -130,6 +130,10 @@ BAD = {
         ),
         "'heads'.*ptq",
     ),
+    "a random crop": (
+        lambda: _model(inner=L.RandomCrop(4, 4, name="crop")),
+        "'crop'.*CenterCrop",
+    ),
     "an activation": (
         lambda: _model(inner=L.Activation("softplus", name="soft")),
         "'soft'.*gelu",
