@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from keras_dynamic.graph.cost import exit_costs
     from keras_dynamic.graph.gating import gating
     from keras_dynamic.models.check_exits import check_exits
+    from keras_dynamic.models.attach_exits import attach_exits
     from keras_dynamic.training.trainer import Trainer
 
 _ROOMS = ("exits", "layers", "models", "objectives")
 _PLACES = {
     "Trainer": "training.trainer",
     "check_exits": "models.check_exits",
+    "attach_exits": "models.attach_exits",
     "exit_costs": "graph.cost",
     "gating": "graph.gating",
 }
@@ -25,6 +27,7 @@ _PLACES = {
 __all__ = [
     "Trainer",
     "check_exits",
+    "attach_exits",
     "exit_costs",
     "exits",
     "gating",

@@ -24,6 +24,8 @@ from tflite import bundle
 from tflite.format import files
 from tflite.runtime.harness import Harness, Result
 
+# What suits most folders of images.
+_DEFAULT = "photos"
 # Of images that nobody has set some aside of for testing.
 _TEST_FRACTION = 0.1
 
@@ -50,35 +52,39 @@ class Experiment:
         model: object = None,
         overrides: Mapping[str, Any] | None = None,
     ):
-        """Takes a configuration; runs nothing and writes nothing.
+        """Takes a configuration; runs nothing, and writes a given model only.
 
         Args:
             workdir: Directory of the results, which may exist.
             config: Name of a built-in configuration, path of a Python file, or
                 a configuration as `pipeline.config.load` returns it. None
-                takes the one that the working directory was run with last.
+                takes the one that the working directory was run with last, or
+                else, if there are images or a model, "photos".
             images: A folder with a directory of images per class. The
                 configuration then has as many classes, is named after the
                 working directory, and sets a tenth of the images aside for
                 testing, unless it, or the folder, does so by itself.
-            model: Has no place yet.
+            model: A functional Keras model with an output of logits per exit,
+                such as `keras_dynamic.attach_exits` makes. It is saved in the
+                working directory, for other processes and later runs, and the
+                configuration takes that file and its size.
             overrides: Values by dotted keys, such as {"train.epochs": 20}.
 
         Raises:
             ValueError: If there is no such configuration or key, a value has
-                the wrong type, or a model is given.
+                the wrong type, or the model is no such model.
         """
-        if model is not None:
-            raise ValueError(
-                "`model` cannot be given yet: name a family in the override "
-                "'model.family', one of your own after "
-                "keras_dynamic.models.register. "
-                f"Received: {type(model).__name__}"
-            )
         self.layout = Layout(pathlib.Path(workdir).absolute())
+        if config is None and not self.layout.config.is_file():
+            config = _DEFAULT if (images, model) != (None, None) else None
         self.config = _loaded(config, self.layout)
         if images is not None:
             _take_images(self.config, images, self.layout.root.name)
+        if model is not None:
+            # It loads Keras, which nothing here needs without a model.
+            from pipeline.training import given_model
+
+            given_model.take(self.config, model, self.layout.root)
         _override(self.config, overrides or {})
 
     def run(self) -> Any:

@@ -23,6 +23,7 @@ from pipeline.storage import (
     publishing,
     workdir_lock,
 )
+from pipeline.training import named_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -273,12 +274,7 @@ def _fingerprints(config) -> dict[str, str]:
             )
             parts.append(source.state())
         if name == "train":
-            # A teacher, and weights to start from, if there are any.
-            trained = {
-                **config.train.objective_arguments,
-                "initial_weights": config.train.initial_weights,
-            }
-            parts.append(fingerprint.of_files(trained))
+            parts.append(named_files.hashes(config))
         prints[name] = fingerprint.of(name, VERSIONS[name], parts)
     return prints
 

@@ -1,5 +1,7 @@
 """Lists the model families, by name; `register` adds one of a user.
 
+A function of a user is also found by its place, module:function.
+
 A builder takes keyword arguments only, `input_shape` and `classes` among them,
 and returns a functional `keras.Model` with one output of logits per exit,
 shallow to deep; all but these two have defaults. The layers of exit k's
@@ -15,7 +17,13 @@ from typing import Any, TypeVar
 
 import keras
 
+from keras_dynamic.models.applications import applications
 from keras_dynamic.models.basisnet import basisnet
+from keras_dynamic.models.blocks.fresh_names import fresh_names
+from keras_dynamic.models.blocks.importing import imported, is_place
+from keras_dynamic.models.blocks.outside import with_exit_names
+from keras_dynamic.models.efficientnet_lite import efficientnet_lite
+from keras_dynamic.models.keras_file import keras_file
 from keras_dynamic.models.lcnet import lcnet
 from keras_dynamic.models.mobilenet_v2 import mobilenet_v2
 from keras_dynamic.models.mobilenet_v3 import mobilenet_v3
@@ -28,7 +36,10 @@ Builder = Callable[..., keras.Model]
 _BuilderT = TypeVar("_BuilderT", bound=Builder)
 
 _OURS: Mapping[str, Builder] = {
+    "applications": applications,
     "basisnet": basisnet,
+    "efficientnet_lite": efficientnet_lite,
+    "keras_file": keras_file,
     "lcnet": lcnet,
     "mobilenet_v2": mobilenet_v2,
     "mobilenet_v3": mobilenet_v3,
@@ -41,7 +52,7 @@ _ALL: dict[str, Builder] = dict(_OURS)
 
 BUILDERS: Mapping[str, Builder] = types.MappingProxyType(_ALL)
 
-__all__ = ["BUILDERS", "build", "names", "register"]
+__all__ = ["BUILDERS", "build", "builder", "names", "register"]
 
 
 def names() -> list[str]:
@@ -83,14 +94,39 @@ def register(name: str) -> Callable[[_BuilderT], _BuilderT]:
     return added
 
 
+def builder(name: str) -> Builder:
+    """Returns the builder of a family, or the function module:function.
+
+    Raises:
+        ValueError: If no family has that name, or there is no such function.
+    """
+    if is_place(name):
+        return imported("model.family", name)
+    if name not in BUILDERS:
+        raise ValueError(
+            f"`name` must be one of {names()}, or module:function. "
+            f"Received: name={name!r}"
+        )
+    return BUILDERS[name]
+
+
 def build(name: str, **arguments: Any) -> keras.Model:
     """Builds the model family `name` with its keyword arguments.
 
+    The layers have the same names each time. A model of module:function may
+    end its outputs as `with_exit_names` allows.
+
     Raises:
-        ValueError: If no family has that name.
+        ValueError: If no family has that name, there is no such function, or
+            it gives no functional model with an output of logits per exit.
     """
-    if name not in BUILDERS:
-        raise ValueError(
-            f"`name` must be one of {names()}. Received: name={name!r}"
-        )
-    return BUILDERS[name](**arguments)
+    with fresh_names():
+        model = builder(name)(**arguments)
+        if not is_place(name):
+            return model
+        try:
+            return with_exit_names(
+                model, arguments["input_shape"], arguments["classes"]
+            )
+        except ValueError as error:
+            raise ValueError(f"{error}, of {name}") from error

@@ -2,23 +2,31 @@
 
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 
 from keras_dynamic import layers
+from keras_dynamic.weights import saved_classes
 
 
 def trained_model(
-    argument: str, source: keras.Model | str | os.PathLike
+    argument: str,
+    source: keras.Model | str | os.PathLike,
+    custom_objects: Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Reads a model from a .keras file, or takes one.
 
     Args:
         argument: Name of the caller's argument, for errors.
         source: The model or its path.
+        custom_objects: Classes in the file, by name, that are neither Keras's
+            nor ours nor registered.
 
     Raises:
-        ValueError: If there is no such file, or it holds no functional model.
+        ValueError: If there is no such file, or it holds no functional model,
+            or a Lambda or a class that is not known.
     """
     model = source
     if isinstance(source, str | os.PathLike):
@@ -27,13 +35,12 @@ def trained_model(
                 f"`{argument}` must be an existing .keras file. "
                 f"Received: {argument}={os.fspath(source)!r}"
             )
+        known = {name: getattr(layers, name) for name in layers.__all__}
+        known |= custom_objects or {}
+        saved_classes.require_loadable(argument, source, known)
         try:
             model = keras.models.load_model(
-                source,
-                custom_objects={
-                    name: getattr(layers, name) for name in layers.__all__
-                },
-                compile=False,
+                source, custom_objects=known, compile=False, safe_mode=True
             )
         except Exception as error:
             # What a damaged file raises depends on where it is damaged.

@@ -73,7 +73,7 @@ def cost(name: str) -> dict[str, Any]:
     labels = 0 if loaded.model.classes else _CLASSES
     # Weights have shapes, but no values: that takes neither time nor memory.
     with keras.StatelessScope(initialize_variables=False):
-        costs = exit_costs(network.build(loaded, labels))
+        costs = exit_costs(network.build(loaded, labels, weights=False))
     return {
         "data_set": found[0],
         "family": loaded.model.family,

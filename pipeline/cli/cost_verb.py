@@ -14,7 +14,7 @@ def run(flags, positional: Sequence[str]) -> None:
     from keras_dynamic.graph import cost
     from pipeline.training import network
 
-    rows = cost.exit_costs(network.build(flags.config, labels=0))
+    rows = cost.exit_costs(network.build(flags.config, labels=0, weights=False))
     if flags.json:
         table = [dataclasses.asdict(row) for row in rows]
         printing.show_json({"exits": table})

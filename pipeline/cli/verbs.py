@@ -371,6 +371,16 @@ VERBS = {
             "--config.model.size=64",
         ),
     ),
+    "exits": Verb(
+        "Lists where a model could have an exit, and what crosses there.",
+        takes=("json",),
+        files="MODEL",
+        extras=("train",),
+        examples=(
+            "keras-dynamic exits photos",
+            "keras-dynamic exits model.keras",
+        ),
+    ),
     "split": Verb(
         "Cuts any .tflite model at its outputs and gates.",
         ("output",),

@@ -50,7 +50,7 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> Results:
     objective = network.objective(config)
     labels = len(manifest.read(layout.data)["labels"])
     heartbeat.say("inserting the ranges of int8 into the network")
-    plain = network.build(config, labels)
+    plain = network.build(config, labels, weights=False)
     # As it was trained: the saved model lacks what only the loss looks at.
     extended = objective.extend(plain)
     transfer.copy_weights(

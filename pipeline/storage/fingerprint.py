@@ -13,10 +13,16 @@ def of(*parts: object) -> str:
 
 
 def of_files(arguments: Mapping[str, object]) -> dict[str, str]:
-    """Hashes the files among some arguments, and returns the hashes by name."""
+    """Hashes the files among some arguments, and returns the hashes by name.
+
+    An argument of a dict among them has the name "outer.inner".
+    """
     hashes = {}
     for name, value in arguments.items():
-        if isinstance(value, str) and pathlib.Path(value).is_file():
+        if isinstance(value, Mapping):
+            inner = of_files(value)
+            hashes |= {f"{name}.{key}": each for key, each in inner.items()}
+        elif isinstance(value, str) and pathlib.Path(value).is_file():
             with open(value, "rb") as file:
                 hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return hashes

@@ -8,14 +8,19 @@ import ml_collections
 from keras_dynamic import models, objectives
 
 
-def build(config: ml_collections.ConfigDict, labels: int) -> keras.Model:
-    """Builds the untrained model of `config.model`.
+def build(
+    config: ml_collections.ConfigDict, labels: int, *, weights: bool = True
+) -> keras.Model:
+    """Builds the model of `config.model`, as training begins with it.
 
     Its gradients are rescaled if `config.train.gradient_equilibrium` says so.
 
     Args:
         config: The whole configuration.
         labels: Number of classes in the data, or 0 if it is not known.
+        weights: Whether published weights are read, where
+            `model.arguments.weights` asks for them: not for the costs alone,
+            nor for a model that gets others.
 
     Raises:
         ValueError: If the data has another number of classes than the model,
@@ -34,18 +39,19 @@ def build(config: ml_collections.ConfigDict, labels: int) -> keras.Model:
         )
     size = config.model.size
     arguments = dict(
-        config.model.arguments,
+        config.model.arguments.to_dict(),
         input_shape=(size, size, config.data.channels),
         classes=classes,
     )
-    builder = models.BUILDERS.get(config.model.family)
-    if builder:
-        try:
-            inspect.signature(builder).bind(**arguments)
-        except TypeError as error:
-            raise ValueError(
-                f"`model.arguments` do not fit {config.model.family!r}: {error}"
-            ) from error
+    if not weights and "weights" in arguments:
+        arguments["weights"] = None
+    try:
+        builder = models.builder(config.model.family)
+        inspect.signature(builder).bind(**arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"`model.arguments` do not fit {config.model.family!r}: {error}"
+        ) from error
     model = models.build(config.model.family, **arguments)
     if config.train.gradient_equilibrium:
         model = objectives.gradient_equilibrium(model)

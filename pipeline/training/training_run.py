@@ -24,6 +24,7 @@ from pipeline.training import (
     checkpoint,
     data_parallel,
     initial_weights,
+    named_files,
     network,
     passes,
 )
@@ -197,7 +198,7 @@ class TrainingRun:
 
     def publish(self) -> Trained:
         """Writes the trained model, with the weights that are to be kept."""
-        plain = network.build(self._config, self._labels)
+        plain = network.build(self._config, self._labels, weights=False)
         final = self._objective.extend(plain).model
         if self._config.train.select == "best":
             checkpoint.restore_weights(self._best, final)
@@ -238,12 +239,7 @@ def _made_from(config, data: dict) -> str:
         VERSIONS["train"],
         config.model.to_dict(),
         settings,
-        fingerprint.of_files(
-            {
-                **config.train.objective_arguments,
-                "initial_weights": config.train.initial_weights,
-            }
-        ),
+        named_files.hashes(config),
         config.seed,
         data,
     )

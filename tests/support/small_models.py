@@ -67,6 +67,20 @@ ARGUMENTS = {
         "width": 0.25,
         "downsampling": 8,
     },
+    "applications": {
+        "input_shape": (32, 32, 3),
+        "classes": 5,
+        "network": "MobileNetV2",
+        "options": {"alpha": 0.35},
+        "at": 2,
+        "head": "conv1",
+    },
+    "efficientnet_lite": {
+        "input_shape": (32, 32, 3),
+        "classes": 5,
+        "at": 2,
+        "head_width": 8,
+    },
     "basisnet": {
         "input_shape": (16, 16, 3),
         "classes": 5,
@@ -84,6 +98,10 @@ ARGUMENTS = {
         "dropout": 0.2,
     },
 }
+
+
+# Families whose first layer scales the image.
+SCALING = ("applications", "efficientnet_lite")
 
 
 @functools.cache

@@ -6,9 +6,11 @@ import ml_collections
 
 from pipeline.config.families import (
     basisnet,
+    efficientnet_lite,
     lcnet,
     mobilenet,
     msdnet,
+    photos,
     ranet,
     resnet,
     vgg,
@@ -18,9 +20,11 @@ Table = Mapping[str, Callable[[], ml_collections.ConfigDict]]
 
 FAMILIES: Mapping[str, Table] = {
     "basisnet": basisnet.CONFIGS,
+    "efficientnet": efficientnet_lite.CONFIGS,
     "lcnet": lcnet.CONFIGS,
     "mobilenet": mobilenet.CONFIGS,
     "msdnet": msdnet.CONFIGS,
+    "photos": photos.CONFIGS,
     "ranet": ranet.CONFIGS,
     "resnet": resnet.CONFIGS,
     "vgg": vgg.CONFIGS,

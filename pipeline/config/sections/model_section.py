@@ -8,7 +8,10 @@ from pipeline.config.setting import setting
 from pipeline.config.value_rules import at_least, named
 
 FAMILIES = (
+    "applications",
     "basisnet",
+    "efficientnet_lite",
+    "keras_file",
     "lcnet",
     "mobilenet_v2",
     "mobilenet_v3",
@@ -24,7 +27,10 @@ class Model:
     """Says what the network is."""
 
     family: str = setting(
-        "ranet", "Which network it is ([models](models.md)).", named(*FAMILIES)
+        "ranet",
+        "Which network it is ([models](models.md)); `keras_file` is one of "
+        "yours ([your own](models.md#your-own-model)).",
+        named(*FAMILIES),
     )
     size: int = setting(
         32,

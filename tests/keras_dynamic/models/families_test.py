@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from keras_dynamic import models
-from tests.support.small_models import ARGUMENTS, small
+from tests.support.small_models import ARGUMENTS, SCALING, small
 from tflite.quantization import bridge
 
-pytestmark = pytest.mark.parametrize("family", models.BUILDERS)
+pytestmark = pytest.mark.parametrize("family", ARGUMENTS)
 
 
 def images(family: str, count: int) -> np.ndarray:
@@ -25,7 +25,8 @@ def test_every_exit_sees_every_image(family):
     both = images(family, 2)
     first, second = (logits(small(family)(both[i : i + 1])) for i in range(2))
     for before, after in zip(first, second, strict=True):
-        assert np.abs(before - after).max() > 1e-3
+        # Some of Keras's own networks start with logits near 0.
+        assert np.abs(before - after).max() > 1e-2 * np.abs(before).max()
 
 
 def test_inference_is_the_default(family):
@@ -50,6 +51,8 @@ def test_saved_model_gives_the_same_logits(family, tmp_path):
 
 
 def test_legacy_model_gives_the_same_logits(family):
+    if family in SCALING:
+        pytest.skip("tfmot has no Rescaling; the normal form takes it out")
     legacy = bridge.to_tf_keras(small(family))
     batch = images(family, 4)
     ours, theirs = logits(small(family)(batch)), logits(legacy(batch))

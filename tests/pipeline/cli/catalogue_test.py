@@ -18,10 +18,13 @@ def test_every_name_is_in_the_table():
     assert {key: TABLE[key] for key in catalogue.names()} == catalogue.names()
     # After a change: python -m pipeline.cli.catalogue
     assert list(COSTS) == list(config.names())
-    assert {each["family"] for each in COSTS.values()} == {*TABLE["models"]}
+    families = {each["family"] for each in COSTS.values()}
+    assert {*TABLE["models"]} - families == {"applications", "keras_file"}
 
 
-@pytest.mark.parametrize("family", TABLE["models"])
+@pytest.mark.parametrize(
+    "family", sorted({each["family"] for each in COSTS.values()})
+)
 def test_the_cheapest_of_each_family(family):
     name = cheapest(family)
     assert catalogue.cost(name) == COSTS[name]

@@ -1,0 +1,58 @@
+"""Configures a classifier of photographs: a pretrained network with exits.
+
+It is for a few hundred to some ten thousand photographs in a folder, too few to
+train a network on from nothing.
+"""
+
+import ml_collections
+
+from pipeline.config.schema import default
+
+# What a stored photograph has beyond the model's input: room for random crops.
+_ROOM = 1.15
+
+
+def photos() -> ml_collections.ConfigDict:
+    """Configures four exits, for photographs seen at 160 pixels.
+
+    The folder is given by `--config.data.source_options.path=DIR`; there are as
+    many classes as it has directories. From 96 to 224 pixels are sensible; the
+    stored size, `data.size`, goes with `model.size`.
+    """
+    config = default()
+    with config.unlocked():
+        config.data.source_options.path = "photos"
+        config.data.shard_images = 1000
+        config.model.family = "efficientnet_lite"
+        config.model.size = 160
+        config.data.size = round(_ROOM * config.model.size)
+        config.model.arguments = ml_collections.ConfigDict(
+            {"variant": 0, "at": 3, "head": "conv1", "weights": "imagenet"}
+        )
+        config.policy.rule = "budgeted_drop"
+    return _tune(config)
+
+
+def _tune(config):
+    """Sets the training: all layers, at a rate that keeps what they know."""
+    config.train.epochs = 6
+    config.train.batch_size = 32
+    config.train.learning_rate = 0.01
+    config.train.schedule = "linear"
+    config.train.nesterov = True
+    config.train.weight_decay = 5e-5
+    config.train.weight_decay_on = "kernels"
+    config.train.label_smoothing = 0.1
+    config.train.average_decay = 0.99
+    config.train.augmentation = "resized_crop_flip"
+    config.train.augmentation_options = ml_collections.ConfigDict(
+        {"scale": (0.35, 1.0)}
+    )
+    # The rate ends at zero, and the weights are averaged.
+    config.train.select = "last"
+    config.quantize.steps = 200
+    config.quantize.batch_size = 32
+    return config
+
+
+CONFIGS = {"photos": photos}

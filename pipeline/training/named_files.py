@@ -1,0 +1,49 @@
+"""Hashes the files that a configuration names for the training."""
+
+import importlib.machinery
+import pathlib
+import sys
+
+import ml_collections
+
+from pipeline.storage import fingerprint
+
+
+def hashes(config: ml_collections.ConfigDict) -> dict[str, str]:
+    """Returns the hash of each file that the trained weights depend on.
+
+    Any argument may be one: a saved model, weights, a teacher. So may the
+    module of `model.family` be, where that is module:function; what the module
+    imports is not looked at.
+
+    Args:
+        config: The whole configuration.
+
+    Returns:
+        The hashes by the arguments' names; empty if there is no file.
+    """
+    train = config.train
+    family, colon, _ = config.model.family.partition(":")
+    named = {
+        # A teacher, a backbone.
+        **train.objective_arguments.to_dict(),
+        "initial_weights": train.initial_weights,
+        "augmentation_options": train.augmentation_options.to_dict(),
+        "model": config.model.arguments.to_dict(),
+    }
+    if colon:
+        named["family"] = _source(family)
+    return fingerprint.of_files(named)
+
+
+def _source(module: str) -> str:
+    """Returns the path of a module, which is not run; or "" if unknown."""
+    *packages, name = module.split(".")
+    for directory in (".", *sys.path):
+        place = pathlib.Path(directory, *packages)
+        found = importlib.machinery.FileFinder(
+            str(place), (importlib.machinery.SourceFileLoader, [".py"])
+        ).find_spec(name)
+        if found and found.origin:
+            return found.origin
+    return ""
