@@ -95,7 +95,7 @@ RUN := pyproject.toml --group build $(CPU) \
   $(foreach each,beam images report support train,--extra $(each))
 
 lock:
-	$(COMPILE) pyproject.toml --all-extras --group dev $(CPU) -o requirements.lock
+	$(COMPILE) pyproject.toml --extra all --extra support --group dev $(CPU) -o requirements.lock
 	$(PART) $(RUN) -o requirements/demo.lock
 	$(PART) $(RUN) --group docs -o requirements/docs.lock
 	$(PART) --group lint -o requirements/lint.lock

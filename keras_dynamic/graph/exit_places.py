@@ -106,7 +106,7 @@ def by_cost(places: Sequence[ExitPlace], count: int) -> tuple[ExitPlace, ...]:
         )
     step = 1 / (count + 1)
     targets = [step * (index + 1) for index in range(count)]
-    cheap = _cheap(places, targets, step / 2)
+    cheap = _cheap(places, targets, step)
     chosen: list[ExitPlace] = []
     for index, target in enumerate(targets):
         # As many must be left as exits are to follow.

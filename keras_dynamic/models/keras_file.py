@@ -40,14 +40,8 @@ def keras_file(
     Raises:
         ValueError: If an argument is not as said, or the file is not.
     """
-    given = {
-        each.__name__: each
-        for each in (
-            importing.imported("custom_objects", place)
-            for place in custom_objects
-        )
-    }
-    model = _of_size(trained_model("path", path, given), input_shape)
+    known = importing.classes("custom_objects", custom_objects)
+    model = _of_size(trained_model("path", path, known), input_shape)
     if at is not None:
         model = attach_exits(
             model, at, classes=classes, head=head, head_width=head_width

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 # What Keras's own deserialization finds by itself.
-_KNOWN = ("keras", "builtins")
+_KNOWN = ("keras", "keras_hub", "keras_cv", "keras_nlp", "builtins")
 _ADVICE = (
     "write it as a layer class of yours with get_config(), registered by "
     "keras.saving.register_keras_serializable, or as operations of keras.ops "
@@ -48,7 +48,10 @@ def require_loadable(
                 f"`{argument}` must hold no Lambda, whose code is not loaded "
                 f"from files: {_ADVICE}. {given} of class {kind}"
             )
-        if kind == "function" or module.partition(".")[0] in _KNOWN:
+        # Keras writes tensors, slices and arrays as `__tensor__` and so on.
+        if kind == "function" or kind.startswith("__"):
+            continue
+        if module.partition(".")[0] in _KNOWN:
             continue
         name = each.get("registered_name") or kind
         if keras.saving.get_registered_object(name, custom_objects) is None:

@@ -105,7 +105,7 @@ def enter(
             absent.append(Absent(name, str(error)))
             logging.warning("%s is not measured: %s", name, error)
 
-    floats = _Floats(layout, directory, metrics, images)
+    floats = _Floats(config, layout, directory, metrics, images)
     add("static", lambda: _static(layout, directory, shipped, int8))
     add("float", floats.tflite)
     add("onnx", floats.onnx)
@@ -130,7 +130,8 @@ def _static(layout, directory, shipped, int8) -> Entrant:
 class _Floats:
     """Converts the float network to two runtimes, from one Keras model."""
 
-    def __init__(self, layout, directory, metrics, images):
+    def __init__(self, config, layout, directory, metrics, images):
+        self._config = config
         self._layout = layout
         self._directory = directory
         self._accuracy = metrics["exits"][-1]["accuracy"]["float"]
@@ -153,7 +154,9 @@ class _Floats:
             from tflite.quantization import float_model
 
             if self._model is None:
-                self._model = trained_model.load(self._layout.float_model)
+                self._model = trained_model.load(
+                    self._layout.float_model, self._config
+                )
             convert = getattr(float_model, f"to_{runtime}")
             path.write_bytes(convert(self._model))
         except ImportError as error:

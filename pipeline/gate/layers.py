@@ -25,4 +25,5 @@ def errors(
     few = images.take(list(range(min(_IMAGES, len(images)))))
     pixels = augmentation.center_crop(few, config.model.size)
     model = layout.tflite_model.read_bytes()
-    return layer_errors(model, trained_model.load(layout.float_model), pixels)
+    trained = trained_model.load(layout.float_model, config)
+    return layer_errors(model, trained, pixels)

@@ -54,7 +54,7 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> Results:
     # As it was trained: the saved model lacks what only the loss looks at.
     extended = objective.extend(plain)
     transfer.copy_weights(
-        trained_model.load(layout.float_model), extended.model.layers
+        trained_model.load(layout.float_model, config), extended.model.layers
     )
     model = bridge.to_tf_keras(extended.model)
     quantized = fake_quantization.insert(model)

@@ -31,7 +31,7 @@ def evaluate(config: ml_collections.ConfigDict, layout: Layout) -> Results:
     """
     made_from = identity(layout, "evaluate")
     data = manifest.read(layout.data)
-    model = trained_model.load(layout.float_model)
+    model = trained_model.load(layout.float_model, config)
     rows = [
         {
             "exit": row.exit,

@@ -6,6 +6,7 @@ import keras
 import ml_collections
 
 from keras_dynamic import models, objectives
+from keras_dynamic.models.blocks import importing
 
 
 def build(
@@ -56,6 +57,29 @@ def build(
     if config.train.gradient_equilibrium:
         model = objectives.gradient_equilibrium(model)
     return model
+
+
+def custom_classes(config: ml_collections.ConfigDict) -> dict[str, type]:
+    """Returns the layer classes of a user's that the model may have, by name.
+
+    They are those that `model.arguments` of a `keras_file` names, or those of
+    the module of a module:function.
+
+    Raises:
+        ValueError: If they are not where they are said to be.
+    """
+    family = config.model.family
+    if importing.is_place(family):
+        module = inspect.getmodule(importing.imported("model.family", family))
+        return {
+            name: each
+            for name, each in vars(module).items()
+            if isinstance(each, type) and issubclass(each, keras.layers.Layer)
+        }
+    if family == "keras_file":
+        places = config.model.arguments.get("custom_objects", ())
+        return importing.classes("custom_objects", places)
+    return {}
 
 
 def objective(config: ml_collections.ConfigDict) -> objectives.Objective:

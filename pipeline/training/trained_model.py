@@ -4,24 +4,30 @@ import pathlib
 from collections.abc import Sequence
 
 import keras
+import ml_collections
 from absl import logging
 
 from keras_dynamic.weights.loading import trained_model
 from pipeline.data import dataset
 from pipeline.results.predictions import Predictions
-from pipeline.training import passes
+from pipeline.training import network, passes
 
 
-def load(path: pathlib.Path) -> keras.Model:
+def load(
+    path: pathlib.Path, config: ml_collections.ConfigDict | None = None
+) -> keras.Model:
     """Loads the trained float model.
 
     Args:
         path: `Layout.float_model`.
+        config: The configuration that it was trained with, which tells where
+            classes of a user's are; None if there are none.
 
     Raises:
         ValueError: If it is missing or damaged.
     """
-    model = trained_model("float_model", path)
+    classes = network.custom_classes(config) if config else {}
+    model = trained_model("float_model", path, classes)
     # Compiling hundreds of small layers takes XLA minutes and gains nothing
     # on a CPU. JAX has no other way.
     model.jit_compile = keras.backend.backend() == "jax"

@@ -131,9 +131,11 @@ def test_overrides_that_do_not_fit(tmp_path, overrides, where):
         Experiment(tmp_path, NAME, overrides=overrides)
 
 
-def test_a_model_has_no_place_yet(tmp_path):
-    with pytest.raises(ValueError, match=r"`model`"):
-        Experiment(tmp_path, NAME, model="nets:build")
+def test_images_alone_have_the_configuration_for_photographs(tmp_path):
+    found = Experiment(tmp_path / "mine", images=tmp_path).config
+    expected = config.load("photos")
+    assert found.model == expected.model
+    assert found.train.to_dict() == expected.train.to_dict()
 
 
 def test_metrics_are_frozen_rows(tmp_path):

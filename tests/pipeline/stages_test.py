@@ -6,6 +6,7 @@ import sys
 import tomllib
 import types
 
+import ml_collections
 import pytest
 
 from pipeline import config, stages
@@ -206,9 +207,16 @@ def test_changed_images_run_everything(layout, ran, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "setting", ["objective_arguments.teacher", "initial_weights"]
+    "setting",
+    [
+        "train.objective_arguments.teacher",
+        "train.initial_weights",
+        "train.augmentation_options.file",
+        "model.arguments.path",
+        "model.arguments.preview.weights",
+    ],
 )
-def test_another_model_in_the_same_file_trains_again(
+def test_another_file_of_the_same_name_trains_again(
     setting, layout, ran, tmp_path
 ):
     trained = tmp_path / "float.keras"
@@ -216,12 +224,35 @@ def test_another_model_in_the_same_file_trains_again(
     settings = config.load("ranet_digits")
     with settings.unlocked():
         settings.train.objective_arguments.teacher = ""
-        settings.update_from_flattened_dict({f"train.{setting}": str(trained)})
+        settings.train.augmentation_options.file = ""
+        settings.model.arguments.path = ""
+        settings.model.arguments.preview = ml_collections.ConfigDict(
+            {"weights": ""}
+        )
+        settings.update_from_flattened_dict({setting: str(trained)})
     run(layout, settings=settings)
     ran.take()
     run(layout, settings=settings)
     assert ran.take() == []
     trained.write_bytes(b"two")
+    run(layout, settings=settings)
+    assert ran.take() == ORDER[1:]
+
+
+def test_a_changed_function_of_the_user_s_trains_again(
+    layout, ran, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    module = tmp_path / "a_package" / "their_nets.py"
+    module.parent.mkdir()
+    module.write_text("# one")
+    settings = config.load("ranet_digits")
+    settings.model.family = "a_package.their_nets:build"
+    run(layout, settings=settings)
+    ran.take()
+    run(layout, settings=settings)
+    assert ran.take() == []
+    module.write_text("# two")
     run(layout, settings=settings)
     assert ran.take() == ORDER[1:]
 

@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -55,3 +56,13 @@ def imported(argument: str, place: str) -> Any:
             f"{', '.join(names) or '(it has none)'}. Received: {place!r}"
         )
     return getattr(found, name)
+
+
+def classes(argument: str, places: Iterable[str]) -> dict[str, Any]:
+    """Returns the classes at some places by their own names.
+
+    Raises:
+        ValueError: If one is not there.
+    """
+    found = [imported(argument, place) for place in places]
+    return {each.__name__: each for each in found}
