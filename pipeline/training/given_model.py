@@ -12,11 +12,14 @@ from typing import Any
 import keras
 import ml_collections
 
+from keras_dynamic.graph import inlining
 from keras_dynamic.models.blocks import outside
 
 # Of the images that are stored, as much more than the model sees as random
 # crops need.
 _ROOM = 1.15
+# Where classes need not be named.
+_KNOWN = ("keras", "keras_dynamic", "__main__")
 
 
 def take(
@@ -49,6 +52,7 @@ def take(
             "keras_dynamic.attach_exits gives it some. "
             f"Received: {model.name!r} with one output"
         )
+    custom = _custom_classes(model)
     classes = model.outputs[-1].shape[-1]
     outside.with_exit_names(model, (height, width, channels), classes)
     path = directory / f"given-{_identity(model)}.keras"
@@ -61,10 +65,36 @@ def take(
     with config.unlocked():
         config.model.family = "keras_file"
         config.model.arguments = ml_collections.ConfigDict({"path": str(path)})
+        if custom:
+            config.model.arguments.custom_objects = custom
         config.model.size = height
         config.model.classes = 0
         config.data.channels = channels
         config.data.size = max(config.data.size, round(_ROOM * height))
+
+
+def _custom_classes(model: keras.Model) -> tuple[str, ...]:
+    """Returns the places of the layer classes that are not Keras's or ours.
+
+    One of the program itself, or of a function, can be found by this process
+    alone, and only if it is registered.
+
+    Raises:
+        ValueError: If a layer is a Lambda, which would be code in the file.
+    """
+    found = {}
+    for path, layer in inlining.layers_by_path(model).items():
+        if isinstance(layer, keras.layers.Lambda):
+            raise ValueError(
+                "`model` must have no Lambda: code is not loaded from files. "
+                "Write it as a layer class of yours with get_config(), or as "
+                f"operations of keras.ops in the graph. Received: {path!r}"
+            )
+        kind = type(layer)
+        package = kind.__module__.partition(".")[0]
+        if package not in _KNOWN and "<locals>" not in kind.__qualname__:
+            found[f"{kind.__module__}:{kind.__name__}"] = kind
+    return tuple(found)
 
 
 def _identity(model: keras.Model) -> str:

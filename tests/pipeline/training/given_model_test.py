@@ -1,5 +1,7 @@
 """A model from a program becomes a file that its configuration names."""
 
+import importlib
+
 import keras
 import numpy as np
 import pytest
@@ -80,6 +82,35 @@ def test_it_trains_from_its_weights(tmp_path):
         np.testing.assert_array_equal(before, after)
 
 
+def test_classes_of_the_user_s_are_named(tmp_path, monkeypatch):
+    (tmp_path / "their_shift.py").write_text(
+        "import keras\n"
+        "class Shift(keras.layers.Layer):\n"
+        "    def call(self, x):\n"
+        "        return x + 1.0\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    x = inputs = keras.Input(SIZE)
+    x = importlib.import_module("their_shift").Shift()(x)
+    inner = backbone()
+    own = keras.Model(inputs, inner(x))
+    model = kd.attach_exits(own, [f"{inner.name}/first"], classes=10)
+    config = experiment(tmp_path / "work", model).config
+    found = config.model.arguments.custom_objects
+    assert found == ("their_shift:Shift",)
+    built = network.build(config, 10)
+    images = np.random.default_rng(0).random((3, *SIZE), np.float32)
+    np.testing.assert_array_equal(built(images)[1], model(images)[1])
+    assert [*network.custom_classes(config)] == ["Shift"]
+
+
+def with_lambda():
+    x = inputs = keras.Input(SIZE)
+    x = keras.layers.Flatten()(keras.layers.Lambda(lambda x: x)(x))
+    ends = [keras.layers.Dense(10)(x) for _ in range(2)]
+    return keras.Model(inputs, ends)
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -87,8 +118,9 @@ def test_it_trains_from_its_weights(tmp_path):
         lambda: two_exits(size=(8, 12, 1)),
         lambda: two_exits(size=(8, 8, 4)),
         lambda: "nets:build",
+        with_lambda,
     ],
-    ids=["one output", "not square", "four channels", "no model"],
+    ids=["one output", "not square", "four channels", "no model", "Lambda"],
 )
 def test_models_that_cannot_be_trained(make, tmp_path):
     with pytest.raises(ValueError, match="`model`"):
