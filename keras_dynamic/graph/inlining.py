@@ -65,7 +65,7 @@ def inlined(
     Raises:
         ValueError: If a layer must be copied, and cannot be.
     """
-    run = _Run(instead or {})
+    run = _Run(inputs, instead or {})
     outputs = run.graph(model, inputs, "", {})
     return Inlined(outputs, run.tensors)
 
@@ -113,10 +113,16 @@ def _copied(layer, changes):
 class _Run:
     """Calls graphs again, and remembers what their layers gave."""
 
-    def __init__(self, instead: Mapping[str, keras.layers.Layer]):
+    def __init__(
+        self,
+        inputs: Sequence[Any],
+        instead: Mapping[str, keras.layers.Layer],
+    ):
         self.tensors: dict[str, tuple[Any, ...]] = {}
         self._instead = instead
-        self._named: dict[str, Any] = {}  # layers by the names they came with
+        known = [tensor._keras_history.operation for tensor in inputs]
+        known += instead.values()
+        self._named = {layer.name: layer for layer in known}
         self._copies: dict[int, Any] = {}
 
     def graph(self, model, inputs, prefix, context):
@@ -153,7 +159,10 @@ class _Run:
             return layer
         if id(layer) not in self._copies:
             name = path.replace("/", "_")
+            while name in self._named:
+                name += "_again"
             self._copies[id(layer)] = renamed(layer, name)
+            self._named[name] = self._copies[id(layer)]
         return self._copies[id(layer)]
 
 

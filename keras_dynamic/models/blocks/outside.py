@@ -82,16 +82,9 @@ def with_exit_names(
         inlining.has_nested(model) or any(end.softmax for end in ends)
     ):
         return model
-    known = inlining.layers_by_path(model)
-    ours = {end.path for end in ends}
     instead = {
         end.path: endings.logits_layer(end, name)
         for end, name in zip(ends, wanted, strict=True)
-    } | {
-        # Another layer of this name would be taken for a part of an exit.
-        path: inlining.renamed(layer, f"inner_{layer.name}")
-        for path, layer in known.items()
-        if path not in ours and layer.name in wanted
     }
     image = keras.Input(shape=shape, name="image")
     again = inlining.inlined(model, [image], instead)

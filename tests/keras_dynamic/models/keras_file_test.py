@@ -59,6 +59,15 @@ def test_outputs_are_named(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_layers_of_our_names_make_room(tmp_path):
+    others = [keras.layers.ReLU(name=name) for name in ("exit_1", "image")]
+    own = saved(tmp_path / "own.keras", *others, exits=("early",))
+    model = load(tmp_path / "own.keras")
+    assert names(model) == ["exit_0", "exit_1"]
+    for ours, theirs in zip(model(IMAGES), own(IMAGES), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_a_model_of_any_size_gets_one(tmp_path):
     saved(tmp_path / "own.keras", size=(None, None, 3))
     model = load(tmp_path / "own.keras", at=["conv"])
