@@ -13,7 +13,13 @@ import ml_collections
 import numpy as np
 
 from pipeline import stages
-from pipeline.config import ConfigError, check_override, load, validated
+from pipeline.config import (
+    ConfigError,
+    check_override,
+    load,
+    take_family,
+    validated,
+)
 from pipeline.policies import operating_points
 from pipeline.policies.refit import Refit
 from pipeline.processes import libraries, memory
@@ -69,6 +75,7 @@ class Experiment:
                 working directory, for other processes and later runs, and the
                 configuration takes that file and its size.
             overrides: Values by dotted keys, such as {"train.epochs": 20}.
+                Another "model.family" begins without arguments.
 
         Raises:
             ValueError: If there is no such configuration or key, a value has
@@ -304,6 +311,9 @@ def _take_images(
 def _override(
     config: ml_collections.ConfigDict, overrides: Mapping[str, Any]
 ) -> None:
+    if "model.family" in overrides:
+        with config.unlocked():
+            take_family(config, overrides["model.family"])
     for key, value in overrides.items():
         check_override(key)
         *sections, last = key.split(".")

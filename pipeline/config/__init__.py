@@ -5,7 +5,12 @@ schema (docs/configuration.md), and no others.
 """
 
 from pipeline.config.named import load, names
-from pipeline.config.overriding import check_override, define, overridden
+from pipeline.config.overriding import (
+    check_override,
+    define,
+    overridden,
+    take_family,
+)
 from pipeline.config.schema import ConfigError, default, section, validated
 
 __all__ = [
@@ -17,5 +22,6 @@ __all__ = [
     "names",
     "overridden",
     "section",
+    "take_family",
     "validated",
 ]

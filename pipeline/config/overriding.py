@@ -56,7 +56,8 @@ def define(
 
     Parsing the flags sets the values. A key that an open section, such as
     `model.arguments`, does not have is added; its value is read as a Python
-    literal where it is one, and is else a string.
+    literal where it is one, and is else a string. Another family begins without
+    arguments: those there are the other one's.
 
     Args:
         config: The configuration.
@@ -67,6 +68,9 @@ def define(
         ConfigError: If a key that is to be overridden does not exist.
     """
     config.unlock()
+    for argument in arguments:
+        if _overrides(argument) == "model.family":
+            take_family(config, argument.partition("=")[2])
     for argument in arguments:
         if key := _overrides(argument):
             check_override(key)
@@ -85,6 +89,17 @@ def define(
             f"`config` cannot be overridden so: {error}. "
             f"Received: {' '.join(filter(_overrides, arguments))}"
         ) from error
+
+
+def take_family(config: ml_collections.ConfigDict, family: str) -> None:
+    """Takes the arguments of a family away where another one comes.
+
+    Args:
+        config: The configuration, unlocked.
+        family: The new value of `model.family`.
+    """
+    if family != config.model.family:
+        config.model.arguments = ml_collections.ConfigDict()
 
 
 def check_override(name: str) -> None:

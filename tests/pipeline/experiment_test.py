@@ -131,6 +131,14 @@ def test_overrides_that_do_not_fit(tmp_path, overrides, where):
         Experiment(tmp_path, NAME, overrides=overrides)
 
 
+def test_another_family_begins_without_arguments(tmp_path):
+    overrides = {"model.family": "resnet", "model.arguments.blocks": 2}
+    found = Experiment(tmp_path, NAME, overrides=overrides).config
+    assert found.model.arguments.to_dict() == {"blocks": 2}
+    same = Experiment(tmp_path, NAME, overrides={"model.family": "ranet"})
+    assert same.config.model == config.load(NAME).model
+
+
 def test_images_alone_have_the_configuration_for_photographs(tmp_path):
     found = Experiment(tmp_path / "mine", images=tmp_path).config
     expected = config.load("photos")

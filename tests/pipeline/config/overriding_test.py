@@ -123,3 +123,15 @@ def test_a_value_that_was_none_gets_one():
 def test_overrides_that_do_not_fit(override, message):
     with pytest.raises(config.ConfigError, match=message):
         config.overridden(config.load("ranet_digits"), [override])
+
+
+def test_another_family_begins_without_arguments():
+    settings = config.overridden(
+        config.load("photos"),
+        ["model.arguments.path=own.keras", "model.family=keras_file"],
+    )
+    assert settings.model.arguments.to_dict() == {"path": "own.keras"}
+    settings = config.overridden(
+        config.load("photos"), ["model.family=efficientnet_lite"]
+    )
+    assert settings.model == config.load("photos").model
