@@ -16,6 +16,7 @@ from keras_dynamic.objectives.cost_target import cost_target
 from keras_dynamic.objectives.gradient_equilibrium import gradient_equilibrium
 from keras_dynamic.objectives.joint import joint
 from keras_dynamic.objectives.label_smoothing import label_smoothing
+from keras_dynamic.objectives.layer_caching import layer_caching
 from keras_dynamic.objectives.objective import Extended, Objective
 from keras_dynamic.objectives.one_for_all import one_for_all
 from keras_dynamic.objectives.self_distillation import self_distillation
@@ -25,6 +26,7 @@ BUILDERS: Mapping[str, Callable[..., Objective]] = {
     "boosted": boosted,
     "cost_target": cost_target,
     "joint": joint,
+    "layer_caching": layer_caching,
     "one_for_all": one_for_all,
     "self_distillation": self_distillation,
     "zero_time_waste": zero_time_waste,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.config.schema import Config
-from pipeline.config.setting import Setting, settings
+from pipeline.config.setting import Setting, settings, spelled
 from pipeline.processes import printing
 
 _HEAD = """\
@@ -77,13 +77,17 @@ def _row(each: Setting) -> str:
     if each.rule:
         kind = f"{kind}; {each.rule.text}"
     default = "" if each.is_open else f"`{_literal(each.default)}`"
-    cells = (f"`{each.name}`", kind, default, each.text)
+    text = each.text
+    if each.each:
+        keys = ", ".join(f"`{name}`" for name in settings(each.each))
+        text = f"{text} Their keys: {keys}."
+    cells = (f"`{each.name}`", kind, default, text)
     return f"| {' | '.join(cells)} |"
 
 
 def _type(kind: Any) -> str:
     if typing.get_origin(kind) is tuple:
-        return f"tuple of {typing.get_args(kind)[0].__name__}"
+        return spelled(kind).removeprefix("a ")
     return kind.__name__
 
 

@@ -122,7 +122,7 @@ def check_override(name: str) -> None:
         each = settings(known)[key]
         if each.is_open:
             return
-        known = each.type if each.is_section else None
+        known = each.type if each.is_section else each.each
         prefix = f"{prefix}.{key}"
 
 

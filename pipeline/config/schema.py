@@ -120,6 +120,11 @@ def _check_keys(config: Any, kind: type, prefix: str) -> None:
             _check_keys(config[key], each.type, f"{prefix}.{key}")
         elif each.is_open:
             _check_is_dict(config[key], f"{prefix}.{key}")
+        elif each.each and isinstance(config[key], tuple | list):
+            for number, element in enumerate(config[key]):
+                for inner in element if isinstance(element, dict) else ():
+                    place = f"{prefix}.{key}[{number}]"
+                    check_key(settings(each.each), inner, place)
 
 
 def _check_is_dict(config: Any, prefix: str) -> None:

@@ -28,6 +28,8 @@ class Setting:
         default: Its value if nobody sets it; None for a section, open or not.
         text: A sentence on what it does.
         rule: Rule that its value must obey, or None.
+        each: Section of which every element of a tuple of dicts has some keys;
+            None for other types.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Setting:
     default: Any
     text: str
     rule: Rule | None
+    each: type | None
 
     @property
     def is_section(self) -> bool:
@@ -47,7 +50,13 @@ class Setting:
         return typing.get_origin(self.type) is collections.abc.Mapping
 
 
-def setting(default: Any, text: str = "", rule: Rule | None = None) -> Any:
+def setting(
+    default: Any,
+    text: str = "",
+    rule: Rule | None = None,
+    *,
+    each: type | None = None,
+) -> Any:
     """Returns a field of a section.
 
     Args:
@@ -56,10 +65,12 @@ def setting(default: Any, text: str = "", rule: Rule | None = None) -> Any:
         text: A sentence on what the key does; for a section it is the
             section's docstring.
         rule: Rule that its value must obey beyond its type.
+        each: Section of which every element has some keys, where the value is
+            a tuple of dicts.
     """
     if dataclasses.is_dataclass(default):
         text = " ".join(default.__doc__.split())
-    known = types.MappingProxyType({"text": text, "rule": rule})
+    known = types.MappingProxyType({"text": text, "rule": rule, "each": each})
     if isinstance(default, type):
         return dataclasses.field(default_factory=default, metadata=known)
     return dataclasses.field(default=default, metadata=known)
@@ -82,8 +93,10 @@ def settings(section: type) -> dict[str, Setting]:
 def problems(
     section: type, values: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[str]:
-    """Yields the faults in the values of a section that has all keys."""
+    """Yields the faults in the values of a section, of the keys it has."""
     for name, each in settings(section).items():
+        if name not in values:
+            continue
         value, key = values[name], f"{prefix}{name}"
         if each.is_section:
             found = list(problems(each.type, value, f"{key}."))
@@ -93,6 +106,8 @@ def problems(
         elif not each.is_open and not _is_of_type(value, each.type):
             yield f"`{key}` must be {spelled(each.type)}. Received: {value!r}"
             continue
+        for number, element in enumerate(value if each.each else ()):
+            yield from problems(each.each, element, f"{key}[{number}].")
         if each.rule and not each.rule.holds(value):
             shown = dict(value) if each.is_section else value
             yield f"`{key}` must be {each.rule.text}. Received: {shown!r}"
@@ -101,16 +116,21 @@ def problems(
 def spelled(type_: Any) -> str:
     """Spells a type for a reader, such as "a tuple of int"."""
     if typing.get_origin(type_) is tuple:
-        return f"a tuple of {typing.get_args(type_)[0].__name__}"
+        return f"a tuple of {_element(type_).__name__}"
     article = "an" if type_ is int else "a"
     return f"{article} {type_.__name__}"
 
 
+def _element(type_: Any) -> type:
+    """Returns the type of the elements of a tuple; mappings are dicts there."""
+    element = typing.get_args(type_)[0]
+    return dict if typing.get_origin(element) else element
+
+
 def _is_of_type(value: Any, type_: Any) -> bool:
     if typing.get_origin(type_) is tuple:
-        element = typing.get_args(type_)[0]
         return isinstance(value, (tuple, list)) and all(
-            _is_of_type(each, element) for each in value
+            _is_of_type(each, _element(type_)) for each in value
         )
     if isinstance(value, bool) or type_ is bool:
         return isinstance(value, bool) and type_ is bool

@@ -38,6 +38,7 @@ class Part:
 
 # Of uint8, the middle.
 _GREY = 128
+_FLIPS = ("random", "alternating")
 
 Augmentation = Callable[[np.ndarray, np.random.Generator, Part], np.ndarray]
 
@@ -99,6 +100,19 @@ def _none(
     return center_crop(images, size)
 
 
+def _centre_flip(
+    images: np.ndarray,
+    generator: np.random.Generator,
+    part: Part,
+    *,
+    size: int,
+    flip: str = "random",
+) -> np.ndarray:
+    """Crops the centre, and mirrors half of the images; `flip` as elsewhere."""
+    cropped = np.array(center_crop(images, size))
+    return _mirror(cropped, _mirrored(generator, part, flip))
+
+
 def _crop_flip(
     images: np.ndarray,
     generator: np.random.Generator,
@@ -134,14 +148,11 @@ def _crop_flip(
     Raises:
         ValueError: There is no such choice, or no room for the square.
     """
-    _require_choice("flip", flip, ("random", "alternating"))
+    _require_choice("flip", flip, _FLIPS)
     shifted = _shift(
         images, generator, part, size=size, pixels=padding, fill=fill
     )
-    if flip == "random":
-        flipped = _flip(shifted, generator, part)
-    else:
-        flipped = _mirror(shifted, _turned(part))
+    flipped = _mirror(shifted, _mirrored(generator, part, flip))
     return _cut_out(flipped, generator, part, cutout)
 
 
@@ -269,7 +280,17 @@ def _flip(
     images: np.ndarray, generator: np.random.Generator, part: Part
 ) -> np.ndarray:
     """Mirrors half of the images, in place."""
-    return _mirror(images, generator.random(part.whole)[part.rows] < 0.5)
+    return _mirror(images, _mirrored(generator, part, "random"))
+
+
+def _mirrored(
+    generator: np.random.Generator, part: Part, flip: str
+) -> np.ndarray:
+    """Chooses the images that are mirrored, bool [B]."""
+    _require_choice("flip", flip, _FLIPS)
+    if flip == "random":
+        return generator.random(part.whole)[part.rows] < 0.5
+    return _turned(part)
 
 
 def _mirror(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -322,6 +343,7 @@ def _require_choice(name: str, value: str, valid: tuple[str, ...]) -> None:
 
 _AUGMENTATIONS = {
     "none": _none,
+    "flip": _centre_flip,
     "crop_flip": _crop_flip,
     "shift": _shift,
     "resized_crop_flip": _resized_crop_flip,

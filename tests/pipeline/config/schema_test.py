@@ -9,7 +9,7 @@ from pipeline.config.sections import (
     data_section,
     model_section,
     policy_section,
-    train_section,
+    stage_section,
 )
 from pipeline.config.setting import settings
 from pipeline.data import augmentation
@@ -40,6 +40,9 @@ def test_the_default_fits():
         ("data.fractions.test", 0),
         ("model.family", "my_package.nets:build"),
         ("train.milestones", ()),
+        ("train.stages", ()),
+        ("train.stages", [{}, {"freeze": "backbone", "learning_rate": 1}]),
+        ("train.stages", ({"optimizer_arguments": {"beta_1": 0.8}},)),
         ("train.learning_rate", 1),
         ("policy.exit_ms", (0.1, 2)),
         ("check.max_points", -101.0),
@@ -81,6 +84,11 @@ def test_values_that_fit(key, value):
         ("train.precision", "float8"),
         ("train.select", "first"),
         ("train.epochs", 0),
+        ("train.optimizer", "adamx"),
+        ("train.warm_up", 1.0),
+        ("train.clip_norm", -1.0),
+        ("train.stages", ("backbone",)),
+        ("train.stages", {"freeze": "backbone"}),
         ("train.checkpoint_steps", -1),
         ("quantize.steps", -1),
         ("policy.rule", "accuracy"),
@@ -123,6 +131,20 @@ def test_an_error_names_rule_choices_and_value_of_all_that_is_wrong():
     )
 
 
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        ({"epochs": 0}, r"`train\.stages\[1\]\.epochs` must be at least 1"),
+        ({"freeze": ("a",)}, r"`train\.stages\[1\]\.freeze` must be a str"),
+        ({"epoch": 1}, r"Did you mean config\.train\.stages\[1\]\.epochs\?"),
+        ({"precision": "float32"}, r"`config\.train\.stages\[1\]` has only"),
+    ],
+)
+def test_a_fault_of_a_stage_is_named_with_its_number(stage, message):
+    with pytest.raises(config.ConfigError, match=message):
+        config.validated(changed("train.stages", ({}, stage)))
+
+
 @pytest.mark.parametrize("name", ["train", "data.source_options"])
 def test_a_section_must_be_a_section(name):
     message = f"`config.{name}` must be a ConfigDict. Received: 3"
@@ -154,8 +176,8 @@ def test_a_part_as_its_dataclass():
     [
         (data_section.SOURCES, sources.names()),
         (model_section.FAMILIES, models.BUILDERS),
-        (train_section.OBJECTIVES, objectives.BUILDERS),
-        (train_section.AUGMENTATIONS, augmentation.names()),
+        (stage_section.OBJECTIVES, objectives.BUILDERS),
+        (stage_section.AUGMENTATIONS, augmentation.names()),
         (policy_section.RULES, exits.RULES),
         (policy_section.CONFIDENCES, exits.KINDS),
         (policy_section.RISKS, exits.RISKS),

@@ -198,7 +198,7 @@ def test_stored_images_must_be_large_enough(name):
 
 
 def test_unknown_names_and_options():
-    with pytest.raises(ValueError, match=r"none, crop_flip.*'mixup'"):
+    with pytest.raises(ValueError, match=r"none, flip, crop_flip.*'mixup'"):
         augmentation.get("mixup", size=8)
     with pytest.raises(ValueError, match=r"'crop_flip'.*'pixels'"):
         augmentation.get("crop_flip", size=8, pixels=3)
