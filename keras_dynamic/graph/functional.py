@@ -242,7 +242,7 @@ def follow(
         The values that stand for the model's outputs, one for each.
     """
     found = dict(zip(map(_key, model.inputs), inputs, strict=True))
-    for node in _calls_in_order(model):
+    for node in calls_in_order(model):
         given = [found[_key(tensor)] for tensor in node.input_tensors]
         # Merging layers take a list, the others one tensor.
         result = call(node.operation, given if len(given) > 1 else given[0])
@@ -256,7 +256,7 @@ def _key(tensor):
     return history.operation.name, history.node_index, history.tensor_index
 
 
-def _calls_in_order(model):
+def calls_in_order(model: keras.Model) -> Iterator:
     """Yields the layer calls of a functional model, each after its inputs."""
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:

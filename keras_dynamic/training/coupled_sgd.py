@@ -2,9 +2,11 @@
 
 import keras
 
+from keras_dynamic.training.weight_average import WeightAverage
+
 
 @keras.saving.register_keras_serializable(package="keras_dynamic")
-class CoupledSGD(keras.optimizers.Optimizer):
+class CoupledSGD(WeightAverage, keras.optimizers.Optimizer):
     """Runs SGD with momentum and L2 decay added to the gradient.
 
     A step is that of the reference code of RANet, MSDNet and BoostNet:
@@ -19,15 +21,7 @@ class CoupledSGD(keras.optimizers.Optimizer):
     takes twice as many operations for each variable, which for hundreds of
     small ones is seconds before the first step.
 
-    With an `average_decay` it also keeps an average of the weights, which on
-    the way moves as
-
-        average <- decay_t * average + (1 - decay_t) * weight
-
-    after step t, from 0, with decay_t = min(average_decay, t / (t + 10)): at
-    first it is the weights themselves, and then forgets the early ones sooner.
-    Steps never read the average; `averages` holds it, in the order of the
-    variables.
+    With an `average_decay` it also keeps an average of the weights, `averages`.
 
     Args:
         learning_rate: A float or a `LearningRateSchedule`.
@@ -37,7 +31,8 @@ class CoupledSGD(keras.optimizers.Optimizer):
         decay_vectors: Whether every trainable variable decays, as in the
             reference code; or else only those with more than one axis:
             kernels, but neither biases nor the weights of normalizations.
-        average_decay: At least 0 and below 1; 0 keeps no average.
+        average_decay: At least 0 and below 1, as `WeightAverage` has it; 0
+            keeps no average.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -55,13 +50,11 @@ class CoupledSGD(keras.optimizers.Optimizer):
         **kwargs,
     ):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        shares = {"momentum": momentum, "average_decay": average_decay}
-        for key, value in shares.items():
-            if not 0 <= value < 1:
-                raise ValueError(
-                    f"`{key}` must be at least 0 and below 1. "
-                    f"Received: {key}={value}"
-                )
+        if not 0 <= momentum < 1:
+            raise ValueError(
+                "`momentum` must be at least 0 and below 1. "
+                f"Received: momentum={momentum}"
+            )
         if coupled_decay < 0:
             raise ValueError(
                 "`coupled_decay` must not be negative. "
@@ -71,7 +64,7 @@ class CoupledSGD(keras.optimizers.Optimizer):
         self.coupled_decay = coupled_decay
         self.nesterov = nesterov
         self.decay_vectors = decay_vectors
-        self.average_decay = average_decay
+        self.set_average_decay(average_decay)
 
     def build(self, variables):
         """Makes a velocity for each variable, and an average if one is kept."""
@@ -79,14 +72,11 @@ class CoupledSGD(keras.optimizers.Optimizer):
             return
         super().build(variables)
         self.velocities = self.add_optimizer_variables(variables, "velocity")
-        self.averages = []
-        if self.average_decay:
-            self.averages = self.add_optimizer_variables(variables, "average")
+        self.build_averages(variables)
 
     def update_step(self, gradient, variable, learning_rate):
         """Makes one step for one variable."""
-        index = self._get_variable_index(variable)
-        velocity = self.velocities[index]
+        velocity = self.velocities[self._get_variable_index(variable)]
         weight = keras.ops.convert_to_tensor(variable)
         gradient = keras.ops.cast(gradient, weight.dtype)
         rate = keras.ops.cast(learning_rate, weight.dtype)
@@ -97,16 +87,7 @@ class CoupledSGD(keras.optimizers.Optimizer):
         if self.nesterov:
             change = gradient + self.momentum * change
         self.assign_sub(variable, rate * change)
-        if self.average_decay:
-            self._follow(self.averages[index], variable)
-
-    def _follow(self, average, variable):
-        """Moves an average towards a variable, as it is after the step."""
-        weight = keras.ops.convert_to_tensor(variable)
-        step = keras.ops.cast(self.iterations, weight.dtype)
-        share = keras.ops.maximum(1 - self.average_decay, 10 / (step + 10))
-        old = average.value
-        self.assign(average, old + share * (weight - old))
+        self.follow(variable)
 
     def get_config(self):
         """Returns the optimizer's arguments."""

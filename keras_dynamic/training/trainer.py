@@ -5,7 +5,9 @@ from typing import Any
 import keras
 
 from keras_dynamic import objectives
+from keras_dynamic.graph import prefix
 from keras_dynamic.objectives import Objective
+from keras_dynamic.training import freezing
 
 # The objective is the loss, and the metrics are every exit's accuracy.
 _OURS = ("loss", "loss_weights", "metrics", "weighted_metrics")
@@ -40,6 +42,10 @@ class Trainer(keras.Model):
         jit_compile: Whether `keras.Model.compile` is to compile the steps. None
             compiles on JAX alone, which knows no other way: hundreds of small
             layers take XLA minutes, and gain nothing on a CPU.
+        freeze: Words for the layers of the extended model that are not
+            trained, as `freezing.chosen` reads them; "" for none. What the
+            model begins with and is frozen runs as in inference: statistics
+            stay, and nothing is dropped.
         **settings: Further arguments of `keras.Model.compile`, but no losses
             and no metrics.
 
@@ -49,11 +55,15 @@ class Trainer(keras.Model):
         model: The extended model. It shares its weights with the trainer; what
             one saves is `deployed()`.
         exits: How many exits there are.
+        split: The parts of the extended model before and behind the end of
+            its frozen beginning, or None. The list of the features that the
+            rest reads is taken instead of images, too.
 
     Raises:
         ValueError: If the objective does not fit the model, there is none of
-            that name, or `settings` has a loss or a metric; by `fit` and
-            `evaluate`, if labels are no integers [batch], or are weighted.
+            that name, `freeze` names no layer or leaves none to train, or
+            `settings` has a loss or a metric; by `fit` and `evaluate`, if
+            labels are no integers [batch], or are weighted.
     """
 
     def __init__(
@@ -63,6 +73,7 @@ class Trainer(keras.Model):
         *,
         optimizer: str | keras.optimizers.Optimizer = "adam",
         jit_compile: bool | None = None,
+        freeze: str = "",
         **settings: Any,
     ):
         super().__init__()
@@ -76,6 +87,12 @@ class Trainer(keras.Model):
         self.objective = objective
         self.extended = objective.extend(model)
         self.exits = len(model.outputs)
+        self.split = None
+        if freeze:
+            frozen = freezing.chosen(self.extended.model, freeze)
+            freezing.freeze(self.extended.model, frozen)
+            # No layer, so that its parts' weights are not tracked again.
+            self.split = prefix.split(self.extended.model)
         # Among the layers, so that their weights are state on JAX as well.
         self.model = self.extended.model
         self.teacher = objective.teacher
@@ -92,8 +109,18 @@ class Trainer(keras.Model):
         return deployed(self.model, self.exits)
 
     def call(self, inputs, training=None):
-        """Returns every exit's logits, and what else the objective reads."""
-        outputs = self.model(inputs, training=training)
+        """Returns every exit's logits, and what else the objective reads.
+
+        Args:
+            inputs: Images; or a list of features, where there is a `split`.
+            training: Whether this is a training step.
+        """
+        if isinstance(inputs, list | tuple):
+            outputs = self.split.rest(inputs, training=training)
+        elif self.split:
+            outputs = self.split(inputs, training=training)
+        else:
+            outputs = self.model(inputs, training=training)
         return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
     def compute_loss(

@@ -224,3 +224,51 @@ def test_weighted_samples_are_refused():
         trainer(network()).fit(
             IMAGES, LABELS, sample_weight=np.ones(40), verbose=0
         )
+
+
+def test_what_is_frozen_stays_and_the_rest_learns_from_features():
+    def named() -> keras.Model:
+        keras.utils.set_random_seed(0)
+        x = features = keras.Input((6,))
+        exits = []
+        for k in range(2):
+            x = keras.layers.Dense(8, "relu", name=f"block{k}")(x)
+            x = keras.layers.BatchNormalization(name=f"block{k}_bn")(x)
+            exits.append(
+                keras.layers.Dense(
+                    3, kernel_regularizer="l2", name=f"exit_{k}"
+                )(x)
+            )
+        return keras.Model(features, exits)
+
+    ends, losses = [], []
+    for cached in (False, True):
+        model = named()
+        before = [weight.copy() for weight in model.get_weights()]
+        wrapped = Trainer(
+            model,
+            "joint",
+            optimizer=keras.optimizers.SGD(0.1),
+            freeze="backbone",
+        )
+        assert len(wrapped.trainable_variables) == 4
+        inputs = IMAGES
+        if cached:
+            inputs = list(map(np.asarray, wrapped.split.features(IMAGES)))
+        for _ in range(3):
+            told = wrapped.train_on_batch(inputs, LABELS, return_dict=True)
+            losses.append(float(told["loss"]))
+        ends.append(model.get_weights())
+        for weight, old, variable in zip(
+            model.get_weights(), before, model.weights, strict=True
+        ):
+            trained = variable.path.startswith("exit_")
+            assert np.array_equal(weight, old) != trained, variable.path
+    assert losses[:3] == pytest.approx(losses[3:], rel=1e-6)
+    for ours, theirs in zip(*ends, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_a_word_that_freezes_nothing():
+    with pytest.raises(ValueError, match="`freeze`"):
+        Trainer(network(), "joint", freeze="bakcbone")
