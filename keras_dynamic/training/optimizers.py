@@ -83,7 +83,9 @@ def names() -> list[str]:
 
 
 def build(
-    settings: Optimization, steps: int, argument: str = "optimizer"
+    settings: Optimization,
+    steps: int,
+    keys: tuple[str, str] = ("optimizer", "optimizer_arguments"),
 ) -> keras.optimizers.Optimizer:
     """Builds an optimizer for a training of `steps` steps.
 
@@ -94,16 +96,18 @@ def build(
     Args:
         settings: The settings.
         steps: Steps of the whole training.
-        argument: Name of the setting, for an error.
+        keys: Names of the settings of the name and of its arguments, for an
+            error.
 
     Raises:
         ValueError: If there is no such optimizer, or it has other arguments.
     """
     name = settings.optimizer
+    key, arguments_key = keys
     if name not in names():
         raise ValueError(
-            f"`{argument}` must be one of {', '.join(names())}. "
-            f"Received: {argument}={name!r}"
+            f"`{key}` must be one of {', '.join(names())}. "
+            f"Received: {key}={name!r}"
         )
     arguments = {
         "learning_rate": schedules.build(
@@ -130,14 +134,14 @@ def build(
     given = dict(settings.optimizer_arguments)
     if twice := sorted(given.keys() & arguments.keys()):
         raise ValueError(
-            f"`{argument}_arguments` must leave {', '.join(twice)} to the keys "
+            f"`{arguments_key}` must leave {', '.join(twice)} to the keys "
             f"beside it. Received: {given}"
         )
     try:
         return kind(**arguments, **given)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"`{argument}_arguments` must be arguments of {name!r}: {error}. "
+            f"`{arguments_key}` must be arguments of {name!r}: {error}. "
             f"Received: {given}"
         ) from error
 

@@ -1,6 +1,7 @@
 """Resolves the stages of a training: what each one takes from where."""
 
 import copy
+from typing import Any
 
 import ml_collections
 
@@ -31,6 +32,26 @@ def of(
     if not config.train.stages:
         return (config,)
     return tuple(_resolved(config, dict(each)) for each in config.train.stages)
+
+
+def arguments(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Returns what may name a file that trained weights depend on.
+
+    That is a teacher, a backbone, weights to start from, anything that an
+    augmentation reads.
+
+    Args:
+        config: The whole configuration.
+
+    Returns:
+        Values by names of their own.
+    """
+    found = {"initial_weights": config.train.initial_weights}
+    for number, stage in enumerate((config.train, *config.train.stages)):
+        for name in _ARGUMENTS.values():
+            value = dict(stage.get(name, {}))
+            found[f"stages[{number - 1}].{name}" if number else name] = value
+    return found
 
 
 def key(config: ml_collections.ConfigDict, stage: int, name: str) -> str:

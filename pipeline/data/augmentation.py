@@ -110,7 +110,7 @@ def _centre_flip(
 ) -> np.ndarray:
     """Crops the centre, and mirrors half of the images; `flip` as elsewhere."""
     cropped = np.array(center_crop(images, size))
-    return _mirror(cropped, _mirrored(generator, part, flip))
+    return _mirror(cropped, mirrored(generator, part, flip))
 
 
 def _crop_flip(
@@ -152,7 +152,7 @@ def _crop_flip(
     shifted = _shift(
         images, generator, part, size=size, pixels=padding, fill=fill
     )
-    flipped = _mirror(shifted, _mirrored(generator, part, flip))
+    flipped = _mirror(shifted, mirrored(generator, part, flip))
     return _cut_out(flipped, generator, part, cutout)
 
 
@@ -280,13 +280,22 @@ def _flip(
     images: np.ndarray, generator: np.random.Generator, part: Part
 ) -> np.ndarray:
     """Mirrors half of the images, in place."""
-    return _mirror(images, _mirrored(generator, part, "random"))
+    return _mirror(images, mirrored(generator, part, "random"))
 
 
-def _mirrored(
+def mirrored(
     generator: np.random.Generator, part: Part, flip: str
 ) -> np.ndarray:
-    """Chooses the images that are mirrored, bool [B]."""
+    """Chooses the images that are mirrored.
+
+    Args:
+        generator: Generator to draw from.
+        part: Place of the images in their batch.
+        flip: "random", or "alternating": those whose turn it is.
+
+    Returns:
+        bool [B].
+    """
     _require_choice("flip", flip, _FLIPS)
     if flip == "random":
         return generator.random(part.whole)[part.rows] < 0.5

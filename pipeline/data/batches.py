@@ -132,16 +132,46 @@ def shuffled(
     Yields:
         float32 [B, size, size, C] in [0, 1], int32 [B].
     """
+
+    def make(
+        indices: np.ndarray, generator: np.random.Generator, part: Part
+    ) -> Batch:
+        pixels = augmentation(images.take(indices), generator, part)
+        return _scaled(pixels), images.labels[indices]
+
+    return drawn(
+        make, order, epoch=epoch, start=start, stop=stop, threads=threads
+    )
+
+
+def drawn(
+    make: Callable[[np.ndarray, np.random.Generator, Part], object],
+    order: Order,
+    *,
+    epoch: int,
+    start: int = 0,
+    stop: int | None = None,
+    threads: int | None = None,
+) -> Iterator:
+    """Yields what is made of the batches of one epoch, or of a part of it.
+
+    Args:
+        make: Function of the indices of a batch's images, of the generator for
+            it, and of its place.
+        order: Order of the images.
+        epoch: Number of the epoch.
+        start: Position of the first batch.
+        stop: Position after the last one, by default the end of the epoch.
+        threads: How many threads make; by default as many as there are cores.
+    """
     wholes = order.whole_batches(epoch)
     turned = order.turned(epoch)
 
-    def read(position: int) -> Batch:
+    def read(position: int) -> object:
         part = order.part(len(wholes[position]))
         indices = wholes[position][part.rows]
         part = dataclasses.replace(part, turned=turned[indices])
-        generator = order.generator(epoch, position)
-        pixels = augmentation(images.take(indices), generator, part)
-        return _scaled(pixels), images.labels[indices]
+        return make(indices, order.generator(epoch, position), part)
 
     positions = range(len(wholes))[start:stop]
     return read_ahead(read, positions, threads=threads)

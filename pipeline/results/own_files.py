@@ -29,6 +29,8 @@ BUNDLE = re.compile(
 BENCHMARK = re.compile(
     r"benchmark\.(csv|json)|exit_\d+_alone\.tflite|float\.(tflite|onnx)"
 )
+# Of `training/features`, which is published whole but is no stage's result.
+FEATURES = re.compile(r"key\.txt|(train|validation)_\d+\.npy")
 COMPARISON = re.compile(r"index\.html|comparison\.(csv|svg)")
 
 # By the attributes of `Layout`: what stages publish that is a directory.
@@ -51,7 +53,8 @@ WORKING_DIRECTORY = re.compile(
             r"data",  # A link to shared data.
             r"config\.json|metrics\.json|(exits|curves)\.csv",
             r"model/float\.keras|model/float_predictions\.npz",
-            r"training/(state|best)\.npz",
+            r"training/(state|best|best_\d+)\.npz",
+            rf"training/features/({FEATURES.pattern})",
             # Without a directory: of an earlier version.
             r"logs/([a-z]+/)?events\.out\.tfevents\.[^/]+",
             r"report/index\.html|(results|stages)/[a-z]+\.json",

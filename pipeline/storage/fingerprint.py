@@ -3,7 +3,9 @@
 import hashlib
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+import numpy as np
 
 
 def of(*parts: object) -> str:
@@ -26,3 +28,12 @@ def of_files(arguments: Mapping[str, object]) -> dict[str, str]:
             with open(value, "rb") as file:
                 hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return hashes
+
+
+def of_arrays(arrays: Iterable[np.ndarray]) -> str:
+    """Hashes arrays, their types and shapes, to a hex string."""
+    digest = hashlib.sha256()
+    for each in arrays:
+        digest.update(f"{each.dtype} {each.shape};".encode())
+        digest.update(np.ascontiguousarray(each).tobytes())
+    return digest.hexdigest()

@@ -26,9 +26,9 @@ def averaged(
     Afterwards all variables are as they were before.
 
     Args:
-        trainer: A `Trainer` with a built `CoupledSGD`. Without an
-            `average_decay` nothing happens.
-        images: Some batches of the training images.
+        trainer: A `Trainer` with a built optimizer that has what
+            `WeightAverage` has. Without an `average_decay` nothing happens.
+        images: Some batches of what is trained on: images, or features.
     """
     optimizer, model = trainer.optimizer, trainer.model
     if not optimizer.average_decay:
@@ -43,8 +43,8 @@ def averaged(
         others = _values(
             each for each in model.variables if each.name not in _STATISTICS
         )
-        for pixels, _ in images:
-            model(pixels, training=True)
+        for inputs, _ in images:
+            trainer.call(inputs, training=True)
         # Layers that count steps, or draw, have counted and drawn.
         _assign(others)
         yield

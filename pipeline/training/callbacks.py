@@ -46,12 +46,12 @@ class Rows(Callback):
 
     def __init__(self):
         """Begins with a heading."""
-        self._first = True
+        self._stage = 0
 
     def epoch_ended(self, epoch: Epoch, scalars: Mapping[str, float]) -> None:
         """Prints the row."""
-        epochs.say(epoch, first=self._first)
-        self._first = False
+        epochs.say(epoch, first=epoch.stage != self._stage)
+        self._stage = epoch.stage
 
 
 class Board(Callback):

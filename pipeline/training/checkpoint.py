@@ -17,6 +17,14 @@ import numpy as np
 
 from pipeline.storage import publishing
 
+_DAMAGED = (
+    zipfile.BadZipFile,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
@@ -24,12 +32,17 @@ class Progress:
 
     Attributes:
         epoch: Finished epochs.
-        best_epoch: The epoch, counted from 1, whose weights are kept.
+        best_epoch: The epoch, counted from 1, whose weights are kept; of the
+            present stage, as `best_accuracy`.
         best_accuracy: Validation accuracy of `best_epoch` at the last exit.
         fingerprint: Hash of the configuration and data that it trains with.
         step: Finished steps of the epoch after the finished ones.
         sums: Sums of the loss and of each accuracy over these steps.
         history: Loss and accuracies after each finished epoch, by name.
+        stage: Number of the stage, from 0.
+        stage_epoch: Finished epochs of the stage.
+        gain_epoch: The epoch of the stage, counted from 1, that gained last.
+        gain_accuracy: Mean validation accuracy of the exits in that epoch.
     """
 
     epoch: int = 0
@@ -41,6 +54,10 @@ class Progress:
     history: Sequence[Mapping[str, float]] = dataclasses.field(
         default_factory=list
     )
+    stage: int = 0
+    stage_epoch: int = 0
+    gain_epoch: int = 0
+    gain_accuracy: float = -1.0
 
 
 def save_weights(path: pathlib.Path, model: keras.Model) -> None:
@@ -68,6 +85,24 @@ def save(
         arrays[f"random/{i}"] = keras.ops.convert_to_numpy(variable)
     arrays["progress"] = np.array(json.dumps(dataclasses.asdict(progress)))
     _write(path, arrays)
+
+
+def stage(path: pathlib.Path, fingerprint: str) -> int:
+    """Reads the number of the stage of a training that was killed, or 0.
+
+    It tells which model `restore` is to be given.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    if not path.exists():
+        return 0
+    try:
+        with np.load(path) as arrays:
+            progress = Progress(**json.loads(str(arrays["progress"])))
+    except _DAMAGED as error:
+        raise _damaged(path, error) from error
+    return progress.stage if progress.fingerprint == fingerprint else 0
 
 
 def restore(
@@ -103,15 +138,19 @@ def restore(
                 for i in range(len(variables))
             ]
             _set_weights(model, arrays)
-    except (zipfile.BadZipFile, EOFError, LookupError, ValueError) as error:
-        raise ValueError(
-            "`path` must be a whole checkpoint of this model; remove it to "
-            f"begin again. Received: {path}: {error}"
-        ) from error
+    except _DAMAGED as error:
+        raise _damaged(path, error) from error
     variables = [*optimizer.variables, *random]
     for variable, value in zip(variables, state, strict=True):
         variable.assign(value)
     return progress
+
+
+def _damaged(path, error) -> ValueError:
+    return ValueError(
+        "`path` must be a whole checkpoint of this model; remove it to "
+        f"begin again. Received: {path}: {error}"
+    )
 
 
 def _random_states(model):

@@ -20,6 +20,8 @@ class Epoch:
         train: Accuracy of each exit on the images trained on, while training.
         validation: Accuracy of each exit on the validation split.
         seconds: Seconds that it took.
+        stage: Number of its stage, from 1.
+        stages: Number of all stages.
     """
 
     number: int
@@ -28,22 +30,33 @@ class Epoch:
     train: Sequence[float]
     validation: Sequence[float]
     seconds: float
+    stage: int = 1
+    stages: int = 1
 
 
 def say(epoch: Epoch, *, first: bool) -> None:
-    """Prints a row, under a heading if it is the first; or logs a line."""
+    """Prints a row, under a heading if it is the first; or logs a line.
+
+    Args:
+        epoch: The epoch.
+        first: Whether it is the first one that is printed of its stage.
+    """
     if not terminal.is_watched():
         logging.info(line(epoch))
         return
     if first:
+        if epoch.stages > 1:
+            text = f"stage {epoch.stage} of {epoch.stages}"
+            printing.show(text, sys.stderr)
         printing.show(heading(epoch), sys.stderr)
     printing.show(row(epoch), sys.stderr)
 
 
 def line(epoch: Epoch) -> str:
     """Returns all of an epoch in words and numbers, accuracies in percent."""
+    stage = f"stage {epoch.stage}/{epoch.stages}  " if epoch.stages > 1 else ""
     return (
-        f"epoch {epoch.number}/{epoch.count}  loss {epoch.loss:.3f}  "
+        f"{stage}epoch {epoch.number}/{epoch.count}  loss {epoch.loss:.3f}  "
         f"train {_percent(epoch.train)}  "
         f"validation {_percent(epoch.validation)}  {epoch.seconds:.1f} s"
     )

@@ -6,6 +6,7 @@ import sys
 
 import ml_collections
 
+from pipeline.config import training_stages
 from pipeline.storage import fingerprint
 
 
@@ -22,13 +23,9 @@ def hashes(config: ml_collections.ConfigDict) -> dict[str, str]:
     Returns:
         The hashes by the arguments' names; empty if there is no file.
     """
-    train = config.train
     family, colon, _ = config.model.family.partition(":")
     named = {
-        # A teacher, a backbone.
-        **train.objective_arguments.to_dict(),
-        "initial_weights": train.initial_weights,
-        "augmentation_options": train.augmentation_options.to_dict(),
+        **training_stages.arguments(config),
         "model": config.model.arguments.to_dict(),
     }
     if colon:

@@ -18,6 +18,7 @@ from pipeline.data import batches
 from pipeline.data.dataset import Split
 from pipeline.processes.group import ALONE, Member
 from pipeline.results.predictions import Predictions
+from pipeline.training.features import Features
 
 _BATCH = 256  # Of predictions.
 
@@ -50,18 +51,24 @@ def train(
 
 
 def predict(
-    model: keras.Model, images: Split, size: int, member: Member = ALONE
+    model: keras.Model,
+    images: Split | Features,
+    size: int,
+    member: Member = ALONE,
 ) -> Predictions:
     """Runs a model with one or more exits, of either Keras, over a split.
 
     Args:
         model: The model.
-        images: Images that `dataset.open_split` returned.
+        images: Images that `dataset.open_split` returned; or features of them,
+            of which the model is the rest.
         size: Height and width of the model's input.
         member: This one of the processes that do it together. Every one of
             them gets all predictions, if the outputs are
             `data_parallel.gathered`.
     """
+    if isinstance(images, Features):
+        return _predict_features(model, images)
     share = -(-min(_BATCH, len(images)) // member.count)
     padded = (
         (_padded(pixels, share),)
@@ -73,18 +80,40 @@ def predict(
             workers=member.count,
         )
     )
+    steps = -(-len(images) // (share * member.count))
+    logits = _logits(model, padded, steps)
+    return Predictions(images.labels, logits[:, : len(images)])
+
+
+def _predict_features(model: keras.Model, features: Features) -> Predictions:
+    """Runs the rest of a model over the first view of each image."""
+    count = len(features)
+    share = min(_BATCH, count)
+    starts = range(0, count, share)
+    # A list in a tuple: all inputs of one batch.
+    padded = (
+        (
+            [
+                _padded(each, share)
+                for each in features.take(slice(at, at + share), 0)
+            ],
+        )
+        for at in starts
+    )
+    logits = _logits(model, padded, len(starts))
+    return Predictions(features.labels, logits[:, :count])
+
+
+def _logits(model, padded, steps) -> np.ndarray:
     if keras.backend.backend() == "tensorflow":
         parts = [_exits(model.predict_on_batch(*batch)) for batch in padded]
-        logits = np.concatenate(parts, axis=1)
-    else:
-        steps = -(-len(images) // (share * member.count))
-        logits = _exits(model.predict(padded, steps=steps, verbose=0))
-    return Predictions(images.labels, logits[:, : len(images)])
+        return np.concatenate(parts, axis=1)
+    return _exits(model.predict(padded, steps=steps, verbose=0))
 
 
 def _padded(pixels: np.ndarray, count: int) -> np.ndarray:
     room = count - len(pixels)
-    return np.pad(pixels, [(0, room), (0, 0), (0, 0), (0, 0)])
+    return np.pad(pixels, [(0, room)] + [(0, 0)] * (pixels.ndim - 1))
 
 
 def _exits(outputs) -> np.ndarray:

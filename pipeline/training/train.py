@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import keras
 import ml_collections
 
+from pipeline.config import training_stages
 from pipeline.processes.group import Member
 from pipeline.results.layout import Layout
 from pipeline.results.predictions import Predictions
@@ -21,6 +22,8 @@ def train(
     callbacks: Sequence[Callback] = (),
 ) -> Trained | None:
     """Trains the model of `config` on the prepared data.
+
+    It goes through the stages of `config.train`, one after another.
 
     After every epoch, and every `train.checkpoint_steps` within one, the whole
     state is written, so a run that was killed is started again with the same
@@ -58,19 +61,24 @@ def train(
         pixels = run.first_batch()
         for each in callbacks:
             each.began(run.progress.epoch, pixels)
-    while run.progress.epoch < config.train.epochs:
+    while run.goes_on():
         begun = time.monotonic()
         taught = run.epoch()
         said = run.validate()
         scalars = _scalars(taught, said, run.learning_rate())
+        stage = run.progress.stage + 1
+        if run.stages() > 1:
+            scalars["train/stage"] = stage
         run.note(scalars)
         ended = Epoch(
             number=run.progress.epoch,
-            count=config.train.epochs,
+            count=run.epochs(),
             loss=taught["loss"],
             train=[taught[name] for name in taught if "acc" in name],
             validation=said.accuracies(),
             seconds=time.monotonic() - begun,
+            stage=stage,
+            stages=run.stages(),
         )
         for each in callbacks:
             each.epoch_ended(ended, scalars)
@@ -85,12 +93,18 @@ def train(
 
 def _joined(config) -> Member:
     """Joins the processes that train together, if there are others."""
-    member = data_parallel.join(config.train.batch_size)
-    if member.count > 1 and config.train.average_decay:
+    stages = training_stages.of(config)
+    member = data_parallel.join(stages[0].train.batch_size)
+    if member.count > 1 and len(stages) > 1:
+        raise ValueError(
+            "`train.stages` must be at most one where several processes train. "
+            f"Received: {len(stages)} stages and {member.count} processes"
+        )
+    if member.count > 1 and stages[0].train.average_decay:
         raise ValueError(
             "`train.average_decay` must be 0 where several processes train: "
             "the statistics of averaged weights are taken in one. Received: "
-            f"average_decay={config.train.average_decay} and {member.count} "
+            f"average_decay={stages[0].train.average_decay} and {member.count} "
             "processes"
         )
     return member

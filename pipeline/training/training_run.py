@@ -1,18 +1,16 @@
 """Carries out a training, epoch by epoch, from where it was killed."""
 
 import dataclasses
-import functools
 import pathlib
 from collections.abc import Mapping, Sequence
 
 import keras
-import ml_collections
 import numpy as np
 from absl import logging
 
-from keras_dynamic.training import coupled_sgd, schedules
-from keras_dynamic.training.trainer import Trainer, deployed
-from pipeline.data import augmentation, batches, dataset, manifest, overview
+from keras_dynamic.training.trainer import deployed
+from pipeline.config import training_stages
+from pipeline.data import dataset, manifest, overview
 from pipeline.processes import heartbeat, terminal
 from pipeline.processes.group import Member
 from pipeline.results.layout import Layout
@@ -20,14 +18,14 @@ from pipeline.results.predictions import Predictions
 from pipeline.results.versions import VERSIONS
 from pipeline.storage import fingerprint, publishing
 from pipeline.training import (
-    averaging,
     checkpoint,
     data_parallel,
-    initial_weights,
     named_files,
-    network,
     passes,
+    stage_checks,
+    stage_run,
 )
+from pipeline.training.stage_run import StageRun, TrainingData
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,45 +51,22 @@ class TrainingRun:
     """
 
     def __init__(self, config, layout: Layout, member: Member):
-        """Opens the data and builds the model."""
-        self._config, self._member = config, member
-        self._compiled = False
+        """Opens the data, and checks all stages."""
+        self._config, self._layout, self._member = config, layout, member
+        self._stages = training_stages.of(config)
+        self._compiled = None
         heartbeat.note("building the network")
-        self._model_file = layout.float_model
         self._state = layout.training / "state.npz"
-        self._best = layout.training / "best.npz"
         data = _complete(manifest.read(layout.data))
         for each in overview.tiny_splits(data, config.data.least):
             logging.warning("%s: %s", layout.data, each)
-        self._labels = len(data["labels"])
         memory = config.memory_gib * 2**30
-        images, self._validation = (
+        train, validation = (
             dataset.open_split(layout.data, split, memory=memory)
             for split in ("train", "validation")
         )
-        order = batches.Order(
-            len(images),
-            config.train.batch_size // member.count,
-            config.seed,
-            member.number,
-            member.count,
-        )
-        self._steps = len(order)
-        self._objective = network.objective(config)
-        self._trainer = _trainer(
-            config, self._objective, self._labels, self._steps
-        )
-        self._shipped = _shipped(self._trainer)
-        self._read = functools.partial(
-            batches.shuffled,
-            images,
-            order,
-            augmentation=augmentation.get(
-                config.train.augmentation,
-                size=config.model.size,
-                **config.train.augmentation_options,
-            ),
-        )
+        self._data = TrainingData(train, validation, data)
+        stage_checks.check(config, self._data.labels)
         self.progress = checkpoint.Progress(
             fingerprint=_made_from(config, data)
         )
@@ -101,20 +76,55 @@ class TrainingRun:
         made_from = self.progress.fingerprint
         found = fingerprint.of_files({"state": str(self._state)})
         data_parallel.check_equal("workdir", fingerprint.of(made_from, found))
+        stage = checkpoint.stage(self._state, made_from)
+        self._stage = self._begun(stage)
+        trainer = self._stage.trainer
         self.progress = checkpoint.restore(
-            self._state, made_from, self._trainer.model, self._trainer.optimizer
+            self._state, made_from, trainer.model, trainer.optimizer
         )
         if self.progress.epoch or self.progress.step:
             logging.info(
-                "going on from the checkpoint %s: after epoch %d, step %d",
-                self._state,
+                "going on after epoch %d, step %d",
                 self.progress.epoch,
                 self.progress.step,
             )
 
+    def goes_on(self) -> bool:
+        """Tells whether there is another epoch; begins the next stage for it.
+
+        What has been done of a stage is never done again: one that was killed
+        between two stages begins the second with the same weights.
+        """
+        while self._has_ended():
+            number = self.progress.stage + 1
+            if number == len(self._stages):
+                return False
+            self._settle()
+            self._stage = self._begun(number, self._stage)
+            self.progress = dataclasses.replace(
+                self.progress,
+                stage=number,
+                stage_epoch=0,
+                best_epoch=0,
+                best_accuracy=-1.0,
+                gain_epoch=0,
+                gain_accuracy=-1.0,
+            )
+        return True
+
+    def epochs(self) -> int:
+        """Returns the number of all epochs, if no other stage ends early."""
+        left = self._stages[self.progress.stage :]
+        before = self.progress.epoch - self.progress.stage_epoch
+        return before + sum(each.train.epochs for each in left)
+
+    def stages(self) -> int:
+        """Returns the number of stages."""
+        return len(self._stages)
+
     def first_batch(self) -> np.ndarray:
         """Reads the images that the next epoch begins with, [B, H, W, C]."""
-        [(pixels, _)] = self._read(epoch=self.progress.epoch, stop=1)
+        [(pixels, _)] = self._stage.images(self.progress.epoch, stop=1)
         return pixels
 
     def epoch(self) -> dict[str, float]:
@@ -123,29 +133,33 @@ class TrainingRun:
         Returns:
             The means of the loss and of each accuracy over all of it.
         """
-        epoch, steps = self.progress.epoch, self._steps
-        if not self._compiled and self._member.writes:
+        epoch, steps = self.progress.epoch, self._stage.steps
+        if self._compiled is not self._stage and self._member.writes:
             heartbeat.say(
                 "tracing and compiling the training step: the first step of "
                 "a run takes far longer than the others"
             )
-        self._compiled = True
+        self._compiled = self._stage
         portion = self._config.train.checkpoint_steps or steps
         for start in range(self.progress.step, steps, portion):
             stop = min(start + portion, steps)
             part = terminal.bar(
-                self._read(epoch=epoch, start=start, stop=stop),
+                self._stage.inputs(epoch, start, stop),
                 steps,
-                f"epoch {epoch + 1}/{self._config.train.epochs}",
+                f"epoch {epoch + 1}/{self.epochs()}",
                 done=start,
             )
-            means = passes.train(self._trainer, part, stop - start)
+            means = passes.train(self._stage.trainer, part, stop - start)
             self.progress = _advanced(self.progress, stop, means)
             if stop < steps:
                 self.save()
         sums = self.progress.sums
         self.progress = dataclasses.replace(
-            self.progress, epoch=epoch + 1, step=0, sums={}
+            self.progress,
+            epoch=epoch + 1,
+            stage_epoch=self.progress.stage_epoch + 1,
+            step=0,
+            sums={},
         )
         return {name: total / steps for name, total in sums.items()}
 
@@ -155,30 +169,28 @@ class TrainingRun:
         Returns:
             The model's predictions.
         """
-        heartbeat.note(f"validating after epoch {self.progress.epoch}")
         with self._averaged():
-            said = passes.predict(
-                self._shipped,
-                self._validation,
-                self._config.model.size,
-                self._member,
-            )
-            last = said.accuracies()[-1]
+            said = self._stage.predict()
+            accuracies = said.accuracies()
+            last = accuracies[-1]
             # Of equal ones the later: the last exit may be frozen.
             better = last >= self.progress.best_accuracy
             if better and self._member.writes:
-                checkpoint.save_weights(self._best, self._trainer.model)
+                checkpoint.save_weights(self._best, self._stage.trainer.model)
+        changes = {}
         if better:
-            self.progress = dataclasses.replace(
-                self.progress,
-                best_epoch=self.progress.epoch,
-                best_accuracy=last,
-            )
+            changes["best_epoch"] = self.progress.epoch
+            changes["best_accuracy"] = last
+        mean = float(np.mean(accuracies))
+        if mean > self.progress.gain_accuracy:
+            changes["gain_epoch"] = self.progress.stage_epoch
+            changes["gain_accuracy"] = mean
+        self.progress = dataclasses.replace(self.progress, **changes)
         return said
 
     def learning_rate(self) -> float:
         """Returns the learning rate of the next step."""
-        rate = self._trainer.optimizer.learning_rate
+        rate = self._stage.trainer.optimizer.learning_rate
         return float(keras.ops.convert_to_numpy(rate))
 
     def note(self, scalars: Mapping[str, float]) -> None:
@@ -189,17 +201,18 @@ class TrainingRun:
     def save(self) -> None:
         """Writes the state, if this process writes."""
         if self._member.writes:
+            trainer = self._stage.trainer
             checkpoint.save(
-                self._state,
-                self.progress,
-                self._trainer.model,
-                self._trainer.optimizer,
+                self._state, self.progress, trainer.model, trainer.optimizer
             )
 
     def publish(self) -> Trained:
         """Writes the trained model, with the weights that are to be kept."""
-        plain = network.build(self._config, self._labels, weights=False)
-        final = self._objective.extend(plain).model
+        stage = self._stage
+        plain = stage_run.built(
+            stage.config, self._data.labels, self._config.model.size
+        )
+        final = stage.objective.extend(plain).model
         if self._config.train.select == "best":
             checkpoint.restore_weights(self._best, final)
             logging.info(
@@ -207,17 +220,66 @@ class TrainingRun:
             )
         else:
             with self._averaged():
-                final.set_weights(self._trainer.model.get_weights())
-        with publishing.published(self._model_file) as stage:
-            deployed(final, self._trainer.exits).save(stage)
-        return Trained(self._model_file, tuple(self.progress.history))
+                final.set_weights(stage.trainer.model.get_weights())
+        with publishing.published(self._layout.float_model) as path:
+            deployed(final, stage.trainer.exits).save(path)
+        return Trained(self._layout.float_model, tuple(self.progress.history))
+
+    @property
+    def _best(self) -> pathlib.Path:
+        """Names the file of the best weights of the present stage."""
+        number = self.progress.stage
+        name = f"best_{number}.npz" if number else "best.npz"
+        return self._layout.training / name
+
+    def _begun(self, number: int, before: StageRun | None = None) -> StageRun:
+        if len(self._stages) > 1:
+            config = self._stages[number]
+            logging.info(
+                "stage %d of %d: %d epochs of %s%s",
+                number + 1,
+                len(self._stages),
+                config.train.epochs,
+                config.train.objective,
+                f", frozen: {config.train.freeze}"
+                if config.train.freeze
+                else "",
+            )
+        return StageRun(
+            self._stages[number],
+            self._data,
+            self._member,
+            self._layout.training / "features",
+            before,
+        )
+
+    def _has_ended(self) -> bool:
+        """Tells whether the present stage has no more epochs."""
+        train, progress = self._stage.config.train, self.progress
+        if progress.step:
+            return False
+        if progress.stage_epoch >= train.epochs:
+            return True
+        without = progress.stage_epoch - progress.gain_epoch
+        return bool(train.stop_after) and without >= train.stop_after
+
+    def _settle(self) -> None:
+        """Gives the model of the present stage the weights that are kept."""
+        model = self._stage.trainer.model
+        if self._config.train.select == "best":
+            checkpoint.restore_weights(self._best, model)
+            logging.info(
+                "going on with the weights of epoch %d",
+                self.progress.best_epoch,
+            )
+            return
+        with self._averaged():
+            values = model.get_weights()
+        model.set_weights(values)
 
     def _averaged(self):
         """Averages weights over the first batches of the next epoch."""
-        following = self._read(
-            epoch=self.progress.epoch, stop=averaging.BATCHES
-        )
-        return averaging.averaged(self._trainer, following)
+        return self._stage.averaged(self.progress.epoch)
 
 
 def _complete(data: dict) -> dict:
@@ -243,57 +305,6 @@ def _made_from(config, data: dict) -> str:
         config.seed,
         data,
     )
-
-
-def _shipped(trainer: Trainer) -> keras.Model:
-    """Builds the model without the outputs that only its loss looks at."""
-    model = trainer.model
-    shipped = keras.Model(
-        model.inputs, data_parallel.gathered(model.outputs[: trainer.exits])
-    )
-    shipped.jit_compile = trainer.jit_compile
-    return shipped
-
-
-def _trainer(config, objective, labels, steps):
-    """Compiles the model, of the precision that it is trained in."""
-    keras.config.set_dtype_policy(config.train.precision)
-    try:
-        model = network.build(config, labels)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    if config.train.initial_weights:
-        initial_weights.load(config.train.initial_weights, model)
-    optimizer = coupled_sgd.CoupledSGD(
-        learning_rate=learning_rate(config, steps),
-        momentum=config.train.momentum,
-        coupled_decay=config.train.weight_decay,
-        nesterov=config.train.nesterov,
-        decay_vectors=config.train.weight_decay_on == "all",
-        average_decay=config.train.average_decay,
-    )
-    trainer = Trainer(model, objective, optimizer=optimizer)
-    optimizer.build(trainer.trainable_variables)
-    return trainer
-
-
-def learning_rate(config: ml_collections.ConfigDict, steps: int):
-    """Returns the learning rate of every step, `steps` of them in an epoch.
-
-    "step" multiplies by 0.1 at each milestone, as the papers do; "cosine"
-    falls to zero along half a cosine (Loshchilov and Hutter, arXiv 1608.03983,
-    without restarts); "linear" rises first, and then falls to zero.
-    """
-    total = max(1, steps * config.train.epochs)
-    rate = config.train.learning_rate
-    if config.train.schedule == "cosine":
-        return keras.optimizers.schedules.CosineDecay(rate, total)
-    if config.train.schedule == "linear":
-        rise = int(total * config.train.rise)
-        return schedules.LinearRamp(rate, total, rise)
-    boundaries = [round(total * share) for share in config.train.milestones]
-    rates = [rate * 0.1**i for i in range(len(boundaries) + 1)]
-    return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates)
 
 
 def _advanced(progress, step, means):

@@ -99,4 +99,4 @@ def test_without_more_it_is_the_papers_sgd():
 )
 def test_what_does_not_exist_is_named(settings, argument):
     with pytest.raises(ValueError, match=f"`{argument}`"):
-        optimizers.build(Optimization(**settings), 10, argument="a")
+        optimizers.build(Optimization(**settings), 10, ("a", "a_arguments"))

@@ -270,30 +270,13 @@ def test_portions_of_an_epoch_are_averaged():
         training_run._advanced(progress, 14, {"loss": float("nan")})
 
 
-def test_learning_rates_follow_the_schedule():
-    from pipeline.training import training_run
+def test_settings_of_the_optimizer_are_those_of_a_configuration():
+    from keras_dynamic.training.optimizers import Optimization
 
-    config = load("ranet_cifar10_model1")
-    rate = training_run.learning_rate(config, steps=10)
-    epochs = [0, 149, 150, 224, 225, 299]
-    found = [float(rate(epoch * 10 + 5)) for epoch in epochs]
-    np.testing.assert_allclose(
-        found, [0.1, 0.1, 0.01, 0.01, 0.001, 0.001], rtol=1e-6
-    )
-    config.train.schedule = "cosine"
-    rate = training_run.learning_rate(config, steps=10)
-    np.testing.assert_allclose(
-        [float(rate(0)), float(rate(1500)), float(rate(3000))],
-        [0.1, 0.05, 0.0],
-        atol=1e-7,
-    )
-    config.train.schedule = "linear"
-    rate = training_run.learning_rate(config, steps=10)
-    np.testing.assert_allclose(
-        [float(rate(step)) for step in (0, 299, 599, 600, 1800, 3000)],
-        [0.1 / 600, 0.05, 0.1, 0.1, 0.05, 0.0],
-        atol=1e-7,
-    )
+    train = load("vgg_cifar10").train
+    settings = Optimization.of(train)
+    assert settings.schedule == "linear"
+    assert settings.weight_decay_on == train.weight_decay_on
 
 
 def test_a_split_without_images_stops_before_training(tmp_path):

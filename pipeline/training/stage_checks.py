@@ -1,0 +1,68 @@
+"""Checks all stages of a training before the first step of the first."""
+
+import ml_collections
+
+from keras_dynamic.training import freezing, optimizers
+from pipeline.config import training_stages
+from pipeline.data import augmentation
+from pipeline.training import network, stage_run
+
+
+def check(config: ml_collections.ConfigDict, labels: int) -> None:
+    """Checks that each stage can be carried out.
+
+    Args:
+        config: The whole configuration.
+        labels: Number of classes in the data.
+
+    Raises:
+        ValueError: Naming the key, if an optimizer or an augmentation has
+            other arguments, the model cannot have that size, the objective
+            does not fit it, or nothing is named or left to train by `freeze`.
+    """
+    for number, stage in enumerate(training_stages.of(config)):
+
+        def key(name: str, number=number) -> str:
+            return training_stages.key(config, number, name)
+
+        optimizers.build(
+            optimizers.Optimization.of(stage.train),
+            1,
+            (key("optimizer"), key("optimizer_arguments")),
+        )
+        try:
+            augmentation.get(
+                stage.train.augmentation,
+                size=stage.train.size or stage.model.size,
+                **stage.train.augmentation_options,
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"`{key('augmentation_options')}`: {error}"
+            ) from error
+        if stage.train.freeze or stage.train.size or number:
+            _check_model(stage, labels, key)
+
+
+def _check_model(stage, labels, key) -> None:
+    """Builds the model of a stage, and checks what depends on it."""
+    size = stage.train.size
+    if size:
+        network.build(stage, labels)  # Whose faults are not those of the size.
+    try:
+        model = stage_run.built(stage, labels)
+    except (TypeError, ValueError) as error:
+        if not size:
+            raise
+        raise ValueError(
+            f"`{key('size')}` must be a size that {stage.model.family!r} "
+            f"takes: {error}. Received: {size}"
+        ) from error
+    try:
+        extended = network.objective(stage).extend(model).model
+    except ValueError as error:
+        raise ValueError(f"`{key('objective')}`: {error}") from error
+    if stage.train.freeze:
+        argument = key("freeze")
+        layers = freezing.chosen(extended, stage.train.freeze, argument)
+        freezing.freeze(extended, layers, argument)
