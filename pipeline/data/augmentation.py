@@ -8,7 +8,6 @@ whole batch. Images of a batch are cut all at once: numpy then copies rows of
 pixels outside of Python's lock, so threads help.
 """
 
-import dataclasses
 import functools
 import inspect
 import math
@@ -17,24 +16,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from pipeline.data import image
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """Tells where some images lie in their batch.
-
-    Attributes:
-        rows: Rows of the batch that they are.
-        whole: Number of images of the batch.
-        turned: Whether each, bool, is mirrored in this epoch, where each is
-            mirrored in every second one; None where nobody counts epochs.
-    """
-
-    rows: slice
-    whole: int
-    turned: np.ndarray | None = None
-
+from pipeline.data import distortions, image
+from pipeline.data.part import Part
 
 # Of uint8, the middle.
 _GREY = 128
@@ -203,12 +186,17 @@ def _resized_crop_flip(
     size: int,
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    brightness: float = 0.0,
+    contrast: float = 0.0,
+    saturation: float = 0.0,
+    operations: int = 0,
+    magnitude: float = 9.0,
 ) -> np.ndarray:
     """Resizes a random box to the input size, and mirrors half of the images.
 
     This is usual for ImageNet: Szegedy et al., "Going Deeper with
     Convolutions", section 6. Resizing is bilinear with antialiasing; the pixels
-    beside the box count at its border.
+    beside the box count at its border. Colours and more change if wanted.
 
     Args:
         images: uint8 [B, H, H, C].
@@ -217,6 +205,11 @@ def _resized_crop_flip(
         size: Height and width of the result.
         scale: Least and largest share of the area in the box.
         ratio: Least and largest width / height of the box.
+        brightness: As in `distortions.jittered`.
+        contrast: As there.
+        saturation: As there.
+        operations: As in `distortions.rand_augmented`.
+        magnitude: As there.
     """
     count, side, _, channels = images.shape
     starts, extents = (
@@ -234,7 +227,21 @@ def _resized_crop_flip(
             (size, size), Image.Resampling.BILINEAR, box
         )
         result[...] = np.asarray(picture).reshape(result.shape)
-    return _flip(resized, generator, part)
+    changed = distortions.rand_augmented(
+        _flip(resized, generator, part),
+        generator,
+        part,
+        operations=operations,
+        magnitude=magnitude,
+    )
+    return distortions.jittered(
+        changed,
+        generator,
+        part,
+        brightness=brightness,
+        contrast=contrast,
+        saturation=saturation,
+    )
 
 
 def _random_boxes(

@@ -9,6 +9,7 @@ import tf_keras
 from absl import logging
 
 from keras_dynamic.weights import transfer
+from pipeline.config import training_stages
 from pipeline.data import (
     augmentation,
     batches,
@@ -41,6 +42,8 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> Results:
     Raises:
         ValueError: If the float model was not evaluated, or is damaged.
     """
+    # As in the last stage of the training: the same objective and images.
+    config = training_stages.of(config)[-1]
     settings = config.quantize
     metrics_file.read(layout.metrics)
     memory = config.memory_gib * 2**30

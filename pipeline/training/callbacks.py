@@ -20,10 +20,11 @@ class Callback:
     """
 
     def began(self, epoch: int, pixels: np.ndarray) -> None:
-        """Is called before the first step.
+        """Is called before the first step of each stage.
 
         Args:
-            epoch: Finished epochs; not 0 if the training goes on.
+            epoch: Finished epochs; not 0 if the training goes on, or in
+                another stage than the first.
             pixels: The first batch of the next one, augmented, float32
                 [B, H, W, C] in [0, 1].
         """

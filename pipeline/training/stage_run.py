@@ -135,6 +135,12 @@ class StageRun:
             transfer.copy_weights(source, transfer.fitting(source, added))
         optimizer.build(self.trainer.trainable_variables)
 
+    @property
+    def trained(self) -> keras.Model:
+        """Returns the model, without what it begins with and is frozen."""
+        split = self.trainer.split
+        return split.rest if split else self.trainer.model
+
     def images(
         self, epoch: int, start: int = 0, stop: int | None = None
     ) -> Iterator[batches.Batch]:

@@ -58,10 +58,13 @@ def train(
         callbacks = ()
     else:
         callbacks = (Rows(), Board(layout.logs), *callbacks)
-        pixels = run.first_batch()
-        for each in callbacks:
-            each.began(run.progress.epoch, pixels)
+    shown = None
     while run.goes_on():
+        if callbacks and run.progress.stage != shown:
+            shown = run.progress.stage
+            pixels = run.first_batch()
+            for each in callbacks:
+                each.began(run.progress.epoch, pixels)
         begun = time.monotonic()
         taught = run.epoch()
         said = run.validate()

@@ -21,6 +21,7 @@ from pipeline.training import (
     checkpoint,
     data_parallel,
     named_files,
+    outlook,
     passes,
     stage_checks,
     stage_run,
@@ -143,8 +144,11 @@ class TrainingRun:
         portion = self._config.train.checkpoint_steps or steps
         for start in range(self.progress.step, steps, portion):
             stop = min(start + portion, steps)
+            inputs = self._stage.inputs(epoch, start, stop)
+            if not (self.progress.stage_epoch or start):
+                inputs = outlook.timed(inputs, steps)
             part = terminal.bar(
-                self._stage.inputs(epoch, start, stop),
+                inputs,
                 steps,
                 f"epoch {epoch + 1}/{self.epochs()}",
                 done=start,
@@ -245,13 +249,18 @@ class TrainingRun:
                 if config.train.freeze
                 else "",
             )
-        return StageRun(
+        stage = StageRun(
             self._stages[number],
             self._data,
             self._member,
             self._layout.training / "features",
             before,
         )
+        if self._member.writes:
+            counts = self._data.manifest["counts"]
+            size = stage.config.train.batch_size
+            outlook.say(counts, stage.steps, size, stage.trained)
+        return stage
 
     def _has_ended(self) -> bool:
         """Tells whether the present stage has no more epochs."""
