@@ -16,7 +16,9 @@ from keras_dynamic.weights import transfer
 from keras_dynamic.weights.loading import trained_model
 
 
-def zero_time_waste(backbone: keras.Model | str | os.PathLike) -> Objective:
+def zero_time_waste(
+    backbone: keras.Model | str | os.PathLike | None = None,
+) -> Objective:
     """Trains the early classifiers of a frozen backbone, and ensembles them.
 
     Backbone and last classifier are taken from a trained model and stay as
@@ -43,17 +45,22 @@ def zero_time_waste(backbone: keras.Model | str | os.PathLike) -> Objective:
     The loss is the mean cross-entropy of the classifiers plus that of the
     ensembles, which pass no gradient to the classifiers. The paper trains
     classifiers first and ensembles then; each has the same loss here, so both
-    are trained at once. w starts at N(0, 0.01), as in the code, and b at 0.
+    are trained at once, or one after another where a training freezes first
+    the ensembles and then the classifiers. w starts at N(0, 0.01), as in the
+    code, and b at 0.
 
     Args:
         backbone: A trained model, or the path of its .keras file, with the
-            layers of the model by name, but for the early classifiers.
+            layers of the model by name, but for the early classifiers; None
+            for the weights that the model itself has.
 
     Raises:
         ValueError: If there is no such backbone; by `extend`, if it does not
             fit the model, or the model has one exit only.
     """
-    source = trained_model("backbone", backbone)
+    source = None
+    if backbone is not None:
+        source = trained_model("backbone", backbone)
 
     def loss(labels, outputs, taught=None):
         # m ensembles, the last exit, the m classifiers.
@@ -69,16 +76,16 @@ def zero_time_waste(backbone: keras.Model | str | os.PathLike) -> Objective:
                 "`model` must have more than one exit: the last one is not "
                 "trained. Received: a model with 1"
             )
-        last, theirs = (
-            functional.producer(each.outputs[-1]).operation.name
-            for each in (model, source)
-        )
-        if theirs != last:
-            raise ValueError(
-                f"`backbone` must end in the model's last layer, {last!r}. "
-                f"Received: {theirs!r}"
-            )
-        _freeze(model, source, early)
+        kept = [
+            layer
+            for layer in model.layers
+            if functional.exit_of(layer.name) not in early
+        ]
+        if source:
+            _check_end(model, source)
+            transfer.copy_weights(source, kept)
+        for layer in kept:
+            layer.trainable = False
         classifiers = _cascade(model.outputs[:-1])
         detached = [
             GradientScale(0, name=f"exit_{exit}_detach")(logits)
@@ -95,16 +102,17 @@ def zero_time_waste(backbone: keras.Model | str | os.PathLike) -> Objective:
     return Objective(extend)
 
 
-def _freeze(model, source, early):
-    """Gives the model its backbone, and leaves only early exits to train."""
-    backbone = [
-        layer
-        for layer in model.layers
-        if functional.exit_of(layer.name) not in early
-    ]
-    transfer.copy_weights(source, backbone)
-    for layer in backbone:
-        layer.trainable = False
+def _check_end(model, source):
+    """Raises ValueError unless both models end in a layer of one name."""
+    last, theirs = (
+        functional.producer(each.outputs[-1]).operation.name
+        for each in (model, source)
+    )
+    if theirs != last:
+        raise ValueError(
+            f"`backbone` must end in the model's last layer, {last!r}. "
+            f"Received: {theirs!r}"
+        )
 
 
 def _cascade(outputs):

@@ -166,3 +166,12 @@ def test_a_backbone_with_another_end_stops_the_set_up():
     objective = objectives.build("zero_time_waste", backbone=boosted)
     with pytest.raises(ValueError, match=r"'exit_2'.*'exit_2_boosted'"):
         objective.extend(chain(3))
+
+
+def test_without_a_backbone_the_model_keeps_its_own():
+    model = chain(3)
+    before = outputs(model)[-1]
+    made = objectives.build("zero_time_waste").extend(model)
+    np.testing.assert_array_equal(outputs(made.model)[2], before)
+    trained = {each.path.split("/")[0] for each in made.model.trainable_weights}
+    assert {name[:6] for name in trained} == {"exit_0", "exit_1"}

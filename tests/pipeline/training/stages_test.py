@@ -166,6 +166,41 @@ def test_caching_leaves_the_last_exit_as_it_was(tmp_path, gib):
     assert np.abs(earlier[0] - now[0]).max() > 1e-3
 
 
+def test_zero_time_waste_in_the_order_of_its_paper(tmp_path):
+    """First the backbone, then the classifiers, then the ensembles."""
+    common = {"objective": "zero_time_waste", "augmentation": "none"}
+    chosen = settings(
+        stages=(
+            {"epochs": 1},
+            {"epochs": 1, "freeze": "backbone, *_ensemble*"} | common,
+            {"epochs": 2, "freeze": "*, !*_ensemble*"} | common,
+        ),
+        select="last",
+    )
+    layout = prepared(tmp_path)
+    ends = []
+
+    class Kept(Callback):
+        def epoch_ended(self, epoch, scalars):
+            if epoch.number > 1:
+                ends.append(state(layout))
+
+    made = train.train(chosen, layout, [Kept()])
+    ends.append(state(layout))
+    # Each is what was written after the epoch before.
+    model = keras.models.load_model(made.model)
+    assert len(model.outputs) == 2
+    assert any("_ensemble" in layer.name for layer in model.layers)
+    classifiers, ensembles = ends[1], ends[-1]
+    same = [
+        np.array_equal(classifiers[name], ensembles[name])
+        for name in sorted(classifiers)
+        if name.startswith("model/")
+    ]
+    assert sum(same) > len(same) / 2
+    assert not all(same)
+
+
 def test_it_stops_when_nothing_is_gained(tmp_path):
     chosen = settings(
         stages=({"epochs": 9, "stop_after": 2}, {"epochs": 1}),
