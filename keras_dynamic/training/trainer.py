@@ -115,7 +115,7 @@ class Trainer(keras.Model):
             inputs: Images; or a list of features, where there is a `split`.
             training: Whether this is a training step.
         """
-        if isinstance(inputs, list | tuple):
+        if self.split and isinstance(inputs, list | tuple):
             outputs = self.split.rest(inputs, training=training)
         elif self.split:
             outputs = self.split(inputs, training=training)

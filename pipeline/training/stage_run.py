@@ -179,7 +179,9 @@ class StageRun:
 
     def averaged(self, epoch: int):
         """Averages weights over the first batches of an epoch."""
-        following = self.inputs(epoch, stop=averaging.BATCHES)
+        following = ()
+        if self.config.train.average_decay:
+            following = self.inputs(epoch, stop=averaging.BATCHES)
         return averaging.averaged(self.trainer, following)
 
     @functools.cached_property

@@ -58,3 +58,16 @@ def test_arguments_stay_with_their_name(stage, options):
     [found] = training_stages.of(config.validated(settings))
     assert found.train.augmentation_options.to_dict() == options
     config.validated(found)
+
+
+def test_files_of_every_stage_are_named_apart():
+    settings = config.load("ranet_digits")
+    assert training_stages.trained(settings) == {"initial_weights": ""}
+    settings.train.stages = (
+        {},
+        {"objective_arguments": {"teacher": "a.keras"}},
+    )
+    assert training_stages.trained(settings) == {
+        "initial_weights": "",
+        "stages[1].teacher": "a.keras",
+    }

@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -129,3 +131,15 @@ def test_weights_of_another_model(tmp_path):
     checkpoint.save(path, PROGRESS, model, model.optimizer)
     with pytest.raises(ValueError, match="checkpoint of this model; remove it"):
         checkpoint.restore(path, "a", other, other.optimizer)
+
+
+def test_the_stage_is_known_before_there_is_a_model(tmp_path):
+    path, model = tmp_path / "state.npz", training(0)
+    assert checkpoint.stage(path, "a") == 0
+    second = dataclasses.replace(PROGRESS, stage=1)
+    checkpoint.save(path, second, model, model.optimizer)
+    assert checkpoint.stage(path, "a") == 1
+    assert checkpoint.stage(path, "b") == 0
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match="`path`"):
+        checkpoint.stage(path, "a")

@@ -11,7 +11,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def epoch(number, accuracy):
+def epoch(number, accuracy, **stage):
     return epochs.Epoch(
         number=number,
         count=10,
@@ -19,6 +19,7 @@ def epoch(number, accuracy):
         train=[accuracy] * 4,
         validation=[accuracy] * 4,
         seconds=61.25,
+        **stage,
     )
 
 
@@ -48,3 +49,14 @@ def test_a_terminal_gets_one_heading(monkeypatch):
     heading, first, second = terminal.getvalue().splitlines()
     assert heading.split()[:2] == ["epoch", "loss"]
     assert (first.split()[0], second.split()[0]) == ("1/10", "2/10")
+
+
+def test_of_several_stages_the_number_is_told(monkeypatch, caplog):
+    second = epoch(3, 0.5, stage=2, stages=3)
+    assert epochs.line(second).startswith("stage 2/3  epoch 3/10  loss")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    epochs.say(second, first=True)
+    stage, _, row = terminal.getvalue().splitlines()
+    assert stage == "stage 2 of 3"
+    assert row.split()[0] == "3/10"
