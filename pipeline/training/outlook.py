@@ -29,7 +29,7 @@ def say(
     """
     logging.info(
         "images: %s; %d steps of %d in an epoch; %s weights trained; about "
-        "%.1f GiB for weights and activations",
+        "%.2f GiB for weights and activations",
         ", ".join(f"{split} {count}" for split, count in counts.items()),
         steps,
         batch_size,

@@ -8,23 +8,30 @@ from pipeline.data import augmentation
 from pipeline.training import network, stage_run
 
 
-def check(config: ml_collections.ConfigDict, labels: int) -> None:
+def check(config: ml_collections.ConfigDict, labels: int, images: int) -> None:
     """Checks that each stage can be carried out.
 
     Args:
         config: The whole configuration.
         labels: Number of classes in the data.
+        images: Number of images to train on.
 
     Raises:
-        ValueError: Naming the key, if an optimizer or an augmentation has
-            other arguments, the model cannot have that size, the objective
-            does not fit it, or nothing is named or left to train by `freeze`.
+        ValueError: Naming the key, if a batch has more images than there are,
+            an optimizer or an augmentation has other arguments, the model
+            cannot have that size, the objective does not fit it, or nothing is
+            named or left to train by `freeze`.
     """
     for number, stage in enumerate(training_stages.of(config)):
 
         def key(name: str, number=number) -> str:
             return training_stages.key(config, number, name)
 
+        if stage.train.batch_size > images:
+            raise ValueError(
+                f"`{key('batch_size')}` must be at most the {images} images "
+                f"to train on. Received: {stage.train.batch_size}"
+            )
         optimizers.build(
             optimizers.Optimization.of(stage.train),
             1,

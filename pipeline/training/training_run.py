@@ -67,7 +67,7 @@ class TrainingRun:
             for split in ("train", "validation")
         )
         self._data = TrainingData(train, validation, data)
-        stage_checks.check(config, self._data.labels)
+        stage_checks.check(config, self._data.labels, len(train))
         self.progress = checkpoint.Progress(
             fingerprint=_made_from(config, data)
         )

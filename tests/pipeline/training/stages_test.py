@@ -217,6 +217,7 @@ def test_it_stops_when_nothing_is_gained(tmp_path):
     [
         ({"freeze": "bakcbone"}, r"train\.stages\[1\]\.freeze"),
         ({"freeze": "*"}, r"train\.stages\[1\]\.freeze"),
+        ({"batch_size": 65}, r"train\.stages\[1\]\.batch_size"),
         ({"size": 1}, r"train\.stages\[1\]\.size"),
         (
             {"optimizer_arguments": {"beta": 1}},
@@ -234,7 +235,7 @@ def test_it_stops_when_nothing_is_gained(tmp_path):
 )
 def test_what_cannot_be_is_refused_before_the_first_step(stage, key):
     with pytest.raises(ValueError, match=f"`{key}`"):
-        stage_checks.check(settings(stages=({}, stage)), 3)
+        stage_checks.check(settings(stages=({}, stage)), 3, 64)
 
 
 def test_stages_are_for_one_process(monkeypatch, tmp_path):
