@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from keras_dynamic import exits, layers, models, objectives
     from keras_dynamic.graph.cost import exit_costs
     from keras_dynamic.graph.gating import gating
-    from keras_dynamic.models.check_exits import check_exits
     from keras_dynamic.models.attach_exits import attach_exits
+    from keras_dynamic.models.check_exits import check_exits
     from keras_dynamic.training.trainer import Trainer
 
 _ROOMS = ("exits", "layers", "models", "objectives")
@@ -26,8 +26,8 @@ _PLACES = {
 
 __all__ = [
     "Trainer",
-    "check_exits",
     "attach_exits",
+    "check_exits",
     "exit_costs",
     "exits",
     "gating",

@@ -89,7 +89,7 @@ def flattened(model: keras.Model) -> Flattened:
 
     def run(model, given, within):
         found = dict(zip(map(_key, model.inputs), given, strict=True))
-        for node in _calls_in_order(model):
+        for node in calls_in_order(model):
             args, kwargs = replaced(
                 (node.arguments.args, node.arguments.kwargs),
                 keras.KerasTensor,

@@ -49,7 +49,9 @@ def arguments(config: ml_collections.ConfigDict) -> dict[str, Any]:
     found = {"initial_weights": config.train.initial_weights}
     for number, stage in enumerate((config.train, *config.train.stages)):
         for name in _ARGUMENTS.values():
-            value = dict(stage.get(name, {}))
+            value = stage.get(name, {})
+            if isinstance(value, ml_collections.ConfigDict):
+                value = value.to_dict()
             found[f"stages[{number - 1}].{name}" if number else name] = value
     return found
 

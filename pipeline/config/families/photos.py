@@ -34,19 +34,27 @@ def photos() -> ml_collections.ConfigDict:
 
 
 def _tune(config):
-    """Sets the training: all layers, at a rate that keeps what they know."""
-    config.train.epochs = 6
+    """Sets the training: the exits first, then all layers at a low rate."""
     config.train.batch_size = 32
-    config.train.learning_rate = 0.01
+    config.train.optimizer = "adamw"
+    config.train.learning_rate = 3e-4
     config.train.schedule = "linear"
-    config.train.nesterov = True
-    config.train.weight_decay = 5e-5
+    config.train.weight_decay = 0.05
     config.train.weight_decay_on = "kernels"
     config.train.label_smoothing = 0.1
     config.train.average_decay = 0.99
     config.train.augmentation = "resized_crop_flip"
     config.train.augmentation_options = ml_collections.ConfigDict(
         {"scale": (0.35, 1.0)}
+    )
+    config.train.stages = (
+        {
+            "freeze": "backbone",
+            "epochs": 10,
+            "learning_rate": 3e-3,
+            "augmentation": "flip",
+        },
+        {"epochs": 5},
     )
     # The rate ends at zero, and the weights are averaged.
     config.train.select = "last"

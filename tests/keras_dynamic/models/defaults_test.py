@@ -21,7 +21,7 @@ PUBLISHED = {
         "basisnet_cifar10",
         {"activation": "softmax", "blend_steps": 0},
     ),
-    "vgg": ("vgg_cifar10", {"residual": ()}),
+    "vgg": ("vgg_cifar10", {"residual": (), "head_widths": None}),
     "lcnet": (
         "lcnet_cifar10_20",
         {"channels": None, "groups": 4, "annealing_steps": 0},
