@@ -18,8 +18,8 @@ from tflite.quantization.quantizable import (
     Find,
     Part,
     Quantizable,
-    UnsupportedLayerError,
 )
+from tflite.quantization.unsupported_layer import UnsupportedLayerError
 
 
 def to_tf_keras(model: keras.Model) -> tf_keras.Model:

@@ -6,6 +6,7 @@ import warnings
 import tensorflow as tf
 
 from tflite.format import int8_only
+from tflite.quantization import int8_forms
 
 
 def convert(saved_model: str | os.PathLike) -> bytes:
@@ -28,6 +29,6 @@ def convert(saved_model: str | os.PathLike) -> bytes:
     with warnings.catch_warnings():
         # Ranges come from training, so there is nothing to calibrate.
         warnings.filterwarnings("ignore", "Statistics for quantized inputs")
-        model = converter.convert()
+        model = int8_forms.restored(converter.convert())
     int8_only.require(model)
     return model

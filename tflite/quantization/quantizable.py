@@ -10,10 +10,6 @@ import tensorflow_model_optimization as tfmot
 import tf_keras
 
 
-class UnsupportedLayerError(ValueError):
-    """Says that a layer has no counterpart that tfmot can quantize."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Part:
     """Holds a legacy Keras layer, and the weights to set once it is built.

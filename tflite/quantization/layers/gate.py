@@ -8,8 +8,8 @@ from tflite.quantization.fixed_range import FixedRangeQuantizeConfig
 from tflite.quantization.quantizable import (
     Part,
     Quantizable,
-    UnsupportedLayerError,
 )
+from tflite.quantization.unsupported_layer import UnsupportedLayerError
 
 # Layers that may give scores: their own output is then not quantized.
 _SCORING = (

@@ -1,0 +1,1 @@
+"""Puts fake quantization into Keras 3 models, with Keras alone."""
