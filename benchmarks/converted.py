@@ -6,7 +6,12 @@ import tempfile
 import keras
 import numpy as np
 
-from tflite.quantization import bridge, conversion, fake_quantization
+from tflite.quantization import (
+    bridge,
+    conversion,
+    fake_quantization,
+    saved_graph,
+)
 
 
 def converted(network: keras.Model, images: np.ndarray) -> bytes:
@@ -22,5 +27,5 @@ def converted(network: keras.Model, images: np.ndarray) -> bytes:
     fake_quantization.settle_weight_ranges(made, images)
     with tempfile.TemporaryDirectory() as directory:
         saved = pathlib.Path(directory) / "saved_model"
-        fake_quantization.save(made, saved)
+        saved_graph.save(made, saved)
         return conversion.convert(saved)

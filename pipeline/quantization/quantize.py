@@ -1,11 +1,11 @@
-"""Fine-tunes the float model: quantization-aware training."""
+"""Quantizes the float model by a method, and fine-tunes it where it trains."""
 
+import functools
 import itertools
 
 import keras
 import ml_collections
 import numpy as np
-import tf_keras
 from absl import logging
 
 from keras_dynamic.weights import transfer
@@ -17,6 +17,7 @@ from pipeline.data import (
     manifest,
 )
 from pipeline.processes import heartbeat, terminal
+from pipeline.quantization.resuming import Resuming
 from pipeline.results import (
     metrics_file,
     own_files,
@@ -28,7 +29,8 @@ from pipeline.results.stage_results import Results
 from pipeline.storage import publishing
 from pipeline.training import network, tensorflow_settings, trained_model
 from pipeline.training.events import Events
-from tflite.quantization import bridge, fake_quantization, ranges
+from tflite.quantization import methods
+from tflite.quantization.methods.method import Quantized, Task
 
 _LOG_EVERY = 100
 
@@ -59,40 +61,66 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> Results:
     transfer.copy_weights(
         trained_model.load(layout.float_model, config), extended.model.layers
     )
-    model = bridge.to_tf_keras(extended.model)
-    quantized = fake_quantization.insert(model)
-    seen = [
-        pixels
-        for pixels, _ in itertools.islice(
-            batches.in_order(
-                images,
-                batch_size=settings.batch_size,
-                size=config.model.size,
-            ),
-            settings.range_batches,
-        )
-    ]
-    heartbeat.say(
-        f"finding the ranges of activations and weights on {len(seen)} batches"
+    seen = itertools.islice(
+        batches.in_order(
+            images,
+            batch_size=settings.batch_size,
+            size=config.model.size,
+        ),
+        settings.range_batches,
     )
-    fake_quantization.initialise_ranges(quantized, model, seen)
-    fake_quantization.settle_weight_ranges(quantized, seen[0])
-    losses = fake_quantization.fine_tune(
-        fake_quantization.with_gradients(quantized, extended.model),
-        _batches(config, images),
-        extended.loss,
-        objective.taught,
+    heartbeat.say("finding the ranges of int8 in the network")
+    quantized = methods.get(settings.method)(
+        Task(
+            model=extended.model,
+            exits=len(plain.outputs),
+            images=[pixels for pixels, _ in seen],
+            objective=objective,
+            loss=extended.loss,
+        )
+    )
+    kept = Resuming(config, layout)
+    if quantized.trains:
+        _fine_tune(quantized, config, images, kept, Events(layout.logs))
+    heartbeat.note("running the quantized model over the test images")
+    deployed = quantized.deployed()
+    said = trained_model.predict(
+        deployed, layout.data, "test", size=config.model.size, memory=memory
+    )
+    accuracies = said.accuracies()
+    trained_model.log_accuracies("qat", accuracies)
+    with publishing.published(layout.qat_model, own_files.QAT_MODEL) as stage:
+        quantized.save(stage)
+        predictions.save(stage / layout.qat_predictions.name, test=said)
+    kept.forget()
+    noted = metrics_file.exit_rows("qat", accuracy=accuracies)
+    return stage_results.keep(layout, "quantize", {"exits": noted})
+
+
+def _fine_tune(
+    quantized: Quantized,
+    config: ml_collections.ConfigDict,
+    images: dataset.Split,
+    kept: Resuming,
+    events: Events,
+) -> None:
+    """Takes the steps of `config.quantize`, from where a run was killed."""
+    settings = config.quantize
+    losses = quantized.fine_tune(
+        functools.partial(_batches, config, images),
         learning_rate=settings.learning_rate,
         steps=settings.steps,
+        checkpoints=kept,
     )
     heartbeat.say(
         "tracing the step of fine-tuning: the first one takes far longer "
         "than the others"
     )
-    events = Events(layout.logs)
     recent = []
-    losses = terminal.bar(losses, settings.steps, "quantization-aware")
-    for step, loss in enumerate(losses, start=1):
+    losses = terminal.bar(
+        losses, settings.steps, "quantization-aware", done=kept.taken
+    )
+    for step, loss in enumerate(losses, start=kept.taken + 1):
         recent.append(loss)
         if step % _LOG_EVERY == 0 or step == settings.steps:
             mean = float(np.mean(recent))
@@ -102,33 +130,19 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> Results:
             events.scalars("quantize", step, shown)
             recent.clear()
     events.close()
-    heartbeat.note("running the quantized model over the test images")
-    deployed = tf_keras.Model(
-        quantized.inputs, quantized.outputs[: len(plain.outputs)]
-    )
-    said = trained_model.predict(
-        deployed, layout.data, "test", size=config.model.size, memory=memory
-    )
-    accuracies = said.accuracies()
-    trained_model.log_accuracies("qat", accuracies)
-    with publishing.published(layout.qat_model, own_files.QAT_MODEL) as stage:
-        fake_quantization.save(deployed, stage)
-        predictions.save(stage / layout.qat_predictions.name, test=said)
-    noted = metrics_file.exit_rows("qat", accuracy=accuracies)
-    return stage_results.keep(layout, "quantize", {"exits": noted})
 
 
-def _ranges(quantized):
+def _ranges(quantized: Quantized) -> dict[str, float]:
     """Returns the ends of every activation range, as TensorBoard shows them."""
     scalars = {}
-    for name, each in ranges.of(quantized).items():
-        scalars[f"ranges/{name}/low"] = float(each.low)
-        scalars[f"ranges/{name}/high"] = float(each.high)
+    for name, (low, high) in quantized.ranges().items():
+        scalars[f"ranges/{name}/low"] = low
+        scalars[f"ranges/{name}/high"] = high
     return scalars
 
 
-def _batches(config, images):
-    """Yields batches epoch after epoch, augmented as in the float training."""
+def _batches(config, images, start):
+    """Yields batches from a step on, augmented as in the float training."""
     change = augmentation.get(
         config.train.augmentation,
         size=config.model.size,
@@ -138,7 +152,9 @@ def _batches(config, images):
     order = batches.Order(
         len(images), config.quantize.batch_size, config.seed + 1
     )
-    for epoch in itertools.count():
+    epoch, position = divmod(start, len(order))
+    for number in itertools.count(epoch):
         yield from batches.shuffled(
-            images, order, epoch=epoch, augmentation=change
+            images, order, epoch=number, augmentation=change, start=position
         )
+        position = 0

@@ -63,6 +63,11 @@ class Layout:
         return self.qat_model / "predictions.npz"
 
     @property
+    def fine_tuning(self) -> pathlib.Path:
+        """Names the file of the state of a running fine-tuning."""
+        return self.training / "quantize.npz"
+
+    @property
     def tflite(self) -> pathlib.Path:
         """Names the directory of the int8 model with every exit.
 

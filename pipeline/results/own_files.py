@@ -19,6 +19,7 @@ DATA = re.compile(
 )
 QAT_MODEL = re.compile(
     r"saved_model\.pb|fingerprint\.pb|keras_metadata\.pb|predictions\.npz|"
+    r"int8\.tflite|"
     r"variables/variables\.(index|data-\d{5}-of-\d{5})"
 )
 TFLITE = re.compile(r"model\.tflite|predictions\.npz")
@@ -53,7 +54,7 @@ WORKING_DIRECTORY = re.compile(
             r"data",  # A link to shared data.
             r"config\.json|metrics\.json|(exits|curves)\.csv",
             r"model/float\.keras|model/float_predictions\.npz",
-            r"training/(state|best|best_\d+)\.npz",
+            r"training/(state|quantize|best|best_\d+)\.npz",
             rf"training/features/({FEATURES.pattern})",
             # Without a directory: of an earlier version.
             r"logs/([a-z]+/)?events\.out\.tfevents\.[^/]+",

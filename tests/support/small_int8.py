@@ -5,7 +5,12 @@ import pathlib
 import keras
 import numpy as np
 
-from tflite.quantization import bridge, conversion, fake_quantization
+from tflite.quantization import (
+    bridge,
+    conversion,
+    fake_quantization,
+    saved_graph,
+)
 
 
 def converted(
@@ -17,5 +22,5 @@ def converted(
     batch = pixels / np.float32(255)
     fake_quantization.initialise_ranges(made, plain, [batch])
     fake_quantization.settle_weight_ranges(made, batch)
-    fake_quantization.save(made, directory / "saved_model")
+    saved_graph.save(made, directory / "saved_model")
     return conversion.convert(directory / "saved_model")

@@ -1,6 +1,7 @@
-"""Converts a SavedModel to one int8 TFLite model with every exit."""
+"""Converts a quantized model to one int8 TFLite model with every exit."""
 
 import os
+import pathlib
 import warnings
 
 import tensorflow as tf
@@ -8,27 +9,41 @@ import tensorflow as tf
 from tflite.format import int8_only
 from tflite.quantization import int8_forms
 
+INT8_FILE = "int8.tflite"  # Of a method that converts by itself.
 
-def convert(saved_model: str | os.PathLike) -> bytes:
-    """Converts a SavedModel with fake quantization to int8 throughout.
+
+def convert(saved: str | os.PathLike) -> bytes:
+    """Converts what a method saved to int8 throughout.
 
     The input is int8 = pixel - 128 (scale 1/255, zero point -128); every exit
     gives int8 logits under its name in the signature.
 
     Args:
-        saved_model: From `tflite.quantization.fake_quantization.save`.
+        saved: A directory that `Quantized.save` of a method of
+            `tflite.quantization.methods` wrote: a SavedModel with fake
+            quantization, or an int8 model that is there already.
 
     Raises:
         int8.NotInt8Error: If an operator works on floats, or is not one of
             TFLite's own.
     """
-    converter = tf.lite.TFLiteConverter.from_saved_model(os.fspath(saved_model))
+    ready = pathlib.Path(saved, INT8_FILE)
+    if ready.exists():
+        model = ready.read_bytes()
+    else:
+        model = int8_of(
+            tf.lite.TFLiteConverter.from_saved_model(os.fspath(saved))
+        )
+    int8_only.require(model)
+    return model
+
+
+def int8_of(converter: tf.lite.TFLiteConverter) -> bytes:
+    """Runs a converter that is to give int8, from the input to the exits."""
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
     with warnings.catch_warnings():
         # Ranges come from training, so there is nothing to calibrate.
         warnings.filterwarnings("ignore", "Statistics for quantized inputs")
-        model = int8_forms.restored(converter.convert())
-    int8_only.require(model)
-    return model
+        return int8_forms.restored(converter.convert())

@@ -7,7 +7,6 @@ Ranges start from data: tfmot's moving average decays by 0.999 a step from
 import functools
 import itertools
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import keras
@@ -237,34 +236,3 @@ def _require_tensorflow():
 
 def _logits(outputs):
     return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
-
-
-def save(quantized: tf_keras.Model, path: str | os.PathLike) -> None:
-    """Writes the inference graph as a SavedModel, for one image at a time.
-
-    Its signature has the input `image`, float32 [1, height, width, channels]
-    in [0, 1], and one output `exit_k` per exit. Only the graph and its
-    variables are written: Keras would trace each layer again, which takes
-    minutes for hundreds of them.
-    """
-    module = tf.Module()
-    module.kept = list(quantized.variables)
-    module.serve = serving(quantized)
-    tf.saved_model.save(
-        module, os.fspath(path), signatures={"serving_default": module.serve}
-    )
-
-
-def serving(model: tf_keras.Model) -> Callable:
-    """Returns the inference graph as a `tf.function` of `save`'s signature."""
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec((1, *model.inputs[0].shape[1:]), name="image")
-        ]
-    )
-    def serve(image):
-        logits = _logits(model(image, training=False))
-        return {f"exit_{k}": values for k, values in enumerate(logits)}
-
-    return serve

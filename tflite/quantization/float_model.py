@@ -11,7 +11,10 @@ import tempfile
 import keras
 import tensorflow as tf
 
-from tflite.quantization import bridge, fake_quantization
+from tflite.quantization import (
+    bridge,
+    saved_graph,
+)
 
 # The newest that all releases of ONNX Runtime since 1.15 take.
 _OPSET = 18
@@ -30,7 +33,7 @@ def to_tflite(model: keras.Model) -> bytes:
         bridge.UnsupportedLayerError: As `bridge.to_tf_keras`.
     """
     with tempfile.TemporaryDirectory() as directory:
-        fake_quantization.save(bridge.to_tf_keras(model), directory)
+        saved_graph.save(bridge.to_tf_keras(model), directory)
         return tf.lite.TFLiteConverter.from_saved_model(directory).convert()
 
 
@@ -48,7 +51,7 @@ def to_onnx(model: keras.Model) -> bytes:
 
     # It warns of each weight that it folds.
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    serve = fake_quantization.serving(bridge.to_tf_keras(model))
+    serve = saved_graph.serving(bridge.to_tf_keras(model))
     proto, _ = tf2onnx.convert.from_function(
         serve, input_signature=serve.input_signature, opset=_OPSET
     )

@@ -25,7 +25,7 @@ def restored(model: bytes) -> bytes:
 
 
 def _restore(whole, graph) -> bool:
-    """Takes the operators around the known ones out; tells whether there are."""
+    """Takes out what is around the known operators; tells if there is any."""
 
     def name(operator):
         return model_file.operator_name(

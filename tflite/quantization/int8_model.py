@@ -1,5 +1,6 @@
 """Takes a trained Keras 3 model to one int8 TFLite model, in one call."""
 
+import dataclasses
 import itertools
 import os
 import tempfile
@@ -10,7 +11,8 @@ import keras
 import numpy as np
 
 from keras_dynamic import objectives
-from tflite.quantization import bridge, conversion, fake_quantization
+from tflite.quantization import conversion, methods
+from tflite.quantization.methods.method import Quantized, Task
 
 Batch = np.ndarray | tuple[np.ndarray, np.ndarray]
 
@@ -20,6 +22,7 @@ def quantize(
     batches: Iterable[Batch],
     steps: int = 0,
     *,
+    method: str = methods.DEFAULT,
     learning_rate: float = 1e-3,
     range_batches: int = 16,
 ) -> bytes:
@@ -30,12 +33,14 @@ def quantize(
 
     Args:
         model: Functional model with one output of logits [batch, classes] per
-            exit, of layers that docs/quantization.md lists. It is not changed.
+            exit, of layers that docs/quantization.md lists; for the method
+            "ptq" any model that can be called. It is not changed.
         batches: Images float32 [batch, height, width, channels] in [0, 1], or
             pairs of those and labels, integers [batch]. They are gone through
             as often as `steps` needs; an iterator once.
         steps: Batches of fine-tuning with fake quantization; 0 quantizes the
             weights as they are.
+        method: A name of `tflite.quantization.methods.NAMES`.
         learning_rate: That of the first step; it falls to zero along a cosine.
         range_batches: Number of first batches that the activation ranges are
             taken from.
@@ -45,46 +50,52 @@ def quantize(
         logits, `exit_0`, `exit_1` and so on. `tflite.split` cuts it.
 
     Raises:
-        ValueError: If `batches` are fewer than `steps`, have no labels where
-            there are steps, or are not in [0, 1]; if the loss is no longer
-            finite.
-        bridge.UnsupportedLayerError: If a layer cannot be quantized.
+        ValueError: If there is no such method, or it takes no steps; if
+            `batches` are fewer than `steps`, have no labels where there are
+            steps, or are not in [0, 1]; if the loss is no longer finite.
+        UnsupportedLayerError: If a layer cannot be quantized.
         int8_only.NotInt8Error: If an operator works on floats all the same.
     """
+    prepare = methods.get(method)
     stream = iter(batches)
     first = list(itertools.islice(stream, range_batches))
     if not first:
         raise ValueError("`batches` must not be empty. Received: none")
-    images = [_images(batch) for batch in first]
-    plain = bridge.to_tf_keras(model)
-    quantized = fake_quantization.insert(plain)
-    fake_quantization.initialise_ranges(quantized, plain, images)
-    fake_quantization.settle_weight_ranges(quantized, images[0])
+    task = Task(
+        model=model,
+        exits=len(getattr(model, "outputs", ())),
+        images=[_images(batch) for batch in first],
+    )
+    if steps:
+        objective = objectives.build("joint")
+        extended = objective.extend(model)
+        task = dataclasses.replace(
+            task,
+            model=extended.model,
+            objective=objective,
+            loss=extended.loss,
+        )
+    quantized = prepare(task)
     if steps:
         again = () if stream is batches else itertools.repeat(batches)
         labelled = map(
             _labelled, itertools.chain(first, stream, _in_turn(again))
         )
-        _fine_tune(quantized, model, labelled, learning_rate, steps)
+        _fine_tune(quantized, labelled, learning_rate, steps)
     with tempfile.TemporaryDirectory() as directory:
-        path = os.path.join(directory, "qat.savedmodel")
-        fake_quantization.save(quantized, path)
+        path = os.path.join(directory, "quantized")
+        quantized.save(path)
         return conversion.convert(path)
 
 
 def _fine_tune(
-    quantized: Any,
-    model: keras.Model,
+    quantized: Quantized,
     batches: Iterable[tuple[np.ndarray, Any]],
     learning_rate: float,
     steps: int,
 ) -> None:
-    objective = objectives.build("joint")
-    losses = fake_quantization.fine_tune(
-        fake_quantization.with_gradients(quantized, model),
-        batches,
-        objective.extend(model).loss,
-        objective.taught,
+    losses = quantized.fine_tune(
+        lambda start: itertools.islice(batches, start, None),
         learning_rate=learning_rate,
         steps=steps,
     )

@@ -8,11 +8,7 @@ import tensorflow as tf
 
 
 def save(
-    model: Callable,
-    path: str | os.PathLike,
-    *,
-    shape: Sequence[int],
-    variables: Sequence[Any],
+    model: Any, path: str | os.PathLike, shape: Sequence[int] | None = None
 ) -> None:
     """Writes a SavedModel, for one image at a time.
 
@@ -22,22 +18,24 @@ def save(
     minutes for hundreds of them.
 
     Args:
-        model: Gives an output, or a list with one per exit.
+        model: A model of either Keras, of one output or several.
         path: Directory, new or empty.
-        shape: Height, width and channels of an image.
-        variables: All variables of the model, of either Keras.
+        shape: Height, width and channels of an image, where the model does not
+            tell by its inputs.
     """
     module = tf.Module()
     # Those of Keras 3 hold one of TensorFlow each.
-    module.kept = [getattr(each, "_value", each) for each in variables]
+    module.kept = [getattr(each, "_value", each) for each in model.variables]
     module.serve = serving(model, shape)
     tf.saved_model.save(
         module, os.fspath(path), signatures={"serving_default": module.serve}
     )
 
 
-def serving(model: Callable, shape: Sequence[int]) -> Callable:
+def serving(model: Any, shape: Sequence[int] | None = None) -> Callable:
     """Returns the inference graph as a `tf.function` of `save`'s signature."""
+    if shape is None:
+        shape = model.inputs[0].shape[1:]
 
     @tf.function(input_signature=[tf.TensorSpec((1, *shape), name="image")])
     def serve(image):

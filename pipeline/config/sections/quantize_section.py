@@ -3,13 +3,21 @@
 import dataclasses
 
 from pipeline.config.setting import setting
-from pipeline.config.value_rules import at_least
+from pipeline.config.value_rules import at_least, one_of
+from tflite.quantization import methods
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Quantize:
-    """Says how the model is fine-tuned with fake quantization."""
+    """Says how the model is quantized, and fine-tuned for it."""
 
+    method: str = setting(
+        methods.DEFAULT,
+        "How: fine-tuned with fake quantization by way of the legacy Keras "
+        "(tfmot) or in Keras 3 (keras), or with the ranges of images alone "
+        "(ptq), for which steps play no part.",
+        one_of(*methods.NAMES),
+    )
     steps: int = setting(
         2000,
         "Batches of fine-tuning; 0 converts the trained model as it is.",
@@ -23,4 +31,9 @@ class Quantize:
         16,
         "Batches from which the ranges of activations are initialised.",
         at_least(1),
+    )
+    checkpoint_steps: int = setting(
+        200,
+        "Steps after which the state is written, by the method keras; 0 never.",
+        at_least(0),
     )

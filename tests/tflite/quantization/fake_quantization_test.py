@@ -11,7 +11,12 @@ from keras_dynamic.objectives.cross_entropy import cross_entropy
 from tflite.cutting import split
 from tflite.diagnosis import delegation
 from tflite.format import int8_only
-from tflite.quantization import bridge, conversion, fake_quantization
+from tflite.quantization import (
+    bridge,
+    conversion,
+    fake_quantization,
+    saved_graph,
+)
 from tflite.runtime import interpreter, whole_model
 
 pytestmark = pytest.mark.slow
@@ -61,7 +66,7 @@ def quantized(model):
 @pytest.fixture(scope="module")
 def tflite_model(quantized, tmp_path_factory):
     path = tmp_path_factory.mktemp("qat") / "saved_model"
-    fake_quantization.save(quantized, path)
+    saved_graph.save(quantized, path)
     return conversion.convert(path)
 
 

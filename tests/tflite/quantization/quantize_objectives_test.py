@@ -17,7 +17,12 @@ from keras_dynamic.objectives.cross_entropy import cross_entropy
 from tflite.cutting import split
 from tflite.diagnosis import delegation
 from tflite.format import model_file
-from tflite.quantization import bridge, conversion, fake_quantization
+from tflite.quantization import (
+    bridge,
+    conversion,
+    fake_quantization,
+    saved_graph,
+)
 from tflite.runtime import whole_model
 
 EXITS, CLASSES = 3, 4
@@ -72,7 +77,7 @@ def quantized(model: keras.Model) -> tf_keras.Model:
 
 def converted(made: tf_keras.Model, directory) -> bytes:
     deployed = tf_keras.Model(made.inputs, made.outputs[:EXITS])
-    fake_quantization.save(deployed, directory / "saved_model")
+    saved_graph.save(deployed, directory / "saved_model")
     return conversion.convert(directory / "saved_model")
 
 

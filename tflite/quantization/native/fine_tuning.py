@@ -83,12 +83,14 @@ def fine_tune(
     Raises:
         ValueError: If a loss is not finite.
     """
-    optimizer = trainer.optimizer
     taken = 0
     if checkpoints:
-        taken = checkpoints.restore(trainer.model, optimizer)
-    stream = iter(batches(taken))
-    for step in range(taken, steps):
+        taken = checkpoints.restore(trainer.model, trainer.optimizer)
+    return _steps(trainer, iter(batches(taken)), taken, steps, checkpoints)
+
+
+def _steps(trainer, stream, taken, steps, checkpoints):
+    for step in range(taken + 1, steps + 1):
         try:
             images, labels = next(stream)
         except StopIteration:
@@ -100,8 +102,8 @@ def fine_tune(
         if not math.isfinite(loss):
             raise ValueError(
                 "The loss must stay finite; lower `learning_rate`. "
-                f"Received: loss={loss} at step {step + 1}"
+                f"Received: loss={loss} at step {step}"
             )
         if checkpoints:
-            checkpoints.save(trainer.model, optimizer, step + 1)
+            checkpoints.save(trainer.model, trainer.optimizer, step)
         yield loss

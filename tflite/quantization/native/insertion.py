@@ -66,9 +66,8 @@ def _quantized(layer):
     """Returns what is called in a layer's place."""
     if isinstance(layer, layers.Gate):
         return ClampAsRange(layer, lambda score: score)
-    if isinstance(layer, keras.layers.ReLU) and layer.max_value:
-        if layer.max_value != 6:
-            return ClampAsRange(layer, keras.ops.relu)
+    if placement.clamps(layer):
+        return ClampAsRange(layer, keras.ops.relu)
     roundings = placement.roundings(layer)
     return RoundedWeights(layer, roundings) if roundings else layer
 

@@ -169,14 +169,17 @@ def range_of(call: Call) -> Range | None:
     return Range()
 
 
+def clamps(layer: keras.layers.Layer) -> bool:
+    """Tells whether a ReLU has an upper end that no operator of TFLite has."""
+    return isinstance(layer, keras.layers.ReLU) and (
+        layer.max_value not in (None, 6)
+    )
+
+
 def _fixed(layer):
     if isinstance(layer, keras.layers.Activation):
         return _FIXED.get(layer.get_config()["activation"])
-    if isinstance(layer, keras.layers.ReLU) and layer.max_value not in (
-        None,
-        6,
-    ):
-        # The range does what TFLite has no operator for.
+    if clamps(layer):
         return 0.0, float(layer.max_value)
     return None
 

@@ -1,0 +1,71 @@
+"""Fine-tunes with tfmot's fake quantization, by way of the legacy Keras."""
+
+import os
+from collections.abc import Iterator, Mapping
+
+import tf_keras
+
+from tflite.quantization import (
+    bridge,
+    fake_quantization,
+    ranges,
+    saved_graph,
+)
+from tflite.quantization.methods import method
+from tflite.quantization.native.fine_tuning import Batches, Checkpoints
+
+
+def prepare(task: method.Task) -> method.Quantized:
+    """Makes the model again in tf_keras, with fake quantization in it.
+
+    Raises:
+        UnsupportedLayerError: If a layer has no counterpart that tfmot can
+            quantize.
+        ValueError: If there are no images.
+    """
+    plain = bridge.to_tf_keras(task.model)
+    quantized = fake_quantization.insert(plain)
+    fake_quantization.initialise_ranges(quantized, plain, task.images)
+    fake_quantization.settle_weight_ranges(quantized, task.images[0])
+    return _Legacy(task, quantized)
+
+
+class _Legacy(method.Quantized):
+    """Holds a tf_keras model that tfmot quantized."""
+
+    def __init__(self, task: method.Task, quantized: tf_keras.Model):
+        self._task = task
+        self._quantized = quantized
+        self._deployed = tf_keras.Model(
+            quantized.inputs, quantized.outputs[: task.exits]
+        )
+
+    def deployed(self) -> tf_keras.Model:
+        return self._deployed
+
+    def fine_tune(
+        self,
+        batches: Batches,
+        *,
+        learning_rate: float,
+        steps: int,
+        checkpoints: Checkpoints | None = None,
+    ) -> Iterator[float]:
+        del checkpoints  # A killed one begins again.
+        return fake_quantization.fine_tune(
+            fake_quantization.with_gradients(self._quantized, self._task.model),
+            batches(0),
+            self._task.loss,
+            self._task.objective.taught,
+            learning_rate=learning_rate,
+            steps=steps,
+        )
+
+    def ranges(self) -> Mapping[str, tuple[float, float]]:
+        return {
+            name: (float(each.low), float(each.high))
+            for name, each in ranges.of(self._quantized).items()
+        }
+
+    def save(self, path: str | os.PathLike) -> None:
+        saved_graph.save(self._deployed, path)
