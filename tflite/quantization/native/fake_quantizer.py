@@ -81,3 +81,25 @@ class FakeQuantizer(keras.layers.Layer):
     def get_config(self):
         """Returns the layer's argument."""
         return {**super().get_config(), "fixed": self.fixed}
+
+
+class SameRange(keras.layers.Layer):
+    """Rounds its input to the numbers of a range that is elsewhere, too.
+
+    Args:
+        quantizer: The range; its training moves it, and this does not.
+
+    Input and output: any shape, float32.
+    """
+
+    def __init__(self, quantizer: FakeQuantizer, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.quantizer = quantizer
+
+    def call(self, inputs):
+        """Returns the rounded numbers."""
+        return self.quantizer(inputs, training=False)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the input."""
+        return input_shape

@@ -11,7 +11,10 @@ from keras_dynamic import layers
 from keras_dynamic.graph import functional
 from tflite.quantization.native import lowering, placement
 from tflite.quantization.native.clamp_as_range import ClampAsRange
-from tflite.quantization.native.fake_quantizer import FakeQuantizer
+from tflite.quantization.native.fake_quantizer import (
+    FakeQuantizer,
+    SameRange,
+)
 from tflite.quantization.native.weight_rounding import RoundedWeights
 
 
@@ -41,7 +44,7 @@ def insert(model: keras.Model, exits: int) -> Quantized:
     """
     plain = lowering.lowered(model)
     calls, outputs = placement.calls(plain, exits)
-    tensors, ranges = {}, {}
+    tensors, ranges, behind = {}, {}, {}
     image = keras.Input(
         plain.inputs[0].shape[1:], name=plain.inputs[0].name, dtype="float32"
     )
@@ -51,10 +54,16 @@ def insert(model: keras.Model, exits: int) -> Quantized:
             given = [tensors[each] for each in call.inputs]
             run = _quantized(call.layer)
             tensor = run(given if len(given) > 1 else given[0])
+        name = call.layer.name if call.layer else "image"
         if found := placement.range_of(call):
-            name = call.layer.name if call.layer else "image"
-            ranges[name] = FakeQuantizer(found.fixed, name=f"{name}_range")
-            tensor = ranges[name](tensor)
+            behind[call] = FakeQuantizer(found.fixed, name=f"{name}_range")
+            ranges[name] = behind[call]
+            tensor = behind[call](tensor)
+        elif call.inputs:
+            behind[call] = behind.get(call.inputs[0])
+            if placement.rounds_in_scale_of_input(call):
+                again = SameRange(behind[call], name=f"{name}_range")
+                tensor = again(tensor)
         tensors[call] = tensor
     quantized = keras.Model(
         image, [tensors[each] for each in outputs], name=model.name

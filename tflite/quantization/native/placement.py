@@ -48,6 +48,9 @@ _MOVING = (
     simple_layers.NearestResize,
 )
 
+# Those of them that also compute: what they give is rounded in that scale.
+_ROUNDING = (keras.layers.AveragePooling2D, layers.BilinearResize)
+
 # Layers that a ReLU behind them folds into.
 _CLIPPED = (
     keras.layers.Add,
@@ -167,6 +170,17 @@ def range_of(call: Call) -> Range | None:
     if not call.ends and _folded(call):
         return None
     return Range()
+
+
+def rounds_in_scale_of_input(call: Call) -> bool:
+    """Tells whether an operator rounds what it gives in its input's scale.
+
+    With a ReLU behind it nothing says so: the converter would take that one
+    into the operator, and find two scales.
+    """
+    return isinstance(call.layer, _ROUNDING) and not any(
+        _clips(each.layer) for each in call.running
+    )
 
 
 def clamps(layer: keras.layers.Layer) -> bool:
