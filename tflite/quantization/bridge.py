@@ -12,7 +12,11 @@ import keras
 import tf_keras
 
 from keras_dynamic.graph import functional
-from keras_dynamic.layers import BasisDepthwiseConv2D, GradientScale
+from keras_dynamic.layers import (
+    BasisCoefficients,
+    BasisDepthwiseConv2D,
+    GradientScale,
+)
 from tflite.quantization import layers
 from tflite.quantization.quantizable import (
     Find,
@@ -48,6 +52,39 @@ def to_tf_keras(model: keras.Model) -> tf_keras.Model:
         part.layer.set_weights(part.weights)
         part.layer.trainable = part.trainable
     return tf_keras.Model(inputs, outputs, name=model.name)
+
+
+def takes(model: keras.Model) -> bool:
+    """Tells whether a functional model needs no normal form for the bridge.
+
+    Each layer is then of a known class, is called once, and has no activation
+    whose range tfmot would take from the wrong side.
+    """
+    if not hasattr(model, "_nodes_by_depth"):
+        return False
+    known = layers.registry()
+    called = [
+        node.operation
+        for nodes in model._nodes_by_depth.values()
+        for node in nodes
+        if node.input_tensors
+    ]
+    return len(set(map(id, called))) == len(called) and all(
+        type(each) in known and _has_its_range(each) for each in called
+    )
+
+
+def _has_its_range(layer) -> bool:
+    """Tells whether tfmot finds the range of what a layer gives."""
+    config = layer.get_config()
+    activation = config.get("activation")
+    if isinstance(layer, keras.layers.Activation):
+        return activation in ("relu", "hard_sigmoid")
+    if isinstance(layer, BasisCoefficients):
+        return True
+    return activation in (None, "linear", "relu") and not config.get(
+        "negative_slope"
+    )
 
 
 def follow(

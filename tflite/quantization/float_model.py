@@ -1,16 +1,18 @@
 """Converts the float network to .tflite and to ONNX, to measure against.
 
-Both models come from the graph that quantization starts from
-(`tflite.quantization.bridge`), whose outputs are those of the Keras 3 model to
-about 1e-6.
+Both models come from the graph that quantization starts from, that of
+`tflite.quantization.bridge` or the normal form, whose outputs are those of the
+Keras 3 model to about 1e-6.
 """
 
 import logging
 import tempfile
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from keras_dynamic import normal_form
 from tflite.quantization import (
     bridge,
     saved_graph,
@@ -33,7 +35,7 @@ def to_tflite(model: keras.Model) -> bytes:
         bridge.UnsupportedLayerError: As `bridge.to_tf_keras`.
     """
     with tempfile.TemporaryDirectory() as directory:
-        saved_graph.save(bridge.to_tf_keras(model), directory)
+        saved_graph.save(_graph(model), directory)
         return tf.lite.TFLiteConverter.from_saved_model(directory).convert()
 
 
@@ -51,8 +53,15 @@ def to_onnx(model: keras.Model) -> bytes:
 
     # It warns of each weight that it folds.
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    serve = saved_graph.serving(bridge.to_tf_keras(model))
+    serve = saved_graph.serving(_graph(model))
     proto, _ = tf2onnx.convert.from_function(
         serve, input_signature=serve.input_signature, opset=_OPSET
     )
     return proto.SerializeToString()
+
+
+def _graph(model: keras.Model) -> Any:
+    """Returns the graph to convert, of the legacy Keras where that has it."""
+    if bridge.takes(model):
+        return bridge.to_tf_keras(model)
+    return normal_form.of(model)

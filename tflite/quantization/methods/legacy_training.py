@@ -1,10 +1,12 @@
 """Fine-tunes with tfmot's fake quantization, by way of the legacy Keras."""
 
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 
 import tf_keras
 
+from keras_dynamic import normal_form
 from tflite.quantization import (
     bridge,
     fake_quantization,
@@ -19,11 +21,16 @@ def prepare(task: method.Task) -> method.Quantized:
     """Makes the model again in tf_keras, with fake quantization in it.
 
     Raises:
-        UnsupportedLayerError: If a layer has no counterpart that tfmot can
-            quantize.
+        normal_form.NoNormalFormError, UnsupportedLayerError: If a layer has no
+            counterpart that tfmot can quantize.
         ValueError: If there are no images.
     """
-    plain = bridge.to_tf_keras(task.model)
+    # As it stands, where that is right: what was quantized stays the same.
+    model = task.model
+    if not bridge.takes(model):
+        model = normal_form.of(model)
+    task = dataclasses.replace(task, model=model)
+    plain = bridge.to_tf_keras(model)
     quantized = fake_quantization.insert(plain)
     fake_quantization.initialise_ranges(quantized, plain, task.images)
     fake_quantization.settle_weight_ranges(quantized, task.images[0])

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import keras
 
+from keras_dynamic import normal_form
 from keras_dynamic.training.trainer import deployed
 from tflite.quantization import saved_graph
 from tflite.quantization.methods import method
@@ -18,22 +19,17 @@ def prepare(task: method.Task) -> method.Quantized:
     Raises:
         ValueError: If the Keras backend is not TensorFlow, or there are no
             images.
-        UnsupportedLayerError: If a layer has no form in int8.
+        normal_form.NoNormalFormError, UnsupportedLayerError: If a layer has no
+            form in int8.
     """
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             "Quantization-aware training needs KERAS_BACKEND=tensorflow. "
             f"Received: {keras.backend.backend()!r}"
         )
-    quantized = insertion.insert(_copied(task.model), task.exits)
+    quantized = insertion.insert(normal_form.of(task.model), task.exits)
     insertion.initialise_ranges(quantized, task.images)
     return _Native(task, quantized)
-
-
-def _copied(model):
-    copied = keras.models.clone_model(model)
-    copied.set_weights(model.get_weights())
-    return copied
 
 
 class _Native(method.Quantized):

@@ -13,19 +13,24 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_dynamic import normal_form
+from keras_dynamic.graph import functional
 from keras_dynamic.training.trainer import deployed
 from tflite.quantization import conversion, saved_graph
 from tflite.quantization.methods import method
 from tflite.quantization.native import lowering
 from tflite.quantization.native.fine_tuning import Batches, Checkpoints
-from tflite.quantization.unsupported_layer import UnsupportedLayerError
 
 # Images that the converter runs the model over, one by one.
 _IMAGES = 256
 
 
 def prepare(task: method.Task) -> method.Quantized:
-    """Takes a model as it is, and some of the images."""
+    """Takes a model, in its normal form if it has one, and some of the images.
+
+    Raises:
+        ValueError: If an exit gives probabilities.
+    """
     return _Float(task)
 
 
@@ -36,11 +41,8 @@ class _Float(method.Quantized):
 
     def __init__(self, task: method.Task):
         self._images = np.concatenate(task.images)[:_IMAGES]
-        model = task.model
-        if isinstance(model, keras.Model) and hasattr(model, "_nodes_by_depth"):
-            model = deployed(model, task.exits)
-            model.jit_compile = False
-        self._deployed = model
+        self._deployed = _exits(task)
+        _check_logits(self._deployed, self._images[:8])
 
     def deployed(self) -> keras.Model:
         return self._deployed
@@ -65,9 +67,8 @@ class _Float(method.Quantized):
         return {}
 
     def save(self, path: str | os.PathLike) -> None:
-        model = _simplified(self._deployed)
         with tempfile.TemporaryDirectory() as directory:
-            saved_graph.save(model, directory, self._images.shape[1:])
+            saved_graph.save(self._deployed, directory, self._images.shape[1:])
             converter = tf.lite.TFLiteConverter.from_saved_model(directory)
             converter.representative_dataset = lambda: (
                 {"image": image[None]} for image in _whole_range(self._images)
@@ -78,12 +79,31 @@ class _Float(method.Quantized):
             file.write(model)
 
 
-def _simplified(model):
-    """Returns the model of one operator a layer, if it has such a form."""
-    try:
-        return lowering.lowered(model)
-    except (UnsupportedLayerError, AttributeError):
+def _exits(task):
+    """Returns the exits alone, one operator a layer where that has a form."""
+    model = task.model
+    if functional.graph_of(model) is None:
         return model
+    try:
+        model = lowering.lowered(normal_form.of(model))
+    except ValueError:
+        # The converter may know more.
+        model = functional.graph_of(model)
+    model = deployed(model, task.exits)
+    model.jit_compile = False
+    return model
+
+
+def _check_logits(model, images):
+    """Refuses what policies would take for logits."""
+    for exit, said in enumerate(tf.nest.flatten(model(images))):
+        said = np.asarray(said)
+        if said.min() >= 0 and np.allclose(said.sum(axis=-1), 1, atol=1e-3):
+            raise ValueError(
+                "`model` must give logits, from which policies take the "
+                "softmax themselves. Received: exit "
+                f"{exit} with probabilities that sum to 1"
+            )
 
 
 def _whole_range(images):

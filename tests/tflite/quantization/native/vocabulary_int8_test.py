@@ -4,6 +4,8 @@ import keras
 import pytest
 
 from keras_dynamic import layers as ours
+from keras_dynamic import normal_form
+from keras_dynamic.normal_form.vocabulary import VOCABULARY
 from tests.support import quantized_networks
 from tflite.format import int8_only
 
@@ -141,3 +143,14 @@ def test_it_is_int8_and_what_was_trained(name, tmp_path, run_whole, run_chain):
     assert found.agreement(found.fake) > 0.999
     assert found.agreement(quantized_networks.logits(model)) > 0.99
     assert quantized_networks.chain_is_exact(found.model, run_whole, run_chain)
+
+
+def test_no_layer_is_left_out():
+    seen = {
+        type(layer)
+        for body in MODELS.values()
+        for layer in normal_form.of(quantized_networks.two_exits(body)).layers
+    }
+    # Their kernels are combined for each image: for tfmot alone.
+    combined = {ours.BasisCoefficients, ours.BasisConv2D}
+    assert set(VOCABULARY) - seen == combined
