@@ -1,7 +1,7 @@
 """Puts fake quantization into a model in normal form."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import keras
 import numpy as np
@@ -61,7 +61,7 @@ def insert(model: keras.Model, exits: int) -> Quantized:
             tensor = behind[call](tensor)
         elif call.inputs:
             behind[call] = behind.get(call.inputs[0])
-            if placement.rounds_in_scale_of_input(call):
+            if placement.rounds_in_scale_of_input(call.layer):
                 again = SameRange(behind[call], name=f"{name}_range")
                 tensor = again(tensor)
         tensors[call] = tensor
@@ -71,11 +71,11 @@ def insert(model: keras.Model, exits: int) -> Quantized:
     return Quantized(quantized, plain, ranges)
 
 
-def _quantized(layer):
+def _quantized(layer: keras.layers.Layer) -> Callable:
     """Returns what is called in a layer's place."""
     if isinstance(layer, layers.Gate):
         return ClampAsRange(layer, lambda score: score)
-    if placement.clamps(layer):
+    if placement.has_a_range_for_end(layer):
         return ClampAsRange(layer, keras.ops.relu)
     roundings = placement.roundings(layer)
     return RoundedWeights(layer, roundings) if roundings else layer

@@ -50,7 +50,10 @@ def _made(
 
 
 def _activation(layer, x):
-    if layer.get_config()["activation"] != "hard_sigmoid":
+    kind = layer.get_config()["activation"]
+    if kind == "relu":
+        return _clip(layer, x)
+    if kind != "hard_sigmoid":
         return layer(x)
     # Not the operator for x times the hard sigmoid, which stays outside of
     # XNNPACK; and there is none for it alone.
@@ -58,6 +61,20 @@ def _activation(layer, x):
     x = simple_layers.Shift(3.0, name=f"{name}_shift")(x)
     x = keras.layers.ReLU(6.0, name=f"{name}_clip")(x)
     return layers.Multiple(1 / 6, name=name)(x)
+
+
+def _clip(layer, x):
+    before = functional.producer(x).operation
+    if isinstance(before, keras.layers.AveragePooling2D):
+        # The converter would take the ReLU into it, with the ReLU's scale, and
+        # clip what is averaged. It takes this convolution for one.
+        ones = keras.ops.ones((1, 1, x.shape[-1], 1))
+        apart = keras.layers.DepthwiseConv2D(
+            1, use_bias=False, name=f"{layer.name}_apart"
+        )
+        x = _made(layer, apart, x, [ones])
+        apart.trainable = False
+    return layer(x)
 
 
 def _layer_normalization(layer, x):
@@ -103,6 +120,7 @@ def _up_sampling(layer, x):
 _FORMS: dict[type, Callable] = {
     keras.layers.Activation: _activation,
     keras.layers.LayerNormalization: _layer_normalization,
+    keras.layers.ReLU: _clip,
     keras.layers.UpSampling2D: _up_sampling,
     layers.BasisCoefficients: _refused,
     layers.BasisConv2D: _refused,

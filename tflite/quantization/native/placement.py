@@ -172,18 +172,12 @@ def range_of(call: Call) -> Range | None:
     return Range()
 
 
-def rounds_in_scale_of_input(call: Call) -> bool:
-    """Tells whether an operator rounds what it gives in its input's scale.
-
-    With a ReLU behind it nothing says so: the converter would take that one
-    into the operator, and find two scales.
-    """
-    return isinstance(call.layer, _ROUNDING) and not any(
-        _clips(each.layer) for each in call.running
-    )
+def rounds_in_scale_of_input(layer: keras.layers.Layer | None) -> bool:
+    """Tells whether an operator rounds what it gives in its input's scale."""
+    return isinstance(layer, _ROUNDING)
 
 
-def clamps(layer: keras.layers.Layer) -> bool:
+def has_a_range_for_end(layer: keras.layers.Layer | None) -> bool:
     """Tells whether a ReLU has an upper end that no operator of TFLite has."""
     return isinstance(layer, keras.layers.ReLU) and (
         layer.max_value not in (None, 6)
@@ -193,7 +187,7 @@ def clamps(layer: keras.layers.Layer) -> bool:
 def _fixed(layer):
     if isinstance(layer, keras.layers.Activation):
         return _FIXED.get(layer.get_config()["activation"])
-    if clamps(layer):
+    if has_a_range_for_end(layer):
         return 0.0, float(layer.max_value)
     return None
 

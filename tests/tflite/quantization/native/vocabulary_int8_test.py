@@ -104,6 +104,14 @@ def pooled(x):
 
 
 @case
+def clipped_alone(x):
+    """Holds ReLUs that no operator takes in, one of them joined."""
+    both = layers.Concatenate()([layers.ReLU()(x), layers.ReLU(6.0)(x)])
+    x = layers.ReLU()(layers.Conv2D(8, 1)(both))
+    return layers.ReLU(0.4)(layers.AveragePooling2D(2)(layers.Conv2D(8, 1)(x)))
+
+
+@case
 def moved(x):
     x = layers.Cropping2D(1)(layers.ZeroPadding2D(2)(x))
     return layers.Reshape((9, 36, 8))(layers.Permute((2, 1, 3))(x))
