@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from collections.abc import Iterator
 
 import keras
 import ml_collections
@@ -46,38 +47,14 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> Results:
     """
     # As in the last stage of the training: the same objective and images.
     config = training_stages.of(config)[-1]
-    settings = config.quantize
     metrics_file.read(layout.metrics)
     memory = config.memory_gib * 2**30
     keras.utils.set_random_seed(config.seed)
     tensorflow_settings.apply(config.train.core_per_operation_up_to)
     images = dataset.open_split(layout.data, "train", memory=memory)
-    objective = network.objective(config)
-    labels = len(manifest.read(layout.data)["labels"])
     heartbeat.say("inserting the ranges of int8 into the network")
-    plain = network.build(config, labels, weights=False)
-    # As it was trained: the saved model lacks what only the loss looks at.
-    extended = objective.extend(plain)
-    transfer.copy_weights(
-        trained_model.load(layout.float_model, config), extended.model.layers
-    )
-    seen = itertools.islice(
-        batches.in_order(
-            images,
-            batch_size=settings.batch_size,
-            size=config.model.size,
-        ),
-        settings.range_batches,
-    )
-    heartbeat.say("finding the ranges of int8 in the network")
-    quantized = methods.get(settings.method)(
-        Task(
-            model=extended.model,
-            exits=len(plain.outputs),
-            images=[pixels for pixels, _ in seen],
-            objective=objective,
-            loss=extended.loss,
-        )
+    quantized = methods.get(config.quantize.method)(
+        task_of(config, layout, images)
     )
     kept = Resuming(config, layout)
     if quantized.trains:
@@ -97,6 +74,44 @@ def quantize(config: ml_collections.ConfigDict, layout: Layout) -> Results:
     return stage_results.keep(layout, "quantize", {"exits": noted})
 
 
+def task_of(
+    config: ml_collections.ConfigDict, layout: Layout, images: dataset.Split
+) -> Task:
+    """Returns the trained model, as its objective extends it, and images.
+
+    Args:
+        config: The configuration.
+        layout: Paths of the prepared data and the trained model.
+        images: The images that ranges are taken from.
+
+    Raises:
+        ValueError: If the float model is damaged.
+    """
+    objective = network.objective(config)
+    labels = len(manifest.read(layout.data)["labels"])
+    plain = network.build(config, labels)
+    # As it was trained: the saved model lacks what only the loss looks at.
+    extended = objective.extend(plain)
+    transfer.copy_weights(
+        trained_model.load(layout.float_model), extended.model.layers
+    )
+    seen = itertools.islice(
+        batches.in_order(
+            images,
+            batch_size=config.quantize.batch_size,
+            size=config.model.size,
+        ),
+        config.quantize.range_batches,
+    )
+    return Task(
+        model=extended.model,
+        exits=len(plain.outputs),
+        images=[pixels for pixels, _ in seen],
+        objective=objective,
+        loss=extended.loss,
+    )
+
+
 def _fine_tune(
     quantized: Quantized,
     config: ml_collections.ConfigDict,
@@ -107,7 +122,7 @@ def _fine_tune(
     """Takes the steps of `config.quantize`, from where a run was killed."""
     settings = config.quantize
     losses = quantized.fine_tune(
-        functools.partial(_batches, config, images),
+        functools.partial(tuning_batches, config, images),
         learning_rate=settings.learning_rate,
         steps=settings.steps,
         checkpoints=kept,
@@ -141,7 +156,9 @@ def _ranges(quantized: Quantized) -> dict[str, float]:
     return scalars
 
 
-def _batches(config, images, start):
+def tuning_batches(
+    config: ml_collections.ConfigDict, images: dataset.Split, start: int
+) -> Iterator[batches.Batch]:
     """Yields batches from a step on, augmented as in the float training."""
     change = augmentation.get(
         config.train.augmentation,

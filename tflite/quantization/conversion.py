@@ -27,15 +27,17 @@ def convert(saved: str | os.PathLike) -> bytes:
         int8.NotInt8Error: If an operator works on floats, or is not one of
             TFLite's own.
     """
-    ready = pathlib.Path(saved, INT8_FILE)
-    if ready.exists():
-        model = ready.read_bytes()
-    else:
-        model = int8_of(
-            tf.lite.TFLiteConverter.from_saved_model(os.fspath(saved))
-        )
+    model = converted(saved)
     int8_only.require(model)
     return model
+
+
+def converted(saved: str | os.PathLike) -> bytes:
+    """Converts as `convert`, but leaves in float what has no form in int8."""
+    ready = pathlib.Path(saved, INT8_FILE)
+    if ready.exists():
+        return ready.read_bytes()
+    return int8_of(tf.lite.TFLiteConverter.from_saved_model(os.fspath(saved)))
 
 
 def int8_of(converter: tf.lite.TFLiteConverter) -> bytes:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_dynamic import layers
 from keras_dynamic.graph import functional
-from tflite.quantization.native import lowering, placement
+from tflite.quantization.native import lowering, rounding_plan
 from tflite.quantization.native.clamp_as_range import ClampAsRange
 from tflite.quantization.native.fake_quantizer import (
     FakeQuantizer,
@@ -43,7 +43,7 @@ def insert(model: keras.Model, exits: int) -> Quantized:
         exits: How many of its outputs are exits; the others are for a loss.
     """
     plain = lowering.lowered(model)
-    calls, outputs = placement.calls(plain, exits)
+    calls, outputs = rounding_plan.calls(plain, exits)
     tensors, ranges, behind = {}, {}, {}
     image = keras.Input(
         plain.inputs[0].shape[1:], name=plain.inputs[0].name, dtype="float32"
@@ -55,13 +55,13 @@ def insert(model: keras.Model, exits: int) -> Quantized:
             run = _quantized(call.layer)
             tensor = run(given if len(given) > 1 else given[0])
         name = call.layer.name if call.layer else "image"
-        if found := placement.range_of(call):
+        if found := rounding_plan.range_of(call):
             behind[call] = FakeQuantizer(found.fixed, name=f"{name}_range")
             ranges[name] = behind[call]
             tensor = behind[call](tensor)
         elif call.inputs:
             behind[call] = behind.get(call.inputs[0])
-            if placement.rounds_in_scale_of_input(call.layer):
+            if rounding_plan.rounds_in_scale_of_input(call.layer):
                 again = SameRange(behind[call], name=f"{name}_range")
                 tensor = again(tensor)
         tensors[call] = tensor
@@ -75,9 +75,9 @@ def _quantized(layer: keras.layers.Layer) -> Callable:
     """Returns what is called in a layer's place."""
     if isinstance(layer, layers.Gate):
         return ClampAsRange(layer, lambda score: score)
-    if placement.has_a_range_for_end(layer):
+    if rounding_plan.has_a_range_for_end(layer):
         return ClampAsRange(layer, keras.ops.relu)
-    roundings = placement.roundings(layer)
+    roundings = rounding_plan.roundings(layer)
     return RoundedWeights(layer, roundings) if roundings else layer
 
 
