@@ -4,8 +4,10 @@ import pathlib
 
 import pytest
 
+from keras_dynamic.normal_form.vocabulary import VOCABULARY
 from tests.support import markdown_tables
 from tflite.quantization import layers
+from tflite.quantization.native import lowering
 
 _PAGE = "docs/quantization.md"
 
@@ -32,6 +34,16 @@ def test_its_tables_are_the_registry(package, title):
         _PAGE,
         markdown_tables.table((title, "Arguments", ""), _rows(package)),
     )
+
+
+def test_its_table_of_the_method_keras_is_the_vocabulary():
+    rows = [
+        (f"`{each.layer.__name__}`", each.meaning, ", ".join(each.operators))
+        for each in VOCABULARY.values()
+        if each.layer not in lowering.REFUSED
+    ]
+    header = ("Layer", "What it computes", "Operators in int8")
+    markdown_tables.check(_PAGE, markdown_tables.table(header, rows))
 
 
 def test_every_file_of_a_layer_is_in_the_registry():

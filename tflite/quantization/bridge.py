@@ -143,7 +143,7 @@ def _quantizable(layer: keras.layers.Layer) -> Quantizable:
         names = sorted(each.__name__ for each in known)
         raise UnsupportedLayerError(
             "`model` may hold only layers that can be quantized: "
-            f"{', '.join(names)}. "
+            f"{', '.join(names)}; the method 'keras' takes more. "
             f"Received: layer {layer.name!r} of class {kind}"
         )
     config = layer.get_config()

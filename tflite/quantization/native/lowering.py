@@ -13,6 +13,9 @@ from keras_dynamic.graph import functional
 from tflite.quantization.native import simple_layers
 from tflite.quantization.unsupported_layer import UnsupportedLayerError
 
+# What only the method "tfmot" quantizes.
+REFUSED = (layers.BasisCoefficients, layers.BasisConv2D)
+
 
 def lowered(model: keras.Model) -> keras.Model:
     """Returns a model of equal outputs in which a layer is one operator.
@@ -122,7 +125,6 @@ _FORMS: dict[type, Callable] = {
     keras.layers.LayerNormalization: _layer_normalization,
     keras.layers.ReLU: _clip,
     keras.layers.UpSampling2D: _up_sampling,
-    layers.BasisCoefficients: _refused,
-    layers.BasisConv2D: _refused,
     layers.Score: _score,
+    **dict.fromkeys(REFUSED, _refused),
 }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_dynamic import objectives
-from keras_dynamic.layers import GradientScale
+from keras_dynamic.layers import Gate, GradientScale, Score
 from tflite.quantization import methods
 from tflite.quantization.methods.method import Task
 
@@ -164,3 +164,26 @@ def test_the_gradient_is_scaled():
     for path, value in weights(quantized).items():
         if "conv_0" in path and "range" not in path:
             np.testing.assert_array_equal(value, before[path])
+
+
+def test_layers_whose_training_differs_are_trained():
+    keras.utils.set_random_seed(0)
+    image = keras.Input((12, 12, 3), name="image")
+    x = keras.layers.Conv2D(6, 3, padding="same")(image)
+    mean = keras.layers.GlobalAveragePooling2D(keepdims=True)(x)
+    gate = Gate(noise=(0.1, 0.1), name="gate")(Score(1, name="score")(mean))
+    branch = keras.layers.Conv2D(6, 3, padding="same", name="branch")(x)
+    x = keras.layers.Add()([x, keras.layers.Multiply()([branch, gate])])
+    x = keras.layers.LayerNormalization(name="norm")(keras.layers.ReLU(0.5)(x))
+    x = keras.layers.Activation("hard_sigmoid")(x)
+    pooled = keras.layers.GlobalAveragePooling2D()(x)
+    logits = [keras.layers.Dense(4, name=f"exit_{k}")(pooled) for k in (0, 1)]
+    quantized = prepared(keras.Model(image, logits))
+    before = weights(quantized)
+    assert np.isfinite(tuned(quantized, 2)).all()
+    moved = {
+        path.split("/")[0]
+        for path, value in weights(quantized).items()
+        if not np.array_equal(value, before[path])
+    }
+    assert {"branch", "score", "norm_gamma", "norm_beta", "exit_1"} <= moved

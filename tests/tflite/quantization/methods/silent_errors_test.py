@@ -50,8 +50,11 @@ BODIES = [
     underscored_operations,
 ]
 # What tfmot has no form of it says itself.
-CASES = [(body, method) for method in ("keras", "ptq") for body in BODIES] + [
-    (shared_layer, "tfmot")
+BY_TFMOT = [fused_sigmoid, fused_softmax, shared_layer, underscored_operations]
+CASES = [
+    *((body, "keras") for body in BODIES),
+    *((body, "ptq") for body in BODIES),
+    *((body, "tfmot") for body in BY_TFMOT),
 ]
 
 

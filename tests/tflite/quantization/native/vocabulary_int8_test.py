@@ -8,6 +8,8 @@ from keras_dynamic import normal_form
 from keras_dynamic.normal_form.vocabulary import VOCABULARY
 from tests.support import quantized_networks
 from tflite.format import int8_only
+from tflite.quantization.native import lowering
+from tflite.quantization.unsupported_layer import UnsupportedLayerError
 
 layers = keras.layers
 MODELS = {}
@@ -159,6 +161,14 @@ def test_no_layer_is_left_out():
         for body in MODELS.values()
         for layer in normal_form.of(quantized_networks.two_exits(body)).layers
     }
-    # Their kernels are combined for each image: for tfmot alone.
-    combined = {ours.BasisCoefficients, ours.BasisConv2D}
-    assert set(VOCABULARY) - seen == combined
+    assert set(VOCABULARY) - seen == set(lowering.REFUSED)
+
+
+def test_kernels_that_are_combined_for_each_image_are_refused():
+    image = keras.Input((8, 8, 4), name="image")
+    pooled = layers.GlobalAveragePooling2D()(image)
+    [alpha] = ours.BasisCoefficients(2)(layers.Dense(2)(pooled))
+    x = ours.BasisConv2D(4, 3, bases=2)([image, alpha])
+    model = keras.Model(image, x)
+    with pytest.raises(UnsupportedLayerError, match="`model`"):
+        lowering.lowered(model)
