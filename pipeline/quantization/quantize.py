@@ -89,11 +89,11 @@ def task_of(
     """
     objective = network.objective(config)
     labels = len(manifest.read(layout.data)["labels"])
-    plain = network.build(config, labels)
+    plain = network.build(config, labels, weights=False)
     # As it was trained: the saved model lacks what only the loss looks at.
     extended = objective.extend(plain)
     transfer.copy_weights(
-        trained_model.load(layout.float_model), extended.model.layers
+        trained_model.load(layout.float_model, config), extended.model.layers
     )
     seen = itertools.islice(
         batches.in_order(

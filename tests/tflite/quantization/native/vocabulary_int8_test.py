@@ -1,13 +1,15 @@
 """Every layer that may be in a model comes out int8, and equal at the cuts."""
 
 import keras
+import numpy as np
 import pytest
 
 from keras_dynamic import layers as ours
 from keras_dynamic import normal_form
 from keras_dynamic.normal_form.vocabulary import VOCABULARY
 from tests.support import quantized_networks
-from tflite.format import int8_only
+from tflite.cutting import branches
+from tflite.format import int8_only, model_file
 from tflite.quantization.native import lowering
 from tflite.quantization.unsupported_layer import UnsupportedLayerError
 
@@ -153,6 +155,15 @@ def test_it_is_int8_and_what_was_trained(name, tmp_path, run_whole, run_chain):
     assert found.agreement(found.fake) > 0.999
     assert found.agreement(quantized_networks.logits(model)) > 0.99
     assert quantized_networks.chain_is_exact(found.model, run_whole, run_chain)
+
+
+def test_a_gate_can_be_cut_at(tmp_path):
+    model = quantized_networks.two_exits(gated)
+    found = quantized_networks.converted(model, "keras", tmp_path)
+    contents = model_file.read(found.model)
+    [branch] = branches.branches(contents)
+    gate = contents.subgraphs[0].tensors[branch.gate].quantization
+    assert (gate.scale[0], gate.zeroPoint[0]) == (np.float32(1 / 255), -128)
 
 
 def test_no_layer_is_left_out():
