@@ -207,7 +207,7 @@ def write(
 
 def _row(segment: Segment) -> dict[str, Any]:
     wiring = segment.wiring
-    row = {
+    row: dict[str, Any] = {
         "exit": wiring.exit,
         "output": segment.output,
         "inputs": wiring.inputs,
