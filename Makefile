@@ -17,7 +17,7 @@ WORKDIR ?= runs/demo
   check-android test-flink flink-up flink-down lint install lock clean
 
 demo: $(DEMO)
-	$(BIN)/keras-dynamic run --config=ranet_digits --workdir=runs/demo
+	$(BIN)/keras-dynamic run --config=vgg_cluttered_digits --workdir=runs/demo
 
 test: $(ALL)
 	$(BIN)/pytest -n 2 --dist loadfile

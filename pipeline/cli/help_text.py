@@ -26,7 +26,8 @@ def usage() -> str:
             *(f"  {name:10} {verb.text}" for name, verb in VERBS.items()),
             "",
             "examples:",
-            "  keras-dynamic run --config=ranet_digits --workdir=runs/demo",
+            "  keras-dynamic run --config=vgg_cluttered_digits "
+            "--workdir=runs/demo",
             "  keras-dynamic VERB --help",
             "  keras-dynamic --version",
             "",

@@ -13,7 +13,12 @@ _STAGE = ("config", "workdir")
 
 def _example(verb: str, *more: str) -> str:
     """Returns the command line that runs a stage for the demo."""
-    words = [verb, "--config=ranet_digits", "--workdir=runs/demo", *more]
+    words = [
+        verb,
+        "--config=vgg_cluttered_digits",
+        "--workdir=runs/demo",
+        *more,
+    ]
     return " ".join(["keras-dynamic", *words])
 
 

@@ -34,11 +34,19 @@ _NARROW = (
     "--config.model.arguments.growth_factors=(2, 1)",
     "--config.model.arguments.bottleneck_factors=(2, 1)",
 )
+_UNTRAINED = (
+    "--config.model.family=vgg",
+    "--config.model.size=32",
+    "--config.data.size=36",
+    "--config.train.stages=()",
+)
 _SMALLER = {
     "sweep": ("--seeds=0", "--set=train.epochs=1"),
     "--config=ranet_digits": _SHORT,
     "--config=ranet_cifar10_model1": (*_SHORT, *_NARROW),
+    "--config=vgg_cluttered_digits": _SHORT,
     "--config=photos.py": (*_SHORT, *_NARROW),
+    "--config=photos": (*_SHORT, *_UNTRAINED),
 }
 
 # Commands that are not run here, and why.
@@ -48,7 +56,7 @@ _ELSEWHERE = {
     "python3.11 -m venv device": "device/ is a link to .venv",
     "device/bin/pip install '.[images]'": "needs a package index",
     "make flink-up": "`make test-flink` does",
-    "keras-dynamic prepare --config=photos.py --workdir=runs/photos "
+    "keras-dynamic prepare --config=photos.py --workdir=runs/mine "
     "-- $(cat .flink/beam-options)": "`make test-flink` prepares on Flink",
     ".venv/bin/ruff format . && .venv/bin/ruff check --fix .": (
         "writes; `make lint` does the same and does not"

@@ -19,8 +19,10 @@ _SLOW = ("README.md", "docs/data.md", "docs/quantization.md")
 _SHORT = {
     "data.size": 20,
     "model.size": 16,
+    "model.family": "vgg",
     "model.arguments": {"stem_width": 8, "widths": (8, 8), "depths": (1, 1)},
     "train.objective_arguments": {},
+    "train.stages": (),
     "train.epochs": 6,
     "train.batch_size": 16,
     "train.average_decay": 0.0,

@@ -29,7 +29,6 @@ def photos() -> ml_collections.ConfigDict:
         config.model.arguments = ml_collections.ConfigDict(
             {"variant": 0, "at": 3, "head": "conv1", "weights": "imagenet"}
         )
-        config.policy.rule = "budgeted_drop"
     return _tune(config)
 
 
