@@ -57,6 +57,8 @@ def _tune(config):
     )
     # The rate ends at zero, and the weights are averaged.
     config.train.select = "last"
+    # A scale per channel in depthwise kernels, too.
+    config.quantize.method = "keras"
     config.quantize.steps = 200
     config.quantize.batch_size = 32
     return config
