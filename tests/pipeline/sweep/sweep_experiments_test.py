@@ -40,8 +40,8 @@ if stage == "prepare":
 if stage == "evaluate":
     accuracy = settings["train"]["learning_rate"] + seed / 10
     metrics = {"format_version": 1, "exits": [
-        {"exit": 0, "madds": 1e6, "accuracy": {"float": accuracy}},
-        {"exit": 1, "madds": 2e6, "accuracy": {"float": accuracy + 0.5}}]}
+        {"exit": 0, "madds": 10**6, "accuracy": {"float": accuracy}},
+        {"exit": 1, "madds": 2 * 10**6, "accuracy": {"float": min(1, accuracy + 0.5)}}]}
     (work / "metrics.json").write_text(json.dumps(metrics))
 """
 
@@ -225,9 +225,14 @@ def test_a_killed_sweep_leaves_no_process_and_goes_on(root, fake):
         stderr=subprocess.DEVNULL,
     )
     done = root / "jobs" / "tiny_config-seed=0" / "result.json"
-    while not (done.exists() and "tiny_config-seed=1" in ran(root, "prepare")):
+    for _ in range(1200):
+        if done.exists() and "tiny_config-seed=1" in ran(root, "prepare"):
+            break
         assert driver.poll() is None
-        time.sleep(0.05)
+        time.sleep(0.1)
+    else:
+        driver.kill()
+        pytest.fail("the first job has not ended in two minutes")
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     [last] = [
