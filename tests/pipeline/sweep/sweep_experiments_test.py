@@ -41,7 +41,8 @@ if stage == "evaluate":
     accuracy = settings["train"]["learning_rate"] + seed / 10
     metrics = {"format_version": 1, "exits": [
         {"exit": 0, "madds": 10**6, "accuracy": {"float": accuracy}},
-        {"exit": 1, "madds": 2 * 10**6, "accuracy": {"float": min(1, accuracy + 0.5)}}]}
+        {"exit": 1, "madds": 2 * 10**6,
+         "accuracy": {"float": min(1, accuracy + 0.5)}}]}
     (work / "metrics.json").write_text(json.dumps(metrics))
 """
 
