@@ -41,7 +41,7 @@ def _tune(config):
     """Sets the training: the exits first, then all layers at a low rate."""
     config.train.batch_size = 32
     config.train.optimizer = "adamw"
-    config.train.learning_rate = 3e-4
+    config.train.learning_rate = 6e-4
     config.train.schedule = "linear"
     config.train.weight_decay = 0.05
     config.train.weight_decay_on = "kernels"
@@ -54,17 +54,17 @@ def _tune(config):
     config.train.stages = (
         {
             "freeze": "backbone",
-            "epochs": 10,
+            "epochs": 6,
             "learning_rate": 3e-3,
             "augmentation": "flip",
         },
-        {"epochs": 5},
+        {"epochs": 10},
     )
     # The rate ends at zero, and the weights are averaged.
     config.train.select = "last"
     # A scale per channel in depthwise kernels, too.
     config.quantize.method = "keras"
-    config.quantize.steps = 200
+    config.quantize.steps = 100
     config.quantize.batch_size = 32
     return config
 
