@@ -51,7 +51,8 @@ def require_loadable(
         # Keras writes tensors, slices and arrays as `__tensor__` and so on.
         if kind == "function" or kind.startswith("__"):
             continue
-        if module.partition(".")[0] in _KNOWN:
+        # Keras writes a module for each, null for one that is registered.
+        if module.partition(".")[0] in _KNOWN or "module" not in each:
             continue
         name = each.get("registered_name") or kind
         if keras.saving.get_registered_object(name, custom_objects) is None:

@@ -53,12 +53,13 @@ def say(text: str) -> None:
 
 
 def note(text: str | Callable[[], str]) -> None:
-    """Remembers what is being done, without logging it.
+    """Remembers what a stage is doing, without logging it.
 
     Args:
         text: A text, or a function that returns it when a line is due.
     """
-    _state.now = text if callable(text) else lambda: text
+    if _state.heard:
+        _state.now = text if callable(text) else lambda: text
 
 
 def seen() -> None:

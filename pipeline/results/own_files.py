@@ -52,7 +52,7 @@ WORKING_DIRECTORY = re.compile(
                 for made, files in OF_STAGES.items()
             ),
             r"data",  # A link to shared data.
-            r"config\.json|metrics\.json|(exits|curves)\.csv",
+            r"\.lock|config\.json|metrics\.json|(exits|curves)\.csv",
             r"model/float\.keras|model/float_predictions\.npz",
             r"training/(state|quantize|best|best_\d+)\.npz",
             rf"training/features/({FEATURES.pattern})",

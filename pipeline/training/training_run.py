@@ -85,7 +85,8 @@ class TrainingRun:
         )
         if self.progress.epoch or self.progress.step:
             logging.info(
-                "going on after epoch %d, step %d",
+                "going on from the checkpoint %s: after epoch %d, step %d",
+                self._state,
                 self.progress.epoch,
                 self.progress.step,
             )

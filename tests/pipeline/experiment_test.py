@@ -167,7 +167,8 @@ def test_metrics_of_all_stages(tmp_path):
     finished_run.write(tmp_path, NAME)
     path = tmp_path / "metrics.json"
     written = json.loads(path.read_text())
-    written["exits"][0]["latency_ms"] = {"mean": 2.0, "p50": 1.5}
+    times = {"mean": 2.0, "p50": 1.5, "p90": 2.5, "p99": 3.0}
+    written["exits"][0]["latency_ms"] = times
     written["chain"] = {"samples": 9, "mismatches": 0}
     written["routed"] = [
         {

@@ -42,8 +42,12 @@ def write(root) -> Layout:
             ],
             "routed": [
                 {
+                    "policy": "budgeted_drop",
+                    "target": 0.005,
                     "bundle": True,
                     "accuracy": 0.7,
+                    "mean_madds": 1.5e6,
+                    "exit_shares": [0.5, 0.25, 0.25],
                     "parameters": small_bundle.POLICY.to_dict(),
                 }
             ],

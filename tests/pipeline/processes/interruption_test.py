@@ -121,7 +121,7 @@ def test_a_preparation_leaves_nothing(mode, number, tmp_path):
     # A terminal sends it to the whole group.
     os.killpg(process.pid, number)
     ends_in_order(process, number)
-    assert [path.name for path in workdir.iterdir()] == ["config.json"]
+    assert {path.name for path in workdir.iterdir()} == {".lock", "config.json"}
     until = time.monotonic() + PATIENCE
     while group(process):
         assert time.monotonic() < until

@@ -164,7 +164,7 @@ def test_operator_names():
     late = schema.OperatorCodeT(deprecatedBuiltinCode=127, builtinCode=150)
     assert model_file.operator_name(late) == "GELU"
     unknown = schema.OperatorCodeT(builtinCode=9999)
-    assert model_file.operator_name(unknown) == "operator 9999"
+    assert model_file.operator_name(unknown) == "operator code 9999"
     custom = schema.OperatorCodeT(builtinCode=32, customCode=b"FlexErf")
     assert model_file.operator_name(custom) == "FlexErf"
 

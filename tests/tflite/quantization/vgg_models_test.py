@@ -26,8 +26,7 @@ def test_each_exit_is_one_partition_and_computes_what_float_does(tmp_path):
         widths=(8, 16, 24),
         depths=(1, 2, 3),
         residual=(2,),
-        head_convolutions=(2, 1, 0),
-        head_width=16,
+        head_widths=((16, 16), (16,), ()),
     )
     rng = np.random.default_rng(0)
     for weight in network.weights:

@@ -75,9 +75,9 @@ def test_models_are_read_and_checked_once(tmp_path, write_bundle, monkeypatch):
     counts = {"read": 0, "verify": 0, "load": 0}
 
     def counted(name, function):
-        def run(*arguments):
+        def run(*arguments, **options):
             counts[name] += 1
-            return function(*arguments)
+            return function(*arguments, **options)
 
         return run
 
