@@ -9,9 +9,13 @@ import pathlib
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 
 from pipeline.storage import exchange
+
+# How long threads may go on writing into what is removed, in seconds.
+_ATTEMPTS, _PAUSE = 100, 0.02
 
 
 @contextlib.contextmanager
@@ -75,7 +79,7 @@ def published(
                 _replace(target, stage, holding / "previous")
         finally:
             with _in_turn(target.parent):
-                shutil.rmtree(holding)
+                _remove(holding)
 
 
 def check_replaceable(
@@ -246,6 +250,19 @@ def _clean_up(target: pathlib.Path) -> None:
             if os.path.lexists(previous) and not os.path.lexists(target):
                 os.rename(previous, target)
             shutil.rmtree(holding)
+
+
+def _remove(holding: pathlib.Path) -> None:
+    """Removes a directory in which threads that are told to end still write."""
+    for _ in range(_ATTEMPTS):
+        try:
+            shutil.rmtree(holding)
+            return
+        except OSError:
+            if not holding.exists():
+                return
+            time.sleep(_PAUSE)
+    shutil.rmtree(holding)
 
 
 def _is_ours(holding: pathlib.Path) -> bool:
