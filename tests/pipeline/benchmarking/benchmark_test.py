@@ -40,6 +40,7 @@ def write(root) -> Layout:
                 {
                     "exit": k,
                     "madds": 10**6 * (k + 1),
+                    "params": 1000,
                     "accuracy": {"float": 0.9, "int8": accuracy},
                 }
                 for k, accuracy in enumerate((0.5, 0.75, 0.8))
