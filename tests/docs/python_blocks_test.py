@@ -23,6 +23,8 @@ _SHORT = {
     "model.arguments": {"stem_width": 8, "widths": (8, 8), "depths": (1, 1)},
     "train.objective_arguments": {},
     "train.stages": (),
+    "train.optimizer": "sgd",
+    "train.learning_rate": 0.15,
     "train.epochs": 6,
     "train.batch_size": 16,
     "train.average_decay": 0.0,
