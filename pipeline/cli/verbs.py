@@ -97,7 +97,7 @@ VERBS = {
         _STAGE,
         files="[WORKDIR ...]",
         extras=("train", "report"),
-        examples=(_example("report"), _example("report", "runs/other")),
+        examples=(_example("report"), _example("report", "\\\n    runs/other")),
     ),
     "run": Verb(
         "Does all of the above in order, but what is finished already.",

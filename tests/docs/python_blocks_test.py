@@ -126,6 +126,17 @@ def _policies():
     }
 
 
+@pytest.fixture(autouse=True)
+def _families():
+    """Forgets the families that a page registers."""
+    from keras_dynamic import models
+
+    before = {*models._ALL}
+    yield
+    for name in {*models._ALL} - before:
+        del models._ALL[name]
+
+
 # What a page takes as given: files in the directory where it runs, and names.
 _GIVEN = {
     "README.md": _readme,
