@@ -11,6 +11,8 @@ from typing import Any
 
 import keras
 
+from keras_dynamic.graph import functional
+
 
 @dataclasses.dataclass(frozen=True)
 class Inlined:
@@ -26,16 +28,9 @@ class Inlined:
     tensors: Mapping[str, tuple[Any, ...]]
 
 
-def is_functional(model: object) -> bool:
-    """Tells whether a model has a graph: functional, or a built Sequential."""
-    return isinstance(model, keras.Model) and bool(
-        getattr(model, "outputs", None)
-    )
-
-
 def has_nested(model: keras.Model) -> bool:
     """Tells whether a layer of a functional model is such a model itself."""
-    return any(is_functional(layer) for layer in model.layers)
+    return any(map(functional.graph_of, model.layers))
 
 
 def layers_by_path(model: keras.Model, prefix: str = "") -> dict[str, Any]:
@@ -43,7 +38,7 @@ def layers_by_path(model: keras.Model, prefix: str = "") -> dict[str, Any]:
     found = {}
     for layer in model.layers:
         path = prefix + layer.name
-        if is_functional(layer):
+        if functional.graph_of(layer):
             found |= layers_by_path(layer, f"{path}/")
         else:
             found[path] = layer
@@ -131,22 +126,19 @@ class _Run:
         `context` are the arguments that the model was called with beside its
         inputs, such as `training`: they hold for the layers within.
         """
-        graph = getattr(model, "_functional", None) or model
+        graph = functional.graph_of(model)
         values = dict(zip(map(id, graph.inputs), inputs, strict=True))
-        for depth in sorted(graph._nodes_by_depth, reverse=True):
-            for node in graph._nodes_by_depth[depth]:
-                if node.is_input:
-                    continue
-                args, kwargs = node.arguments.fill_in(values)
-                kwargs |= _known(node.operation, context, kwargs)
-                path = prefix + node.operation.name
-                results = self._results(node.operation, path, args, kwargs)
-                self.tensors[path] = (*self.tensors.get(path, ()), results[0])
-                values |= zip(map(id, node.outputs), results, strict=True)
+        for node in functional.calls_in_order(graph):
+            args, kwargs = node.arguments.fill_in(values)
+            kwargs |= _known(node.operation, context, kwargs)
+            path = prefix + node.operation.name
+            results = self._results(node.operation, path, args, kwargs)
+            self.tensors[path] = (*self.tensors.get(path, ()), results[0])
+            values |= zip(map(id, node.outputs), results, strict=True)
         return tuple(values[id(tensor)] for tensor in graph.outputs)
 
     def _results(self, layer, path, args, kwargs):
-        if is_functional(layer):
+        if functional.graph_of(layer):
             return self.graph(
                 layer, keras.tree.flatten(args), f"{path}/", kwargs
             )

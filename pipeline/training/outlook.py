@@ -9,9 +9,6 @@ from absl import logging
 
 from keras_dynamic.graph import functional
 
-# Of fewer images an accuracy says little: its standard error is 4 points at
-# 90 %.
-_FEW = 50
 # The first steps also trace the graph; from those after them time is told.
 _FIRST, _TIMED = 3, 10
 
@@ -19,7 +16,7 @@ _FIRST, _TIMED = 3, 10
 def say(
     counts: Mapping[str, int], steps: int, batch_size: int, model: keras.Model
 ) -> None:
-    """Logs what a stage of a training takes, and warns of tiny splits.
+    """Logs what a stage of a training takes.
 
     Args:
         counts: Images of each split.
@@ -36,14 +33,6 @@ def say(
         f"{_count(model.trainable_variables):,}",
         memory(model, batch_size) / 2**30,
     )
-    few = {split: n for split, n in counts.items() if n < _FEW}
-    if few:
-        logging.warning(
-            "few images: %s; what is measured on fewer than %d says little, "
-            "and `data.fractions` can set more aside",
-            ", ".join(f"{split} {count}" for split, count in few.items()),
-            _FEW,
-        )
 
 
 def memory(model: keras.Model, batch_size: int) -> int:

@@ -55,7 +55,8 @@ def _check_model(stage, labels, key) -> None:
     """Builds the model of a stage, and checks what depends on it."""
     size = stage.train.size
     if size:
-        network.build(stage, labels)  # Whose faults are not those of the size.
+        # Whose faults are not those of the size.
+        network.build(stage, labels, weights=False)
     try:
         model = stage_run.built(stage, labels)
     except (TypeError, ValueError) as error:

@@ -109,7 +109,7 @@ class StageRun:
         keras.utils.set_random_seed(config.seed)
         keras.config.set_dtype_policy(config.train.precision)
         try:
-            self._plain = built(config, data.labels)
+            self._plain = built(config, data.labels, weights=not before)
         finally:
             keras.config.set_dtype_policy("float32")
         if before:
@@ -263,7 +263,11 @@ class StageRun:
 
 
 def built(
-    config: ml_collections.ConfigDict, labels: int, size: int = 0
+    config: ml_collections.ConfigDict,
+    labels: int,
+    size: int = 0,
+    *,
+    weights: bool = False,
 ) -> keras.Model:
     """Builds the untrained model of a stage, for images of its size.
 
@@ -271,8 +275,9 @@ def built(
         config: The configuration as it holds in the stage.
         labels: Number of classes in the data.
         size: Height and width of the input; 0: those of the stage.
+        weights: Whether published weights are read, if the model has some.
     """
     config = copy.deepcopy(config)
     with config.unlocked():
         config.model.size = size or config.train.size or config.model.size
-    return network.build(config, labels)
+    return network.build(config, labels, weights=weights)

@@ -60,7 +60,7 @@ def logits_layer(found: Ending, name: str) -> keras.layers.Layer:
 def _ending(model, tensor, prefix, *, softmax):
     node = functional.producer(tensor)
     layer = node.operation
-    if inlining.is_functional(layer):
+    if functional.graph_of(layer):
         inner = layer.outputs[tensor._keras_history.tensor_index]
         return _ending(layer, inner, f"{prefix}{layer.name}/", softmax=softmax)
     path = prefix + layer.name

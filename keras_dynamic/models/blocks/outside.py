@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_dynamic.graph import inlining
+from keras_dynamic.graph import functional, inlining
 from keras_dynamic.models.blocks import endings
 
 
@@ -14,7 +14,7 @@ def require_one_image(model: object) -> None:
     It has one input [batch, height, width, channels] of fixed size, in the
     data format "channels_last".
     """
-    if not inlining.is_functional(model):
+    if functional.graph_of(model) is None:
         raise ValueError(
             "`model` must be a functional or built Sequential keras.Model: one "
             "whose layers are called on keras.Input. "

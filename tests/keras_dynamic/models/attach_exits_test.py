@@ -157,8 +157,27 @@ def subclassed():
     return Net()
 
 
+def with_a_call_of_its_own():
+    """Makes a model that has a graph and does not run it."""
+
+    class Doubled(keras.Model):
+        def call(self, x):
+            return 2 * super().call(x)
+
+    inputs = keras.Input((16, 16, 3))
+    return Doubled(inputs, keras.layers.Conv2D(4, 3)(inputs))
+
+
 @pytest.mark.parametrize(
-    "make", [two_inputs, two_outputs, any_size, channels_first, subclassed]
+    "make",
+    [
+        two_inputs,
+        two_outputs,
+        any_size,
+        channels_first,
+        subclassed,
+        with_a_call_of_its_own,
+    ],
 )
 def test_models_that_cannot_have_exits(make):
     with pytest.raises(ValueError, match=r"`model`.*Received"):

@@ -24,13 +24,6 @@ from tests.support.score_outputs import (
 from tflite.runtime.harness import Harness
 
 
-@pytest.fixture(scope="module", name="directory")
-def _directory(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("bundle")
-    tiny_bundle.write(directory)
-    return directory
-
-
 def save(root, name, number=0):
     (root / name).parent.mkdir(parents=True, exist_ok=True)
     pixels = tiny_bundle.images(1, seed=number)[0]

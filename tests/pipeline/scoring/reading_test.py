@@ -33,13 +33,6 @@ from tests.support.score_outputs import (
 from tflite.runtime.harness import Harness
 
 
-@pytest.fixture(scope="module", name="directory")
-def _directory(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("bundle")
-    tiny_bundle.write(directory)
-    return directory
-
-
 @pytest.fixture(scope="module", name="expected")
 def _expected(directory):
     """What the harness says of every image."""
