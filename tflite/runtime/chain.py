@@ -8,7 +8,7 @@ import numpy as np
 from tflite.runtime import loaded_segment, pace
 from tflite.runtime.logits import Logits
 from tflite.runtime.open_bundle import OpenBundle
-from tflite.runtime.quantized import quantized
+from tflite.runtime.quantized import writer
 
 _PIXELS = np.dtype(np.uint8)
 
@@ -51,17 +51,18 @@ class Chain:
         self._opened = opened
         self._clock = clock
         self._facts = opened.bundle.input
-        self._ends = opened.bundle.ends
+        self._places = range(len(opened.bundle.segments))
         self._turn = 0
         self.segment_ms: list[float] = []
         self.ran: list[bool] = []
         self.madds = 0
-        self.pace = pace.Pace(len(self._ends))
+        self.pace = pace.Pace(len(opened.bundle.ends))
         self.warm = False
         image, first, self._source = self._first()
         image.fill(self._facts.zero_point)
         self._stages = [first]
         self._image = image[0]
+        self._write = writer(self._facts, self._image)
 
     def run(self, image: np.ndarray) -> Iterator[Logits]:
         """Yields an exit's logits, and only when asked goes on to the next.
@@ -82,7 +83,7 @@ class Chain:
         self.madds = 0
         start = clock()
         self._put(image)
-        for place in range(len(self._opened.bundle.segments)):
+        for place in self._places:
             if place == len(loaded):
                 self.stage(place)
                 start = clock()
@@ -119,7 +120,7 @@ class Chain:
         clock = self._clock
         for _ in range(2):
             exit, start = 0, clock()
-            for place in range(len(self._opened.bundle.segments)):
+            for place in self._places:
                 stage = self.stage(place)
                 for feed in stage.feeds:
                     feed.memory.fill(feed.zero)
@@ -177,7 +178,7 @@ class Chain:
                 f"`image` must have the shape {self._facts.shape}, that is "
                 f"(height, width, channels). Received: {image.shape}"
             )
-        quantized(image, self._facts, out=self._image)
+        self._write(image)
 
 
 def _open(gates: tuple[loaded_segment.Source, ...], ran: list[bool]) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from keras_dynamic.exits.decision import confidence
+from keras_dynamic.exits.decision import confidence, shortcut
 from keras_dynamic.exits.decision.policy import Policy, last_exit
 from tflite import bundle
 from tflite.runtime import interpreter, pace
@@ -23,15 +23,19 @@ from tflite.runtime.chain import Chain
 from tflite.runtime.logits import Logits
 from tflite.runtime.open_bundle import OpenBundle
 
+# A thread that makes its policies image by image keeps no more than these.
+_MAX_POLICIES = 16
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Result:
     """Holds what the harness says about one image.
 
     Attributes:
         index: The most probable class.
         label: Its name.
-        probabilities: Of every class, float64 [C], at the exit's temperature.
+        logits: The exit's, as numbers, float64 [C].
+        temperature: What they are divided by to be probabilities.
         exit: Where the image stopped, from 0.
         segment_ms: Milliseconds spent in each segment up to the exit's:
             copying its inputs and running it; 0.0 if it did not run.
@@ -45,12 +49,21 @@ class Result:
 
     index: int
     label: str
-    probabilities: np.ndarray
+    logits: np.ndarray
+    temperature: float
     exit: int
     segment_ms: tuple[float, ...]
     ran: tuple[bool, ...]
     madds: int
     stopped_by_budget: bool = False
+
+    @functools.cached_property
+    def probabilities(self) -> np.ndarray:
+        """Returns those of every class, float64 [C].
+
+        They are computed when somebody asks: a decision seldom needs them.
+        """
+        return confidence.softmax(self.logits, self.temperature)
 
 
 class Reached(NamedTuple):
@@ -246,28 +259,36 @@ class Harness:
                 f"`policy` must have {exits} exits, as the bundle has. "
                 f"Received: {policy.exits}"
             )
-        chain = self._mine().chain
+        mine = self._mine()
+        chain, shortcuts = mine.chain, mine.shortcuts(policy)
         watch = None
         if budget_ms is not None:
             _check_budget(budget_ms)
             self._warm()
             watch = pace.Watch(chain.pace, self._clock, budget_ms)
-        state = policy.begin()
+        state = None
         for exit, logits in enumerate(chain.run(image)):
             late = watch is not None and watch.out_of_time(exit)
             if not late and not policy.looks_at(exit):
                 continue
-            probabilities = confidence.softmax(
-                logits.numbers(), policy.temperatures[exit]
-            )
-            leaves, state = policy.step(exit, probabilities, state)
+            decide, leaves = shortcuts(exit, logits), None
+            if decide is not None:
+                leaves, scores = decide(logits.signed), None
+            if leaves is None:
+                numbers = logits.numbers()
+                scores = confidence.softmax(numbers, policy.temperatures[exit])
+                state = policy.begin() if state is None else state
+                leaves, state = policy.step(exit, scores, state)
             if leaves or late:
                 break
-        index = int(probabilities.argmax())
+        if scores is None:
+            scores = numbers = logits.numbers()
+        index = int(scores.argmax())
         return Result(
             index=index,
             label=self.bundle.labels[index],
-            probabilities=probabilities,
+            logits=numbers,
+            temperature=policy.temperatures[exit],
             exit=exit,
             segment_ms=tuple(chain.segment_ms),
             ran=tuple(chain.ran[1:]),
@@ -346,6 +367,34 @@ class _Own(threading.local):
     def __init__(self, opened: OpenBundle, clock: Callable[[], float]):
         self.chain = Chain(opened, clock)
         self.batches: BatchHarness | None = None
+        self._shortcuts: dict[int, _Shortcuts] = {}
+
+    def shortcuts(self, policy: Policy) -> "_Shortcuts":
+        """Returns what decides for a policy; it is kept for the next image."""
+        kept = self._shortcuts.get(id(policy))
+        if kept is None:
+            if len(self._shortcuts) == _MAX_POLICIES:
+                self._shortcuts.clear()
+            kept = self._shortcuts[id(policy)] = _Shortcuts(policy)
+        return kept
+
+
+class _Shortcuts:
+    """Keeps a policy's shortcut of each exit that an image got to."""
+
+    def __init__(self, policy: Policy):
+        # As long as it is kept no other policy has its `id`.
+        self._policy = policy
+        self._found: dict[int, shortcut.Shortcut | None] = {}
+
+    def __call__(self, exit: int, logits: Logits) -> shortcut.Shortcut | None:
+        if exit not in self._found:
+            self._found[exit] = None
+            if logits.signed is not None:
+                self._found[exit] = shortcut.shortcut(
+                    self._policy, exit, logits.scale, logits.classes
+                )
+        return self._found[exit]
 
 
 def _check_budget(budget_ms: float) -> None:

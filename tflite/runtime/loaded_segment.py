@@ -147,7 +147,7 @@ def load(
         logits = Logits(output.memory, output.details)
     return LoadedSegment(
         interpreter=loaded,
-        run=loaded.invoke,
+        run=opened.runner(loaded, place),
         gates=gates,
         bypass=wiring.bypass,
         feeds=tuple(feeds),

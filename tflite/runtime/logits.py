@@ -11,17 +11,27 @@ class Logits:
     Args:
         memory: Where they are, [1, C].
         details: Type and quantization, as the interpreter gives them.
+
+    Attributes:
+        scale: What a step of a quantized logit stands for; 0.0 for floats.
+        signed: The memory of int8 logits, [C]; None of others.
     """
 
     def __init__(self, memory: np.ndarray, details: Mapping):
         self._memory = memory[0]
-        self._scale, self._zero_point = details["quantization"]
-        self._bytes = None
-        if self._scale and memory.dtype == np.int8:
+        self.scale, self._zero_point = details["quantization"]
+        self.signed = self._bytes = None
+        if self.scale and memory.dtype == np.int8:
+            self.signed = self._memory.data
             # To look up one of 256 numbers takes a third of computing it.
             self._bytes = self._memory.view(np.uint8)
             every = np.arange(256, dtype=np.uint8).view(np.int8)
             self._table = self.dequantize(every)
+
+    @property
+    def classes(self) -> int:
+        """Counts the logits, C."""
+        return len(self._memory)
 
     def copy(self) -> np.ndarray:
         """Returns the logits unchanged, [C]; int8 if the model is quantized."""
@@ -42,6 +52,6 @@ class Logits:
         Returns:
             float64 [..., C].
         """
-        if not self._scale:  # A float model.
+        if not self.scale:  # A float model.
             return logits.astype(np.float64)
-        return self._scale * (logits.astype(np.float64) - self._zero_point)
+        return self.scale * (logits.astype(np.float64) - self._zero_point)

@@ -1,5 +1,8 @@
 """Turns pixels into the numbers that a model's image tensor holds."""
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 
 from tflite.bundle import InputFacts
@@ -25,8 +28,19 @@ def quantized(
     """
     if out is None:
         out = np.empty(pixels.shape, facts.dtype)
-    if facts.dtype == "float32":
-        np.multiply(pixels, np.float32(facts.scale), out)
-    else:
-        np.bitwise_xor(pixels, _TOP_BIT, out.view(_BYTE))
+    writer(facts, out)(pixels)
     return out
+
+
+def writer(
+    facts: InputFacts, out: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns a function that writes pixels of the shape of `out` into it.
+
+    Args:
+        facts: Of the input; only its type and scale count here.
+        out: Where the numbers are written to, of the input's type.
+    """
+    if facts.dtype == "float32":
+        return functools.partial(np.multiply, np.float32(facts.scale), out=out)
+    return functools.partial(np.bitwise_xor, _TOP_BIT, out=out.view(_BYTE))

@@ -1,6 +1,8 @@
 """Times the kernels of a bundle: its interpreters note how long they run."""
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 from tflite.runtime import interpreter
 from tflite.runtime.open_bundle import OpenBundle
@@ -29,24 +31,14 @@ class TimedBundle(OpenBundle):
         super().__init__(path, options)
         self.kernel_ms = [0.0] * len(self.bundle.segments)
 
-    def load(self, place: int):
-        """Returns a new interpreter that holds a segment and notes its time."""
-        return _Timed(super().load(place), self.kernel_ms, place)
+    def runner(self, loaded: Any, place: int) -> Callable[[], None]:
+        """Returns what runs a segment, and notes its time."""
+        run, kernel_ms = super().runner(loaded, place), self.kernel_ms
+        clock = time.perf_counter
 
+        def timed() -> None:
+            start = clock()
+            run()
+            kernel_ms[place] = 1e3 * (clock() - start)
 
-class _Timed:
-    """Wraps an interpreter and notes how long `invoke` took."""
-
-    def __init__(self, loaded, kernel_ms: list[float], place: int):
-        self._loaded = loaded
-        self._invoke = loaded.invoke
-        self._kernel_ms = kernel_ms
-        self._place = place
-
-    def __getattr__(self, name: str):
-        return getattr(self._loaded, name)
-
-    def invoke(self) -> None:
-        start = time.perf_counter()
-        self._invoke()
-        self._kernel_ms[self._place] = 1e3 * (time.perf_counter() - start)
+        return timed

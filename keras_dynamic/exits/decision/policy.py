@@ -165,6 +165,10 @@ class Policy:
         """
         return self.enabled[exit] or self._measure.memory > 0
 
+    def bar(self, exit: int) -> float:
+        """Returns the score from which on an image stops; inf if disabled."""
+        return self._bars[exit]
+
     def begin(self, *shape: int) -> np.ndarray:
         """Returns the state of images that have seen no exit, [..., M].
 
