@@ -6,13 +6,13 @@ import json
 import os
 import pathlib
 import random
-import types
 
 import cases
 import hostile
 import ml_collections
 import numpy as np
 import subjects
+from absl import flags
 from PIL import Image
 
 from pipeline.cli import (
@@ -21,6 +21,7 @@ from pipeline.cli import (
     policy_verb,
     score_verb,
     split_verb,
+    verbs,
 )
 from pipeline.gate import check
 from pipeline.results import predictions
@@ -79,37 +80,32 @@ def results(verb: str, files: cases.Files, directory: str) -> object:
     return found(said.getvalue()) if callable(found) else found
 
 
+def _flags(verb: str, *given: str) -> flags.FlagValues:
+    """Returns the flags of a verb, as its command line would give them."""
+    values = flags.FlagValues()
+    for name, flag in verbs.VERBS[verb].flags.items():
+        flag.define(name, values)
+    values([verb, *given])
+    return values
+
+
 def _classify(path: str, beside: pathlib.Path):
     photo = str(beside / "photo.png")
     Image.fromarray(_IMAGES[0]).save(photo)
-    flags = types.SimpleNamespace(
-        bundle=path,
-        json=True,
-        threads=1,
-        xnnpack=True,
-        delegate=None,
-        delegate_option=[],
-        memory_mapped=False,
-        strict=True,
-        point=None,
-        budget_ms=None,
-    )
-    classify_verb.run(flags, [photo])
+    classify_verb.run(_flags("classify", f"--bundle={path}", "--json"), [photo])
     names = ("label", "index", "exit", "probabilities")
     return lambda said: [json.loads(said)[name] for name in names]
 
 
 def _inspect(path: str, beside: pathlib.Path):
     del beside
-    inspect_verb.run(types.SimpleNamespace(json=False), [path])
+    inspect_verb.run(_flags("inspect"), [path])
     return lambda said: said
 
 
 def _policy(path: str, beside: pathlib.Path):
     del beside
-    names = ("budget_ms", "budget_madds", "exit_ms", "name", "remove")
-    flags = types.SimpleNamespace(**dict.fromkeys(names), max_drop=1.0)
-    policy_verb.run(flags, [path])
+    policy_verb.run(_flags("policy", "--max_drop=1"), [path])
     return lambda said: said
 
 
@@ -117,25 +113,24 @@ def _split(path: str, beside: pathlib.Path):
     """Cuts the first segment, which no manifest vouches for here."""
     models = sorted(pathlib.Path(path).glob("*.tflite"))
     if models:
-        flags = types.SimpleNamespace(
-            output=str(beside / "parts"), json=False, exits_only=False
+        split_verb.run(
+            _flags("split", f"--output={beside / 'parts'}"), [str(models[0])]
         )
-        split_verb.run(flags, [str(models[0])])
     return "cut"
 
 
 def _score(path: str, beside: pathlib.Path):
     Image.fromarray(_IMAGES[0]).save(beside / "photo.png")
-    flags = types.SimpleNamespace(
-        bundle=path,
-        output=str(beside / "out" / "scores"),
-        input=[str(beside / "photo.png")],
-        format="csv",
-        batch_size=4,
-        num_shards=1,
-        escape_formulas=False,
+    given = _flags(
+        "score",
+        f"--bundle={path}",
+        f"--output={beside / 'out' / 'scores'}",
+        f"--input={beside / 'photo.png'}",
+        "--format=csv",
+        "--batch_size=4",
+        "--num_shards=1",
     )
-    score_verb.run(flags, [], [])
+    score_verb.run(given, [], [])
     [rows] = (beside / "out").glob("scores-*.csv")
     text = rows.read_text(encoding="utf-8")
     return text.replace(str(beside), "")
