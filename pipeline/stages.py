@@ -196,16 +196,19 @@ def _run(
             (layout.stages / f"{dependent}.json").unlink(missing_ok=True)
         logging.info("%s ...", name)
         start = time.monotonic()
-        with heartbeat.beating(name):
-            heartbeat.note("loading the libraries it needs")
-            function = _function(name)
-            made[name] = function(config, layout, **arguments.get(name, {}))
+        try:
+            with heartbeat.beating(name):
+                heartbeat.note("loading the libraries it needs")
+                function = _function(name)
+                made[name] = function(config, layout, **arguments.get(name, {}))
+        finally:
+            # What it measured counts also where it then fails, as `check` may.
+            stale = stage_results.publish(layout)
         seconds = time.monotonic() - start
         ran = {"fingerprint": prints[name], "seconds": seconds}
         mark = layout.stages / f"{name}.json"
         publishing.write_json(mark, {**ran, **origin.here(name)})
         logging.info("%s: %.1f s", name, seconds)
-        stale = stage_results.publish(layout)
     if stale:
         logging.info(
             "metrics.json is without what was measured of an earlier model, "

@@ -47,7 +47,7 @@ def keep(
     metrics: Mapping[str, Any],
     made_from: Mapping[str, str] | None = None,
 ) -> Results:
-    """Writes the results of a stage, and metrics.json with them.
+    """Writes the results of a stage, for `publish` to merge.
 
     Args:
         layout: The working directory.
@@ -66,7 +66,6 @@ def keep(
         layout.results_of(stage),
         {"format_version": _FORMAT_VERSION, **dataclasses.asdict(found)},
     )
-    publish(layout)
     return found
 
 

@@ -145,6 +145,7 @@ def make(directory, scratch) -> Layout:
         )
     ]
     stage_results.keep(layout, "evaluate", {"exits": rows}, {})
+    stage_results.publish(layout)
     ship(layout, converted(made, members["train"][0][:64], scratch))
     return layout
 
@@ -155,6 +156,7 @@ def ship(layout: Layout, model: bytes) -> None:
     conversion.convert = lambda _: model
     try:
         convert(settings(), layout)
+        stage_results.publish(layout)
     finally:
         conversion.convert = original
 

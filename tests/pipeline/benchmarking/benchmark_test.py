@@ -59,6 +59,7 @@ def write(root) -> Layout:
         },
         {},
     )
+    stage_results.publish(layout)
     return layout
 
 
@@ -79,6 +80,7 @@ def finished(tmp_path_factory):
     beside = write(layout.root.parent / "beside")
     changes = {"others": (str(other), str(beside.root))}
     benchmark.benchmark(settings(**changes), layout)
+    stage_results.publish(layout)
     return layout
 
 

@@ -56,6 +56,7 @@ def test_times_of_another_policy_are_not_shown(layout, config):
     stage_results.keep(layout, "check", chain, identity(layout, "check"))
     made_from = identity(layout, "benchmark")
     stage_results.keep(layout, "benchmark", times, made_from)
+    stage_results.publish(layout)
     found = Page(report.report(config, layout).read_text())
     assert "1.07 × unsplit" in found.text
     # What `convert` does with another policy.

@@ -18,7 +18,9 @@ SPENT = {"mean": 1.0, "p50": 1.0, "p90": 1.0, "p99": 1.0}
 
 
 def kept(layout, stage, **metrics):
-    return stage_results.keep(layout, stage, metrics)
+    found = stage_results.keep(layout, stage, metrics)
+    stage_results.publish(layout)
+    return found
 
 
 def trained(layout, seed):

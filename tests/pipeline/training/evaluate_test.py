@@ -4,7 +4,12 @@ import pytest
 
 from keras_dynamic.graph import cost
 from pipeline.config import default
-from pipeline.results import assessment, metrics_file, predictions
+from pipeline.results import (
+    assessment,
+    metrics_file,
+    predictions,
+    stage_results,
+)
 from pipeline.results.layout import Layout
 from pipeline.results.overlay import overlay
 from pipeline.training import evaluate
@@ -41,6 +46,7 @@ def test_what_evaluate_leaves(tmp_path, config):
     prepared_data.write(layout.data, members, labels=3)
     model = saved_network(layout)
     made = evaluate.evaluate(config, layout)
+    stage_results.publish(layout)
 
     found = metrics_file.read(layout.metrics)
     assert found == {"format_version": 1, **made.metrics}
@@ -76,6 +82,7 @@ def test_without_calibration_images(layout, config):
     prepared_data.write(layout.data, {"test": (pixels, labels)}, labels=3)
     saved_network(layout)
     evaluate.evaluate(config, layout)
+    stage_results.publish(layout)
     found = metrics_file.read(layout.metrics)
     assert list(found["curves"]["float"]) == ["anytime"]
     with pytest.raises(ValueError, match="`split`"):

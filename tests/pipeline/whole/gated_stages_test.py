@@ -97,7 +97,9 @@ def convert_with(model: bytes, q: float, layout: Layout):
     """What `convert` does if the converter gives this model."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(convert.conversion, "convert", lambda _: model)
-        return convert.convert(settings(q), layout)
+        made = convert.convert(settings(q), layout)
+    stage_results.publish(layout)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -126,9 +128,11 @@ def finished(tmp_path_factory):
         )
     ]
     stage_results.keep(layout, "evaluate", {"exits": rows}, {})
+    stage_results.publish(layout)
     convert_with(model, 1.0, layout)
     check.check(settings(), layout)
     benchmark.benchmark(settings(), layout)
+    stage_results.publish(layout)
     return layout, made
 
 
