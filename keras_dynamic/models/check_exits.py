@@ -47,7 +47,7 @@ def check_exits(
     wrong += _outputs(model, graph)
     wrong += _activations(graph)
     if deploy and fixed:
-        wrong += normalize.refusals(model, keep=keep_float)
+        wrong += normalize.refusals(model, keep=keep_float).values()
     if wrong:
         raise ValueError(
             "`model` cannot be carried through all stages:\n  "

@@ -31,7 +31,7 @@ def of(model: keras.Model, *, keep: Collection[str] = ()) -> keras.Model:
 
     Args:
         model: A functional or Sequential model of fixed size, channels last.
-        keep: Names of layers that are left as they are, of whatever class.
+        keep: Names of layers without such a form that are left as they are.
 
     Returns:
         A functional model, float32, with the inputs of `model`, and one output
@@ -45,7 +45,8 @@ def of(model: keras.Model, *, keep: Collection[str] = ()) -> keras.Model:
         NoNormalFormError: A ValueError that names each layer that cannot be
             rewritten, and what to put instead.
         ValueError: If `model` has no graph, or inputs of variable size, or a
-            name in `keep` is none of a layer that its logits depend on.
+            name in `keep` is none of a layer that its logits depend on, or
+            of one that has a form.
     """
     graph = live_graph.live_graph(model)
     for value, tensor in zip(graph.inputs, model.inputs, strict=True):
@@ -73,11 +74,16 @@ def of(model: keras.Model, *, keep: Collection[str] = ()) -> keras.Model:
         raise ValueError(
             f"`keep` must name layers of {model.name!r}. Received: {unknown}"
         )
+    if keep and (needless := sorted(set(keep) - refusals(model).keys())):
+        raise ValueError(
+            "`keep` must name layers that have no int8 form. "
+            f"Received: {needless}, which have one"
+        )
     outputs, refused = _rewritten(graph, inputs, keep)
     if refused:
         raise NoNormalFormError(
             "`model` has layers without an int8 form:\n  "
-            + "\n  ".join(refused)
+            + "\n  ".join(refused.values())
             + f"\nReceived: model {model.name!r}"
         )
     return keras.Model(
@@ -87,8 +93,10 @@ def of(model: keras.Model, *, keep: Collection[str] = ()) -> keras.Model:
     )
 
 
-def refusals(model: keras.Model, *, keep: Collection[str] = ()) -> list[str]:
-    """Lists the layers of a model that have no normal form, each with why.
+def refusals(
+    model: keras.Model, *, keep: Collection[str] = ()
+) -> dict[str, str]:
+    """Tells of each layer of a model that has no normal form why, by name.
 
     Args:
         model: A functional or Sequential model with inputs of fixed size.
@@ -108,7 +116,7 @@ def _rewritten(
     graph: live_graph.LiveGraph,
     inputs: list[keras.KerasTensor],
     keep: Collection[str],
-) -> tuple[list[keras.KerasTensor], list[str]]:
+) -> tuple[list[keras.KerasTensor], dict[str, str]]:
     """Makes the new graph; returns its outputs, and what cannot be made."""
     owners = {**names.owners(graph.calls), **graph.exits}
     given = names.Names(
@@ -117,7 +125,7 @@ def _rewritten(
     found = dict(zip(graph.inputs, inputs, strict=True))
     readers = graph.readers()
     made: dict[Affine, keras.KerasTensor] = {}
-    refused = []
+    refused = {}
     for call in graph.calls:
         args, kwargs = functional.replaced(
             (call.args, call.kwargs),
@@ -143,8 +151,8 @@ def _rewritten(
             else:
                 results = _as_list(_apply(site))
         except NoNormalFormError as error:
-            kind = type(call.operation).__name__
-            refused.append(f"{call.operation.name!r} ({kind}): {error}")
+            kind, name = type(call.operation).__name__, call.operation.name
+            refused[name] = f"{name!r} ({kind}): {error}"
             # The rest is looked at, too, so that one error names all.
             results = [keras.Input(each.shape[1:]) for each in call.results]
         found.update(zip(call.results, results, strict=True))

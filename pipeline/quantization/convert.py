@@ -87,7 +87,7 @@ def convert(config: ml_collections.ConfigDict, layout: Layout) -> Results:
         labels=manifest.read(layout.data)["labels"],
     )
     heartbeat.say("converting to int8")
-    model = conversion.convert(layout.qat_model)
+    model = conversion.convert(layout.qat_model, config.quantize.keep_float)
     logging.info("int8 model: %d bytes", len(model))
     cut = split.split(model, [f"exit_{k}" for k in range(len(costs))])
     write = functools.partial(write_bundle, facts=facts, cut=cut)

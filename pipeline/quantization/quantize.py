@@ -109,6 +109,7 @@ def task_of(
         images=[pixels for pixels, _ in seen],
         objective=objective,
         loss=extended.loss,
+        keep_float=config.quantize.keep_float,
     )
 
 

@@ -153,7 +153,7 @@ def make(directory, scratch) -> Layout:
 def ship(layout: Layout, model: bytes) -> None:
     """Does what `convert` does if the converter gives this model."""
     original = conversion.convert
-    conversion.convert = lambda _: model
+    conversion.convert = lambda *_: model
     try:
         convert(settings(), layout)
         stage_results.publish(layout)

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import warnings
+from collections.abc import Collection
 
 import tensorflow as tf
 
@@ -12,8 +13,10 @@ from tflite.quantization import int8_forms
 INT8_FILE = "int8.tflite"  # Of a method that converts by itself.
 
 
-def convert(saved: str | os.PathLike) -> bytes:
-    """Converts what a method saved to int8 throughout.
+def convert(
+    saved: str | os.PathLike, keep_float: Collection[str] = ()
+) -> bytes:
+    """Converts what a method saved to int8, but for what may stay float.
 
     The input is int8 = pixel - 128 (scale 1/255, zero point -128); every exit
     gives int8 logits under its name in the signature.
@@ -22,13 +25,14 @@ def convert(saved: str | os.PathLike) -> bytes:
         saved: A directory that `Quantized.save` of a method of
             `tflite.quantization.methods` wrote: a SavedModel with fake
             quantization, or an int8 model that is there already.
+        keep_float: Names of layers that may stay float.
 
     Raises:
         int8.NotInt8Error: If an operator works on floats, or is not one of
             TFLite's own.
     """
     model = converted(saved)
-    int8_only.require(model)
+    int8_only.require(model, keep_float)
     return model
 
 

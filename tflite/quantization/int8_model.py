@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -25,6 +25,7 @@ def quantize(
     method: str = methods.DEFAULT,
     learning_rate: float = 1e-3,
     range_batches: int = 16,
+    keep_float: Collection[str] = (),
 ) -> bytes:
     """Quantizes a model to int8, with every exit in one TFLite file.
 
@@ -44,6 +45,8 @@ def quantize(
         learning_rate: That of the first step; it falls to zero along a cosine.
         range_batches: Number of first batches that the activation ranges are
             taken from.
+        keep_float: Names of layers without a form in int8 that stay float, by
+            the methods "keras" and "ptq".
 
     Returns:
         The .tflite file. Its input is int8, pixel - 128; its outputs are int8
@@ -65,6 +68,7 @@ def quantize(
         model=model,
         exits=len(getattr(model, "outputs", ())),
         images=[_images(batch) for batch in first],
+        keep_float=keep_float,
     )
     if steps:
         objective = objectives.build("joint")
@@ -85,7 +89,7 @@ def quantize(
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "quantized")
         quantized.save(path)
-        return conversion.convert(path)
+        return conversion.convert(path, keep_float)
 
 
 def _fine_tune(

@@ -18,6 +18,11 @@ class Quantize:
         "(ptq), for which steps play no part.",
         one_of(*methods.NAMES),
     )
+    keep_float: tuple[str, ...] = setting(
+        (),
+        "Names of layers without a form in int8 that stay float, by the "
+        "methods keras and ptq; others are refused before the training.",
+    )
     steps: int = setting(
         2000,
         "Batches of fine-tuning; 0 converts the trained model as it is.",

@@ -96,7 +96,7 @@ def settings(q: float = 1.0):
 def convert_with(model: bytes, q: float, layout: Layout):
     """What `convert` does if the converter gives this model."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convert.conversion, "convert", lambda _: model)
+        patch.setattr(convert.conversion, "convert", lambda *_: model)
         made = convert.convert(settings(q), layout)
     stage_results.publish(layout)
     return made

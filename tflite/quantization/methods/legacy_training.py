@@ -25,6 +25,11 @@ def prepare(task: method.Task) -> method.Quantized:
             counterpart that tfmot can quantize.
         ValueError: If there are no images.
     """
+    if task.keep_float:
+        raise ValueError(
+            "`keep_float` must be empty where the method is 'tfmot'; 'keras' "
+            f"and 'ptq' leave layers float. Received: {list(task.keep_float)}"
+        )
     # As it stands, where that is right: what was quantized stays the same.
     model = task.model
     if not bridge.takes(model):

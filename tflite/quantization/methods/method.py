@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -26,6 +26,7 @@ class Task:
             taken.
         objective: The objective of fine-tuning; None if there is none.
         loss: The loss of the model, as the objective extended it.
+        keep_float: Names of layers without a form in int8 that stay float.
     """
 
     model: keras.Model
@@ -33,6 +34,7 @@ class Task:
     images: Sequence[np.ndarray]
     objective: Objective | None = None
     loss: Callable[..., Any] | None = None
+    keep_float: Collection[str] = ()
 
 
 class Quantized(abc.ABC):

@@ -27,7 +27,9 @@ def prepare(task: method.Task) -> method.Quantized:
             "Quantization-aware training needs KERAS_BACKEND=tensorflow. "
             f"Received: {keras.backend.backend()!r}"
         )
-    quantized = insertion.insert(normal_form.of(task.model), task.exits)
+    quantized = insertion.insert(
+        normal_form.of(task.model, keep=task.keep_float), task.exits
+    )
     insertion.initialise_ranges(quantized, task.images)
     return _Native(task, quantized)
 
