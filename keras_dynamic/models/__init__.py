@@ -23,6 +23,8 @@ from keras_dynamic.models.blocks.fresh_names import fresh_names
 from keras_dynamic.models.blocks.importing import imported, is_place
 from keras_dynamic.models.blocks.outside import with_exit_names
 from keras_dynamic.models.efficientnet_lite import efficientnet_lite
+from keras_dynamic.models.ghost_regnet import ghost_regnet
+from keras_dynamic.models.ghostnet import ghostnet
 from keras_dynamic.models.keras_file import keras_file
 from keras_dynamic.models.lcnet import lcnet
 from keras_dynamic.models.mobilenet_v2 import mobilenet_v2
@@ -39,6 +41,8 @@ _OURS: Mapping[str, Builder] = {
     "applications": applications,
     "basisnet": basisnet,
     "efficientnet_lite": efficientnet_lite,
+    "ghost_regnet": ghost_regnet,
+    "ghostnet": ghostnet,
     "keras_file": keras_file,
     "lcnet": lcnet,
     "mobilenet_v2": mobilenet_v2,

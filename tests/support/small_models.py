@@ -81,6 +81,22 @@ ARGUMENTS = {
         "at": 2,
         "head_width": 8,
     },
+    "ghostnet": {
+        "input_shape": (16, 16, 3),
+        "classes": 5,
+        "width": 0.25,
+        "downsampling": 8,
+        "at": ("ghost4_add",),
+    },
+    "ghost_regnet": {
+        "input_shape": (16, 16, 3),
+        "classes": 5,
+        "depths": (1, 4),
+        "widths": (8, 16),
+        "group_width": 8,
+        "stem_strides": 1,
+        "at": ("stage0_block0_relu",),
+    },
     "basisnet": {
         "input_shape": (16, 16, 3),
         "classes": 5,

@@ -154,13 +154,18 @@ def activate(
     return keras.layers.ReLU(max_value=limit, name=f"{name}_relu")(x)
 
 
-def rounded(channels: float) -> int:
+def rounded(channels: float, multiple: int = 8) -> int:
     """Rounds to the nearest multiple of 8 not below 0.9 times `channels`.
 
-    The authors' code rounds widths so. The result is 8 at least.
+    The authors' code rounds widths so. The result is one `multiple` at least.
+
+    Args:
+        channels: A number of channels, before it is rounded.
+        multiple: What it shall be a multiple of, if not of 8.
     """
-    nearest = max(8, int(channels + 4) // 8 * 8)
-    return nearest + 8 if nearest < 0.9 * channels else nearest
+    nearest = int(channels + multiple / 2) // multiple * multiple
+    nearest = max(multiple, nearest)
+    return nearest + multiple if nearest < 0.9 * channels else nearest
 
 
 def strides_for(downsampling: int, strides: Sequence[int]) -> list[int]:

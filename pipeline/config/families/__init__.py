@@ -7,6 +7,7 @@ import ml_collections
 from pipeline.config.families import (
     basisnet,
     efficientnet_lite,
+    ghost,
     lcnet,
     mobilenet,
     msdnet,
@@ -21,6 +22,7 @@ Table = Mapping[str, Callable[[], ml_collections.ConfigDict]]
 FAMILIES: Mapping[str, Table] = {
     "basisnet": basisnet.CONFIGS,
     "efficientnet": efficientnet_lite.CONFIGS,
+    "ghost": ghost.CONFIGS,
     "lcnet": lcnet.CONFIGS,
     "mobilenet": mobilenet.CONFIGS,
     "msdnet": msdnet.CONFIGS,

@@ -11,6 +11,8 @@ FAMILIES = (
     "applications",
     "basisnet",
     "efficientnet_lite",
+    "ghost_regnet",
+    "ghostnet",
     "keras_file",
     "lcnet",
     "mobilenet_v2",

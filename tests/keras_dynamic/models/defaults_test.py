@@ -16,6 +16,8 @@ PUBLISHED = {
     "msdnet": ("msdnet_cifar10_anytime", {}),
     "ranet": ("ranet_cifar10_anytime", {}),
     "resnet": ("resnet_cifar10_20", {}),
+    "ghost_regnet": ("ghost_regnet_imagenet_032", {}),
+    "ghostnet": ("ghostnet_imagenet_w100", {}),
     "efficientnet_lite": ("efficientnet_lite0_imagenet", {}),
     "basisnet": (
         "basisnet_cifar10",

@@ -57,7 +57,11 @@ def test_legacy_model_gives_the_same_logits(family):
     batch = images(family, 4)
     ours, theirs = logits(small(family)(batch)), logits(legacy(batch))
     for before, after in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-5)
+        # Without training some give logits of thousands.
+        size = max(1.0, np.abs(before).max())
+        np.testing.assert_allclose(
+            after / size, before / size, rtol=1e-5, atol=3e-5
+        )
 
 
 def test_logits_stay_float32_in_mixed_precision(family):
