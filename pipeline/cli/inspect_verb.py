@@ -81,17 +81,19 @@ def _head(report: Mapping[str, Any]) -> str:
 
 
 def _exits(report: Mapping[str, Any]) -> str:
-    rows = [("up to exit", "multiply-adds", "parameters", "bytes")]
+    rows = [("up to exit", "multiply-adds", "parameters", "bytes", "crossing")]
     rows += [
         (
             str(each["exit"]),
             f"{each['madds']:,}",
             f"{each['params']:,}",
             f"{each['bytes']:,}",
+            f"{each['crossing']['bytes']:,}",
         )
         for each in report["exits"]
     ]
-    return columns.table(rows, ">>>>")
+    said = "crossing: bytes per image that what follows the exit reads."
+    return f"{columns.table(rows, '>>>>>')}\n{said}"
 
 
 def _segments(report: Mapping[str, Any], numbers: Mapping[str, int]) -> str:
@@ -101,6 +103,7 @@ def _segments(report: Mapping[str, Any], numbers: Mapping[str, int]) -> str:
             "segment",
             "exit",
             "gate",
+            "place",
             "multiply-adds",
             "parameters",
             "bytes",
@@ -117,6 +120,7 @@ def _segments(report: Mapping[str, Any], numbers: Mapping[str, int]) -> str:
                 each["file"],
                 "" if each["exit"] is None else str(each["exit"]),
                 _runs_if(each, numbers),
+                each["place"] or "",
                 f"{each['madds']:,}",
                 f"{each['params']:,}",
                 f"{each['bytes']:,}",
@@ -126,7 +130,7 @@ def _segments(report: Mapping[str, Any], numbers: Mapping[str, int]) -> str:
             )
         )
     said = "XNNPACK: partitions that it runs; left: operators that it leaves."
-    return f"{columns.table(rows, '><>>>>>>>>', flexible=1)}\n{said}"
+    return f"{columns.table(rows, '><>><>>>>>>', flexible=1)}\n{said}"
 
 
 def _runs_if(segment: Mapping[str, Any], numbers: Mapping[str, int]) -> str:

@@ -76,6 +76,14 @@ class Bundle:
         )
 
     @property
+    def device_exits(self) -> int:
+        """Counts the exits that the device reaches by itself."""
+        return sum(
+            facts.wiring.exit is not None and facts.place is None
+            for facts in self.segments
+        )
+
+    @property
     def madds(self) -> tuple[int, ...]:
         """Counts the multiply-adds up to each exit with all gates open, [K]."""
         counted = itertools.accumulate(
@@ -196,6 +204,7 @@ def rewrite(
     *,
     policy: Policy,
     operating_points: Mapping[str, Policy],
+    segments: Sequence[manifest.SegmentFacts] | None = None,
 ) -> Bundle:
     """Writes a bundle again with other policies, all else byte for byte.
 
@@ -204,6 +213,8 @@ def rewrite(
         directory: Another one, new or empty. It is not written atomically.
         policy: When to stop, unless another operating point is asked for.
         operating_points: Further policies of the same exits, by name.
+        segments: Those of the bundle with other places, from
+            `server_places.placed`; None for the same.
 
     Returns:
         The new bundle.
@@ -215,7 +226,7 @@ def rewrite(
     return write(
         directory,
         name=opened.name,
-        segments=opened.segments,
+        segments=opened.segments if segments is None else segments,
         models=[opened.model(place) for place in range(len(opened.segments))],
         labels=opened.labels,
         input=opened.input,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_dynamic.exits.decision.policy import Policy
-from tflite.bundle import input_facts, manifest_rules, wiring
+from tflite.bundle import input_facts, manifest_rules, server_places, wiring
 from tflite.bundle.input_facts import FitFacts, InputFacts
 from tflite.bundle.invalid_bundle import InvalidBundle
 from tflite.bundle.wiring import Wiring
@@ -47,11 +47,13 @@ class SegmentFacts(FileFacts):
         wiring: Its tensors, its exit and its gate.
         madds: Multiply-adds of this segment alone.
         params: Parameters of this segment alone.
+        place: "server" if it may run elsewhere; None for the device.
     """
 
     wiring: Wiring
     madds: int
     params: int
+    place: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the facts as one flat object of JSON values."""
@@ -124,9 +126,9 @@ def encode(manifest: Manifest) -> bytes:
 
     It is of `FORMAT_VERSION`: the labels must have size and hash.
 
-    Without gates, operating points or calibration the content is what it was
-    before these existed. A bundle with them has the same `format_version`: a
-    reader that does not know a key refuses it.
+    Without gates, places, operating points or calibration the content is what
+    it was before these existed. A bundle with them has the same
+    `format_version`: a reader that does not know a key refuses it.
     """
     values = {
         "format_version": FORMAT_VERSION,
@@ -171,6 +173,10 @@ def decode(data: bytes) -> Manifest:
     _check_exits(found)
     _check_points(found)
     wiring.check([each.wiring for each in found.segments])
+    server_places.check(
+        [each.wiring for each in found.segments],
+        [each.place for each in found.segments],
+    )
     _check_files(found)
     return found
 
@@ -255,7 +261,7 @@ def check_point_name(name: str) -> None:
 
 
 def _encoded(facts: SegmentFacts) -> dict[str, Any]:
-    """Returns a segment's object; it lacks a gate or a bypass that is none."""
+    """Returns a segment's object; it lacks options that are none."""
     row = facts.to_dict()
     for option in manifest_rules.SEGMENT_OPTIONS:
         if row[option] is None or row[option] is False:

@@ -120,6 +120,7 @@ SEGMENT = {
 SEGMENT_OPTIONS = {
     "gate": ("a name", _is_name),
     "bypass": ("true, or no key", lambda v: v is True),
+    "place": ('"server", or no key', lambda v: v == "server"),
 }
 
 

@@ -2,12 +2,15 @@
 
 import collections
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tflite import bundle
-from tflite.bundle import completeness
+from tflite.bundle import completeness, server_places
 from tflite.diagnosis import delegation
 from tflite.format import model_file
 from tflite.runtime import interpreter
@@ -110,6 +113,7 @@ def report(opened: bundle.Bundle) -> dict[str, Any]:
                     if not each["bypass"]
                 ),
                 "bytes": sum(each["bytes"] for each in segments[: end + 1]),
+                "crossing": _crossing(opened, segments, end + 1),
             }
             for exit, end in enumerate(opened.ends)
         ],
@@ -125,6 +129,25 @@ def report(opened: bundle.Bundle) -> dict[str, Any]:
             else dataclasses.asdict(opened.calibration)
         ),
         "provenance": dict(opened.provenance),
+    }
+
+
+def _crossing(opened, segments, place) -> dict[str, Any]:
+    """Says what later segments read that is there before one of them runs."""
+    tensors = {
+        each["name"]: each
+        for segment in segments[:place]
+        for each in (*segment["inputs"], *segment["outputs"])
+    }
+    wirings = [facts.wiring for facts in opened.segments]
+    names = server_places.crossing(wirings, place)
+    return {
+        "tensors": list(names),
+        "bytes": sum(
+            math.prod(tensors[name]["shape"])
+            * np.dtype(tensors[name]["dtype"]).itemsize
+            for name in names
+        ),
     }
 
 

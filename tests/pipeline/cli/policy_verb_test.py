@@ -210,6 +210,7 @@ def test_long_names_and_many_segments_still_fit():
         "exit": 10,
         "gate": f"{long}/x",
         "bypass": False,
+        "place": "server",
         "madds": 10**10,
         "params": 10**8,
         "bytes": 10**8,

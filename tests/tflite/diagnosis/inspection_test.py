@@ -66,6 +66,9 @@ def test_a_report_is_json_and_complete(tmp_path):
     shipped = bundle.read(str(tmp_path / "bundle.zip"))
     assert json.dumps(inspection.report(shipped)) == json.dumps(report)
     sizes = [facts.bytes for facts in opened.segments]
+    crossing = [each.pop("crossing") for each in report["exits"]]
+    assert [each["bytes"] for each in crossing] == [16, 16, 0]
+    assert [len(each["tensors"]) for each in crossing] == [1, 1, 0]
     assert report["exits"] == [
         {"exit": 0, "madds": 100, "params": 10, "bytes": sizes[0]},
         {"exit": 1, "madds": 250, "params": 20, "bytes": sum(sizes[:2])},
