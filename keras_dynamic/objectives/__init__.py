@@ -17,6 +17,7 @@ from keras_dynamic.objectives.gradient_equilibrium import gradient_equilibrium
 from keras_dynamic.objectives.joint import joint
 from keras_dynamic.objectives.label_smoothing import label_smoothing
 from keras_dynamic.objectives.layer_caching import layer_caching
+from keras_dynamic.objectives.negative_correlation import negative_correlation
 from keras_dynamic.objectives.objective import Extended, Objective
 from keras_dynamic.objectives.one_for_all import one_for_all
 from keras_dynamic.objectives.self_distillation import self_distillation
@@ -27,6 +28,7 @@ BUILDERS: Mapping[str, Callable[..., Objective]] = {
     "cost_target": cost_target,
     "joint": joint,
     "layer_caching": layer_caching,
+    "negative_correlation": negative_correlation,
     "one_for_all": one_for_all,
     "self_distillation": self_distillation,
     "zero_time_waste": zero_time_waste,

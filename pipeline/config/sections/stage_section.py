@@ -12,6 +12,7 @@ OBJECTIVES = (
     "cost_target",
     "joint",
     "layer_caching",
+    "negative_correlation",
     "one_for_all",
     "self_distillation",
     "zero_time_waste",
