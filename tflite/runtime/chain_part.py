@@ -1,6 +1,6 @@
 """Runs some segments of a bundle, one after another, on tensors by name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,9 @@ class ChainPart:
             if wiring.exit is not None
         }
 
-    def exits_of(self, tensors: Mapping[str, np.ndarray]):
+    def exits_of(
+        self, tensors: Mapping[str, np.ndarray]
+    ) -> Iterator[tuple[int, np.ndarray, dict[str, np.ndarray]]]:
         """Yields each exit that it reaches, running its segments only then.
 
         Args:
