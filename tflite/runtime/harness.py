@@ -271,7 +271,8 @@ class Harness:
             late = watch is not None and watch.out_of_time(exit)
             if not late and not policy.looks_at(exit):
                 continue
-            decide, leaves = shortcuts(exit, logits), None
+            decide = shortcuts(exit, logits)
+            leaves: Any = None
             if decide is not None:
                 leaves, scores = decide(logits.signed), None
             if leaves is None:

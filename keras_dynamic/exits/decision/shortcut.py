@@ -6,6 +6,7 @@ which are looked up; confidences are quotients of their sums.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from keras_dynamic.exits.decision.policy import Policy
 
 # Function from an exit's int8 logits to whether the image stops, or None where
 # that is too close to tell without the softmax.
-Shortcut = Callable[[memoryview], bool | None]
+Shortcut = Callable[[Any], bool | None]
 
 # How much of the largest weight a difference must be to be certain: rounding
 # is far less, in a softmax and in sums of up to a million weights.

@@ -85,9 +85,7 @@ def _exits(task):
     if functional.graph_of(model) is None:
         return model
     try:
-        model = lowering.lowered(
-            normal_form.of(model, keep=task.keep_float)
-        )
+        model = lowering.lowered(normal_form.of(model, keep=task.keep_float))
     except ValueError:
         # The converter may know more.
         model = functional.graph_of(model)
