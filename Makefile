@@ -12,8 +12,10 @@ LINT := $(VENV)/.installed-lint
 
 # A finished `run` whose bundle `make test-arm64` runs.
 WORKDIR ?= runs/demo
+# What the page in the browser runs models with.
+PAGE := examples/browser/node_modules/.package-lock.json
 
-.PHONY: demo docs test test-device test-applications test-arm64 test-browser \
+.PHONY: demo docs test test-device test-applications test-arm64 test-browser browser-demo \
   check-android test-flink flink-up flink-down lint install lock clean
 
 demo: $(DEMO)
@@ -37,10 +39,19 @@ test-arm64: $(ALL) $(WORKDIR)/bundle/manifest.json
 	bash tests/arm64/install.sh
 	WORKDIR=$(WORKDIR) $(BIN)/pytest -m arm64 -rP tests/arm64
 
-# The report in headless Chromium; docs/report.md.
-test-browser: $(ALL)
+# The report and the page of examples/browser in headless Chromium; docs/report.md
+# and docs/browser.md. Needs Node's npm, and the bundle of `make demo`.
+test-browser: $(ALL) $(PAGE) $(WORKDIR)/bundle/manifest.json
 	bash tests/browser/install.sh
-	$(BIN)/pytest -m browser tests/browser
+	WORKDIR=$(WORKDIR) $(BIN)/pytest -m browser tests/browser
+
+# A bundle in a page, on this machine alone; docs/browser.md.
+browser-demo: $(ALL) $(PAGE) $(WORKDIR)/bundle/manifest.json
+	$(BIN)/python examples/browser/serve.py $(WORKDIR)
+
+$(PAGE): examples/browser/package-lock.json
+	npm ci --prefix examples/browser --ignore-scripts --no-audit --no-fund
+	touch $@
 
 # The networks of keras.applications, one after the other.
 test-applications: $(ALL)
