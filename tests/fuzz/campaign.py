@@ -1,7 +1,7 @@
 """Mutated bundles and models: each is refused clearly or gives right results.
 
     python tests/fuzz/campaign.py OUTPUT.json [--cases=20000] [--seed=0]
-        [--jobs=1] [--case=N] [--verbs] [BUNDLE_OR_MODEL ...]
+        [--jobs=1] [--case=N] [--verbs] [--resume] [BUNDLE_OR_MODEL ...]
 
 Without names it mutates the small bundles of `subjects.py`. Each case runs in
 a process of its own, forked from one that has imported everything and made no
@@ -17,6 +17,9 @@ With `--verbs` the verbs of the command line that open a bundle are run instead
 of the harness, over the mutations of `hostile.py`, too, and over bundles that
 are named beside the small ones. What they print must not drive a terminal, else
 it is unclear.
+
+OUTPUT.json is written after every hundred cases, with the cases that are done
+by then; `--resume` goes on from there.
 
 `--case=N` runs one case, here and now, and shows what it does.
 """
@@ -35,6 +38,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator, Sequence
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_ROOT), str(_ROOT / "benchmarks")]
@@ -54,6 +58,8 @@ BAD = ("wrong", "unclear", "crash", "hang", "memory")
 # The subject with a working directory for `check`.
 _CHECKED = "plain"
 
+# Cases between two times that the results are written.
+_PART = 100
 _SECONDS = 60
 _MEMORY = 2**30
 # The limit of addresses, of which a thread's stack takes 8 MiB that are never
@@ -195,6 +201,14 @@ class Server:
         """Begins a case."""
         self._start(number, lambda: self._case(number))
 
+    def all(self, numbers: Sequence[int], jobs: int) -> Iterator[tuple]:
+        """Yields what came of cases, as `next` does; some run at a time."""
+        waiting = list(reversed(numbers))
+        while waiting or self._running:
+            while waiting and len(self._running) < jobs:
+                self.start(waiting.pop())
+            yield self.next()
+
     def next(self) -> tuple:
         """Waits for one to end: its key, outcome, detail, kind, rusage."""
         pid, status, usage = os.wait4(-1, 0)
@@ -273,56 +287,108 @@ def _child(work, writer: int) -> None:
     os._exit(0)
 
 
+class Tally:
+    """Counts what came of the cases, from the first of them on without gaps.
+
+    Args:
+        arguments: Of the campaign.
+    """
+
+    def __init__(self, arguments: argparse.Namespace):
+        self._arguments = arguments
+        self._counts = collections.defaultdict(collections.Counter)
+        self._refused = collections.Counter()
+        self._bad = []
+        self._peak = 0
+        self.done = 0
+
+    def resume(self) -> None:
+        """Takes over what the output file holds, if there is one.
+
+        Raises:
+            ValueError: If it is of other subjects, or of other cases.
+        """
+        path = pathlib.Path(self._arguments.output)
+        if not path.exists():
+            return
+        found = json.loads(path.read_text())
+        asked = self._asked()
+        if any(found.get(name) != value for name, value in asked.items()):
+            raise ValueError(
+                "`output` must be of the same campaign to be resumed, "
+                f"{asked}. "
+                f"Received: {path}"
+            )
+        for kind, each in found["kinds"].items():
+            self._counts[kind].update(each)
+        self._refused.update(found["refused_by"])
+        self._bad = found["bad"]
+        self._peak = found["peak_mib"] * 1024
+        self.done = found["cases"]
+
+    def add(self, number: int, found, detail, kind, usage) -> None:
+        """Counts a case."""
+        self._counts[kind][found] += 1
+        if found == "refused":
+            self._refused[detail] += 1
+        self._peak = max(self._peak, usage.ru_maxrss)
+        if found in BAD:
+            self._bad.append([number, kind, found, detail])
+            print(*self._bad[-1], flush=True)
+        self.done += 1
+
+    def write(self) -> dict:
+        """Writes the output file; returns what it holds."""
+        total = sum(self._counts.values(), collections.Counter())
+        found = {
+            "command": " ".join(
+                ["python tests/fuzz/campaign.py", *sys.argv[1:]]
+            ),
+            **self._asked(),
+            "cases": self.done,
+            "outcomes": dict(total),
+            "kinds": {
+                k: dict(each) for k, each in sorted(self._counts.items())
+            },
+            "refused_by": dict(self._refused.most_common()),
+            "bad": sorted(self._bad),
+            "peak_mib": self._peak // 1024,
+            "machine": machine.machine(),
+            "versions": machine.versions(),
+        }
+        path = pathlib.Path(self._arguments.output)
+        beside = path.with_name(path.name + ".part")
+        beside.write_text(json.dumps(found, indent=2) + "\n")
+        beside.replace(path)
+        return found
+
+    def _asked(self) -> dict:
+        names = ("seed", "first", "verbs", "subjects")
+        return {name: getattr(self._arguments, name) for name in names}
+
+
 def run(arguments: argparse.Namespace) -> dict:
     """Runs the campaign; returns what the result file holds."""
+    tally = Tally(arguments)
+    if arguments.resume:
+        tally.resume()
     drawn, verbs = _loaded(arguments)
-    counts = collections.defaultdict(collections.Counter)
-    refused = collections.Counter()
-    bad = []
-    peak = 0
-    start = time.perf_counter()
+    start, before = time.perf_counter(), tally.done
     with tempfile.TemporaryDirectory() as directory:
         server = Server(drawn, arguments.seed, directory, verbs)
-        numbers = iter(
-            range(arguments.first, arguments.first + arguments.cases)
-        )
-        running = 0
-        done = 0
-        while True:
-            while running < arguments.jobs:
-                number = next(numbers, None)
-                if number is None:
-                    break
-                server.start(number)
-                running += 1
-            if not running:
-                break
-            number, found, detail, kind, usage = server.next()
-            running -= 1
-            done += 1
-            counts[kind][found] += 1
-            refused[detail] += found == "refused"
-            peak = max(peak, usage.ru_maxrss)
-            if found in BAD:
-                bad.append([number, kind, found, detail])
-                print(*bad[-1], flush=True)
-            if not done % 500:
-                rate = done / (time.perf_counter() - start)
-                print(f"{done} {rate:.1f}/s {len(bad)} bad", flush=True)
-    total = sum(counts.values(), collections.Counter())
-    return {
-        "command": " ".join(["python tests/fuzz/campaign.py", *sys.argv[1:]]),
-        "seed": arguments.seed,
-        "first": arguments.first,
-        "cases": arguments.cases,
-        "outcomes": dict(total),
-        "kinds": {kind: dict(each) for kind, each in sorted(counts.items())},
-        "refused_by": dict(refused.most_common()),
-        "bad": sorted(bad),
-        "peak_mib": peak // 1024,
-        "machine": machine.machine(),
-        "versions": machine.versions(),
-    }
+        while tally.done < arguments.cases:
+            # All of a part have ended before it is written.
+            first = arguments.first + tally.done
+            count = min(_PART, arguments.cases - tally.done)
+            for number, *said in server.all(
+                range(first, first + count), arguments.jobs
+            ):
+                tally.add(number, *said)
+            found = tally.write()
+            rate = (tally.done - before) / (time.perf_counter() - start)
+            bad = len(found["bad"])
+            print(f"{tally.done} {rate:.1f}/s {bad} bad", flush=True)
+    return tally.write()
 
 
 def _loaded(arguments: argparse.Namespace) -> tuple:
@@ -346,6 +412,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--case", type=int)
     parser.add_argument("--verbs", action="store_true")
+    parser.add_argument("--resume", action="store_true")
     arguments = parser.parse_intermixed_args()
     if arguments.case is not None:
         drawn, verbs = _loaded(arguments)
@@ -358,9 +425,6 @@ def main() -> int:
             print(server._run(verb)(case.files, where))
         return 0
     found = run(arguments)
-    pathlib.Path(arguments.output).write_text(
-        json.dumps(found, indent=2) + "\n"
-    )
     print(found["outcomes"])
     return int(any(found["outcomes"].get(each) for each in BAD))
 

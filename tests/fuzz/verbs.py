@@ -1,6 +1,7 @@
 """What the command line's verbs say of a bundle, each in this process."""
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -28,6 +29,16 @@ from pipeline.results import predictions
 from pipeline.results.layout import Layout
 from tests.support import prepared_data
 from tflite.bundle import archive
+
+# Each case would import these by itself: five seconds of a processor, where all
+# else of a case takes a tenth of one.
+for _name in (
+    "apache_beam",
+    "keras_dynamic.exits.fitting",
+    "pipeline.beam.runners",
+    "pipeline.scoring.score_images",
+):
+    importlib.import_module(_name)
 
 VERBS = ("classify", "inspect", "policy", "split", "score", "check")
 _IMAGES = np.random.default_rng(0).integers(
