@@ -65,7 +65,7 @@ def _text(found: Refit, name: str | None) -> str:
             for key, value in policy.fitted.items()
             if key not in ("accuracy", "mean_cost", "promise")
         ),
-        "promise": policy.fitted.get("promise", "nothing of new images"),
+        "promise": policy.fitted["promise"],
         "accuracy": f"{found.accuracy:.2%}, of the last exit "
         f"{last.accuracy:.2%}",
         "mean cost": f"{found.mean_madds / 1e6:.4g} M multiply-adds of "

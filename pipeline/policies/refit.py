@@ -24,7 +24,8 @@ class Refit:
     """Holds a policy, and its results on the calibration images.
 
     Attributes:
-        policy: The policy.
+        policy: The policy; its fact "promise" says that nothing is promised of
+            other images.
         images: Number of calibration images.
         accuracy: Share of right answers.
         exit_shares: Share of images that stop at each exit, [K].
@@ -111,7 +112,13 @@ def refit(
     else:
         _check_budget(budget, costs[0], unit)
         found = exits.cost_budget(images, budget)
-    policy = found.with_facts(unit=unit).policy
+    # The scores are of temperatures that may come from these very images, so a
+    # bound for others could not be stated (`exits.promised_drop`).
+    policy = found.with_facts(
+        unit=unit,
+        promise="nothing of new images: what was asked for holds of the "
+        f"{len(recorded.labels)} calibration images",
+    ).policy
 
     def given(policy: exits.Policy, last: Refit | None = None) -> Refit:
         taken = policy.route(logits)

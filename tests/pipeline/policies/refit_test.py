@@ -37,7 +37,9 @@ def test_a_drop_is_what_the_solver_finds(opened, drop):
     found = refit.refit(opened, max_drop=drop)
     expected = exits.budgeted_drop(calibrated(), drop).policy
     assert found.policy.thresholds == expected.thresholds
-    assert found.policy.fitted == expected.fitted | {"unit": "multiply-adds"}
+    own = dict(found.policy.fitted)
+    assert "300 calibration images" in own.pop("promise")
+    assert own == expected.fitted | {"unit": "multiply-adds"}
     got = outcome(found.policy)
     assert found.accuracy == got.accuracy >= found.last.accuracy - drop
     assert found.mean_madds == pytest.approx(got.mean_cost)
@@ -61,6 +63,7 @@ def test_a_budget_is_kept(opened, budget):
     assert found.mean_madds == pytest.approx(outcome(expected).mean_cost)
     assert found.mean_madds <= budget
     assert found.policy.fitted["budget"] == budget
+    assert found.policy.fitted["promise"].startswith("nothing of new images")
 
 
 def test_a_budget_of_milliseconds(opened):
