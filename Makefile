@@ -21,8 +21,9 @@ PAGE := examples/browser/node_modules/.package-lock.json
 demo: $(DEMO)
 	$(BIN)/keras-dynamic run --config=vgg_cluttered_digits --workdir=runs/demo
 
+# In the order of conftest.py, slow files first; else those with most tests are.
 test: $(ALL)
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Pages and docstrings as a site, build/docs/index.html; no network. A warning is
 # an error: a link to no page, heading or file, a name that cannot be imported.

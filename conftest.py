@@ -14,7 +14,11 @@ _ON_DEMAND = ("applications", "arm64", "browser", "flink")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves out what a make target of its own runs, unless `-m` asks."""
+    """Leaves out what a make target of its own runs, unless `-m` asks.
+
+    Files with slow tests come first, those of whole runs before others: else
+    one worker still has one of them when the other has nothing left to do.
+    """
     left_out = [
         mark for mark in _ON_DEMAND if mark not in config.option.markexpr
     ]
@@ -23,3 +27,12 @@ def pytest_collection_modifyitems(config, items):
     ]
     config.hook.pytest_deselected(items=needy)
     items[:] = [item for item in items if item not in needy]
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: _turn(item.path, slow))
+
+
+def _turn(path, slow) -> int:
+    """Returns when a file's tests run; files of one turn stay in order."""
+    if path.parent.name == "whole":
+        return 0
+    return 1 if path in slow else 2
