@@ -115,3 +115,11 @@ def test_a_case_is_always_the_same(tmp_path):
     again = run(tmp_path, "", "--cases=30", "--seed=3", "--jobs=4")
     for name in ("outcomes", "kinds", "refused_by"):
         assert first[name] == again[name]
+
+
+def test_a_campaign_goes_on_where_it_was_ended(tmp_path):
+    run(tmp_path, "", "--cases=10", "--seed=3")
+    resumed = run(tmp_path, "", "--cases=20", "--seed=3", "--resume")
+    whole = run(tmp_path, "", "--cases=20", "--seed=3")
+    for name in ("cases", "outcomes", "kinds", "refused_by"):
+        assert resumed[name] == whole[name]
