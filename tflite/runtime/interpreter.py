@@ -9,7 +9,8 @@ import ctypes
 import importlib
 import logging
 import operator
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -180,6 +181,51 @@ def runner(loaded: Any) -> Callable[[], None]:
     """
     native = getattr(loaded, "_interpreter", None)
     return getattr(native, "Invoke", loaded.invoke)
+
+
+def compiled(models: Sequence[bytes | Verified], threads: int = 1) -> list[Any]:
+    """Returns models in LiteRT's newer runtime, as `CompiledModel` each.
+
+    They have one environment: the buffer of one's output can be another's
+    input. `Harness` does not use them: docs/device.md has the measurement.
+
+    Args:
+        models: The .tflite files, verified here or before, without a file of
+            their own.
+        threads: CPU threads that an operator may use; 1 or more.
+
+    Raises:
+        ImportError: if no ai-edge-litert with a CompiledModel is installed.
+        TypeError: as `Verified`.
+        flatbuffer.InvalidModel: as `Verified`.
+        Refused: if the runtime does not take a model.
+        ValueError: as `Options`.
+    """
+    Options(threads=threads)
+    checked = [
+        each if isinstance(each, Verified) else Verified(each)
+        for each in models
+    ]
+    native = importlib.import_module("ai_edge_litert.compiled_model")
+    folder = os.path.dirname(native.__file__)
+    environment = native.Environment.create(
+        options=native.EnvironmentOptions(runtime_path=folder)
+    )
+    options = native.Options(
+        hardware_accelerators=native.HardwareAccelerator.CPU,
+        cpu_options=native.CpuOptions(num_threads=threads),
+    )
+    try:
+        return [
+            native.CompiledModel.from_buffer(
+                each._data, environment=environment, options=options
+            )
+            for each in checked
+        ]
+    except (RuntimeError, ValueError) as error:
+        raise Refused(
+            f"`models` must be ones that CompiledModel takes. Received: {error}"
+        ) from error
 
 
 def find() -> None:
