@@ -207,7 +207,7 @@ def compiled(models: Sequence[bytes | Verified], threads: int = 1) -> list[Any]:
         for each in models
     ]
     native = importlib.import_module("ai_edge_litert.compiled_model")
-    folder = os.path.dirname(native.__file__)
+    folder = os.path.dirname(str(native.__file__))
     environment = native.Environment.create(
         options=native.EnvironmentOptions(runtime_path=folder)
     )
