@@ -38,6 +38,8 @@ class Stage:
             the file of its measurements, `Layout.results_of`.
         extras: Results that it writes, too, but that the stages that need it
             can do without.
+        foresight: The function that tells from the configuration alone what
+            the stage would refuse, "module:function", or "".
     """
 
     entry: str
@@ -45,6 +47,7 @@ class Stage:
     needs: tuple[str, ...]
     makes: tuple[str, ...]
     extras: tuple[str, ...] = ()
+    foresight: str = ""
 
 
 # Modules are imported when they are needed.
@@ -57,6 +60,7 @@ STAGES = {
         ("model", "train", "seed"),
         ("prepare",),
         ("float_model",),
+        foresight="pipeline.training.foresight:check",
     ),
     "evaluate": Stage(
         "pipeline.training.evaluate:evaluate",
@@ -69,6 +73,7 @@ STAGES = {
         ("quantize", "seed"),
         ("evaluate",),
         ("results", "qat_model"),
+        foresight="pipeline.quantization.int8_support:check",
     ),
     "convert": Stage(
         "pipeline.quantization.convert:convert",
@@ -184,6 +189,12 @@ def _run(
             to_run |= {name, *_dependents(name)}
         if name in to_run:
             _check_free(name, layout)
+    # The first one says by itself what it cannot do.
+    for name in [each for each in names if each in to_run][1:]:
+        if foresight := STAGES[name].foresight:
+            with heartbeat.beating(name):
+                heartbeat.note("checking what can be known before")
+                _imported(foresight)(config)
     made = dict.fromkeys(names)
     for name in names:
         if unchanged(name):
@@ -199,7 +210,7 @@ def _run(
         try:
             with heartbeat.beating(name):
                 heartbeat.note("loading the libraries it needs")
-                function = _function(name)
+                function = _imported(STAGES[name].entry)
                 made[name] = function(config, layout, **arguments.get(name, {}))
         finally:
             # What it measured counts also where it then fails, as `check` may.
@@ -258,8 +269,8 @@ def _dependents(name: str) -> list[str]:
     return found[1:]
 
 
-def _function(name: str) -> Callable:
-    module, _, function = STAGES[name].entry.partition(":")
+def _imported(place: str) -> Callable:
+    module, _, function = place.partition(":")
     with libraries.quiet():
         return getattr(importlib.import_module(module), function)
 

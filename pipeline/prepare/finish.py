@@ -14,6 +14,8 @@ _FAILURE = "failure.txt"
 # aside whatever the share is, if they are no larger part than this.
 _FEW, _FEW_PART = 5, 10
 _NAMED = 10
+# Five images of a class teach nothing that the others could be told from.
+_TAUGHT = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Facts:
         storage: "raw" or "encoded".
         splits: The splits that must get images.
         max_rejected: Largest share of the images that may be set aside.
-        untaught: Whether classes may end without an image to train on.
+        untaught: Whether classes may end with hardly an image to train on.
         output: Directory of the data set.
         work: Directory of the files that are not to be kept.
     """
@@ -149,7 +151,7 @@ def _check(
 
 
 def _check_taught(result: dict) -> None:
-    """Raises ValueError if no image of a class that was seen trains.
+    """Raises ValueError if hardly an image of a class that was seen trains.
 
     A class that is named but of which nothing was seen may be another data
     set's: that is warned of.
@@ -160,13 +162,18 @@ def _check_taught(result: dict) -> None:
     for label, name in enumerate(result["labels"]):
         out = sum(counts[label] for counts in left_out)
         held = sum(counts[label] for counts in kept)
-        if held + out and not result["statistics"]["train"]["classes"][label]:
-            untaught.append(f"{name!r}: {held} held out, {out} left out")
+        taught = result["statistics"]["train"]["classes"][label]
+        if held + out and taught < _TAUGHT:
+            untaught.append(
+                f"{name!r}: {taught} to train on, {held - taught} held out, "
+                f"{out} left out"
+            )
     if untaught:
         rest = len(untaught) - _NAMED
         raise ValueError(
-            "Every class must keep an image to train on: mend or add images, "
-            "leave the class out, or set `data.untaught` to keep. Received: "
+            f"Every class must keep {_TAUGHT} images to train on: mend or add "
+            "images, leave the class out, or set `data.untaught` to keep. "
+            "Received: "
             + "; ".join(untaught[:_NAMED])
             + (f"; and {rest} more" if rest > 0 else "")
         )

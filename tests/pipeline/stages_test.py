@@ -84,7 +84,7 @@ def ran(monkeypatch, layout):
     for name in stages.STAGES:
         monkeypatch.setitem(sys.modules, f"made_up_{name}", module(name))
         there = dataclasses.replace(
-            stages.STAGES[name], entry=f"made_up_{name}:run"
+            stages.STAGES[name], entry=f"made_up_{name}:run", foresight=""
         )
         monkeypatch.setitem(stages.STAGES, name, there)
     return log
@@ -110,6 +110,32 @@ def test_every_stage_is_kept_apart_from_the_others():
     [apart] = [each for each in contracts if each["type"] == "independence"]
     entries = [each.entry.partition(":")[0] for each in stages.STAGES.values()]
     assert apart["modules"] == entries
+
+
+def test_what_a_later_stage_would_refuse_is_said_first(
+    layout, ran, monkeypatch
+):
+    seen = []
+
+    def refuse(config):
+        seen.append(config.name)
+        raise ValueError("no such layer")
+
+    foreseen = types.ModuleType("made_up_foresight")
+    foreseen.check = refuse
+    monkeypatch.setitem(sys.modules, foreseen.__name__, foreseen)
+    quantize = dataclasses.replace(
+        stages.STAGES["quantize"], foresight=f"{foreseen.__name__}:check"
+    )
+    monkeypatch.setitem(stages.STAGES, "quantize", quantize)
+    with pytest.raises(ValueError, match="no such layer"):
+        run(layout)
+    assert ran.take() == []
+    assert len(seen) == 1
+    # Stages that do not lead to it are not held up, nor is it by itself.
+    run(layout, ORDER[:3])
+    run(layout, ["quantize"])
+    assert ran.take() == ORDER[:4]
 
 
 def test_all_in_order_and_once(layout, ran):

@@ -76,7 +76,7 @@ class Data:
     )
     untaught: str = setting(
         "refuse",
-        '"refuse" or "keep" images of classes none of whose images is left to '
+        '"refuse" or "keep" classes of which fewer than six images are left to '
         "train on.",
         one_of("refuse", "keep"),
     )

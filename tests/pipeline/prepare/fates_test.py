@@ -53,12 +53,11 @@ def test_every_file_is_counted_by_class_and_split(tmp_path):
 def test_one_bad_file_of_few_is_no_reason_to_stop(tmp_path, count):
     write_folder(tmp_path / "in", count // 2)
     (tmp_path / "in/cat/000.png").write_bytes(b"no image")
-    data = folder_config(tmp_path / "in", fractions=NO_FRACTIONS)
+    options = {"fractions": NO_FRACTIONS, "untaught": "keep"}
+    data = folder_config(tmp_path / "in", **options)
     found = prepare_images.prepare(data, tmp_path / "out")
     assert found["rejected"] == 1
-    none = folder_config(
-        tmp_path / "in", fractions=NO_FRACTIONS, max_rejected=0.0
-    )
+    none = folder_config(tmp_path / "in", **options, max_rejected=0.0)
     with pytest.raises(ValueError, match=r"`data.max_rejected`"):
         prepare_images.prepare(none, tmp_path / "out")
 
@@ -70,12 +69,20 @@ def test_a_class_that_nothing_is_left_of_is_refused(tmp_path):
     (tmp_path / "in/ant/000.png").write_bytes(b"no image")
     options = {"fractions": NO_FRACTIONS, "max_rejected": 0.5}
     data = folder_config(tmp_path / "in", **options)
-    with pytest.raises(ValueError, match=r"`data.untaught`.*'ant': 0 held out"):
+    with pytest.raises(ValueError, match=r"`data.untaught`.*'ant': 0 to train"):
         prepare_images.prepare(data, tmp_path / "out")
     data = folder_config(tmp_path / "in", **options, untaught="keep")
     found = prepare_images.prepare(data, tmp_path / "out")
     warned = overview.warnings(found, 0)
     assert any("without images in train: 'ant'" in each for each in warned)
+
+
+def test_a_class_of_five_images_is_refused(tmp_path):
+    write_folder(tmp_path / "in", 40)
+    write_folder(tmp_path / "in", 5, ("ant",))
+    with pytest.raises(ValueError, match=r"`data.untaught`.*'ant': [2-5] to"):
+        prepare_images.prepare(folder_config(tmp_path / "in"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_small_sets_get_splits_of_some_images(tmp_path):

@@ -110,7 +110,7 @@ def test_a_data_set_is_not_made_from_itself(tmp_path):
 
 
 def test_a_neighbour_of_nearly_the_same_name(photos, tmp_path):
-    data = folder_config(photos, fractions=NO_FRACTIONS)
+    data = folder_config(photos, fractions=NO_FRACTIONS, untaught="keep")
     prepare_images.prepare(data, tmp_path / "photos-data")
     assert (tmp_path / "photos-data" / "manifest.json").exists()
 

@@ -4,10 +4,13 @@ A method is a function from a `Task` to a `Quantized`, both of `method`.
 """
 
 import importlib
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import keras
+
     from tflite.quantization.methods.method import Quantized, Task
 
 DEFAULT = "tfmot"
@@ -33,9 +36,27 @@ def get(name: str) -> "Callable[[Task], Quantized]":
     Raises:
         ValueError: If there is none of that name.
     """
+    return _module(name).prepare
+
+
+def check(
+    name: str, model: "keras.Model", keep_float: Sequence[str] = ()
+) -> None:
+    """Raises ValueError if a method has no form of one of a model's layers.
+
+    Weights and images play no part, so this is known before a training.
+
+    Args:
+        name: As `get`.
+        model: The model, as its objective extended it.
+        keep_float: Names of layers that need no form in int8.
+    """
+    _module(name).check(model, keep_float)
+
+
+def _module(name: str) -> types.ModuleType:
     if name not in _PLACES:
         raise ValueError(
             f"`method` must be one of {', '.join(NAMES)}. Received: {name!r}"
         )
-    module = importlib.import_module(f"{__name__}.{_PLACES[name]}")
-    return module.prepare
+    return importlib.import_module(f"{__name__}.{_PLACES[name]}")

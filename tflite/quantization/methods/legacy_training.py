@@ -2,8 +2,9 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+import keras
 import tf_keras
 
 from keras_dynamic import normal_form
@@ -25,21 +26,33 @@ def prepare(task: method.Task) -> method.Quantized:
             counterpart that tfmot can quantize.
         ValueError: If there are no images.
     """
-    if task.keep_float:
-        raise ValueError(
-            "`keep_float` must be empty where the method is 'tfmot'; 'keras' "
-            f"and 'ptq' leave layers float. Received: {list(task.keep_float)}"
-        )
-    # As it stands, where that is right: what was quantized stays the same.
-    model = task.model
-    if not bridge.takes(model):
-        model = normal_form.of(model)
-    task = dataclasses.replace(task, model=model)
-    plain = bridge.to_tf_keras(model)
+    _refuse_float(task.keep_float)
+    task = dataclasses.replace(task, model=_readable(task.model))
+    plain = bridge.to_tf_keras(task.model)
     quantized = fake_quantization.insert(plain)
     fake_quantization.initialise_ranges(quantized, plain, task.images)
     fake_quantization.settle_weight_ranges(quantized, task.images[0])
     return _Legacy(task, quantized)
+
+
+def check(model: keras.Model, keep_float: Sequence[str]) -> None:
+    """Raises ValueError if a layer has no counterpart in the legacy Keras."""
+    _refuse_float(keep_float)
+    bridge.to_tf_keras(_readable(model))
+
+
+def _refuse_float(keep_float: Sequence[str]) -> None:
+    if keep_float:
+        raise ValueError(
+            "`keep_float` must be empty where the method is 'tfmot'; 'keras' "
+            f"and 'ptq' leave layers float. Received: {list(keep_float)}"
+        )
+
+
+def _readable(model: keras.Model) -> keras.Model:
+    """Returns a model as the bridge reads it."""
+    # As it stands, where that is right: what was quantized stays the same.
+    return model if bridge.takes(model) else normal_form.of(model)
 
 
 class _Legacy(method.Quantized):

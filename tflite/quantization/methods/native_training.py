@@ -1,7 +1,7 @@
 """Fine-tunes with fake quantization in Keras 3 alone."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import keras
 
@@ -9,7 +9,7 @@ from keras_dynamic import normal_form
 from keras_dynamic.training.trainer import deployed
 from tflite.quantization import saved_graph
 from tflite.quantization.methods import method
-from tflite.quantization.native import fine_tuning, insertion
+from tflite.quantization.native import fine_tuning, insertion, lowering
 from tflite.quantization.native.fine_tuning import Batches, Checkpoints
 
 
@@ -32,6 +32,11 @@ def prepare(task: method.Task) -> method.Quantized:
     )
     insertion.initialise_ranges(quantized, task.images)
     return _Native(task, quantized)
+
+
+def check(model: keras.Model, keep_float: Sequence[str]) -> None:
+    """Raises ValueError if a layer has no form in int8, and is not to be float."""
+    lowering.lowered(normal_form.of(model, keep=keep_float))
 
 
 class _Native(method.Quantized):

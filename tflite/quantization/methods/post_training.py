@@ -7,7 +7,7 @@ attention, Lambda, classes of one's own.
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -32,6 +32,11 @@ def prepare(task: method.Task) -> method.Quantized:
         ValueError: If an exit gives probabilities.
     """
     return _Float(task)
+
+
+def check(model: keras.Model, keep_float: Sequence[str]) -> None:
+    """Refuses nothing: the converter takes any model that can be called."""
+    del model, keep_float
 
 
 class _Float(method.Quantized):
