@@ -14,7 +14,7 @@ from pipeline.experiments import gather, published, series
 from pipeline.experiments.gather import RunGroup
 from pipeline.experiments.published import Published
 from pipeline.figures import page, plots, trade_off
-from pipeline.pages import rerouting, samples, sliders
+from pipeline.pages import augmented, rerouting, samples, sliders
 from pipeline.results import (
     call_times,
     identity,
@@ -89,6 +89,7 @@ def report(
         shipped=next((r for r in metrics["routed"] if r.get("bundle")), None),
         bundle=bundle,
         data=data,
+        augmented=augmented.sheets(config, layout.data, data),
         samples=samples.by_exit(shown, taken, bundle.policy.exits),
         left=np.bincount(taken, minlength=bundle.policy.exits).tolist(),
         routing=_routing(metrics, layout, bundle, said, shown),

@@ -207,12 +207,9 @@ def _warn(fitted, better):
             "it loses as little as it may; every image goes to the last exit",
             fitted.facts["rule"],
         )
-    elif fitted.status == "too_few_images":
+    elif fitted.status in ("too_few_images", "kept_on_average"):
         logging.warning(
-            "policy %s: promises %s; the cheapest shares of the exits that "
-            "lose no more on these images ship instead",
-            fitted.facts["rule"],
-            fitted.facts["promise"],
+            "policy %s: %s", fitted.facts["rule"], fitted.facts["promise"]
         )
     elif fitted.status == "last_exit_affordable":
         logging.warning(

@@ -11,7 +11,8 @@ STATUSES = {
     "within_budget": "the budget binds",
     "last_exit_affordable": "the budget pays for the last exit for every image",
     "controlled": "the promise of new images holds",
-    "too_few_images": "too few images for a promise; none is made",
+    "kept_on_average": "too few images for the promise; a weaker one holds",
+    "too_few_images": "too few images; every image goes to the last exit",
     "last_exit_only": "no early exit is safe; every image goes to the last",
 }
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_dynamic.exits.fitting import single_exit
 from keras_dynamic.exits.fitting.accuracy_drop import check_drop
-from keras_dynamic.exits.fitting.budgeted_drop import budgeted_drop
 from keras_dynamic.exits.fitting.calibration import Calibration
+from keras_dynamic.exits.fitting.conformal import conformal
 from keras_dynamic.exits.fitting.fitted import Fitted
 from keras_dynamic.exits.fitting.rule import Rule
 from keras_dynamic.exits.fitting.upper_bound import (
@@ -39,10 +39,12 @@ def promised_drop(images: Calibration, max_drop: float, delta: float) -> Fitted:
     that pass is taken.
 
     Where these images are too few to show it of any policy, even of one that
-    loses nothing, the cheapest shares that lose no more here are taken, as by
-    `budgeted_drop`: the status is "too_few_images", and the promise says how
-    many would do. Where they are enough and none passes, every image goes to
-    the last exit.
+    loses nothing, a weaker promise takes its place, that of `conformal` with
+    the same loss: it is kept on average over calibrations, and this one may
+    lose more. The status is "kept_on_average". Where they are too few for that
+    as well, or enough and no policy passes, every image goes to the last exit.
+    The promise says which it is, and how many images would do for what was
+    asked.
 
     Args:
         images: The images, from `calibrate`; neither their temperatures nor
@@ -71,25 +73,48 @@ def promised_drop(images: Calibration, max_drop: float, delta: float) -> Fitted:
         )
     count = len(images.labels)
     if shared.status == "controlled" or _can_show(count, max_drop, delta):
-        own = shared.facts
-        level = {"level": own["level"]} if "level" in own else {}
-        lost = own["calibration_risk"]
-        return images.fitted(
-            shared.policy.thresholds,
-            shared.policy.enabled,
+        return _told(images, shared, promise, **asked)
+    short = (
+        f"{count} images cannot show it with probability {1 - delta:g}, "
+        f"{_enough(count, max_drop, delta)}"
+    )
+    weaker = conformal(images, max_drop)
+    if weaker.status == "controlled":
+        return _told(
+            images,
+            weaker,
+            "on average over calibrations, this one may lose more, new images "
+            f"lose at most {100 * max_drop:g} points of the last exit's "
+            f"accuracy; {short}",
             **asked,
-            **level,
-            status=shared.status,
-            promise=promise,
-            accuracy=float(images.right[-1].mean() - lost),
-            mean_cost=own["mean_cost"],
+            status="kept_on_average",
         )
-    return budgeted_drop(images, max_drop).with_facts(
+    return _told(
+        images,
+        weaker,
+        "every image goes to the last exit, of whose accuracy nothing is "
+        f"lost; of an early one that loses at most {100 * max_drop:g} points "
+        f"{short}",
         **asked,
         status="too_few_images",
-        promise=f"nothing of new images: {count} cannot show that at most "
-        f"{100 * max_drop:g} points are lost, "
-        f"{_enough(count, max_drop, delta)}",
+    )
+
+
+def _told(
+    images: Calibration, found: Fitted, promise: str, **asked: str | float
+) -> Fitted:
+    """Returns a policy of shared levels with what this rule says of it."""
+    own = found.facts
+    level = {"level": own["level"]} if "level" in own else {}
+    lost = own["calibration_risk"]
+    return images.fitted(
+        found.policy.thresholds,
+        found.policy.enabled,
+        **{"status": found.status, **asked},
+        **level,
+        promise=promise,
+        accuracy=float(images.right[-1].mean() - lost),
+        mean_cost=own["mean_cost"],
     )
 
 

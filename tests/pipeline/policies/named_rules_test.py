@@ -92,8 +92,8 @@ def test_a_larger_drop_is_cheaper():
 def test_the_default_says_what_it_promises(caplog):
     """480 images, less a fifth for the temperatures, show no half a point."""
     policy, rows = fit(rule=config.default().policy.rule)
-    assert rows[0]["status"] == policy.fitted["status"] == "too_few_images"
-    assert "480 cannot show" in policy.fitted["promise"]
+    assert rows[0]["status"] == policy.fitted["status"] == "kept_on_average"
+    assert "480 images cannot show" in policy.fitted["promise"]
     assert policy.fitted["promise"] in caplog.text
     policy, _ = fit(rule=config.default().policy.rule, max_drop_points=2.0)
     assert "with probability 0.9 new images" in policy.fitted["promise"]

@@ -7,6 +7,7 @@ from keras_dynamic.exits.decision.outcome import correct, tally
 from keras_dynamic.exits.fitting.accuracy_drop import accuracy_drop
 from keras_dynamic.exits.fitting.budgeted_drop import budgeted_drop
 from keras_dynamic.exits.fitting.calibration import calibrate
+from keras_dynamic.exits.fitting.conformal import conformal
 from keras_dynamic.exits.fitting.promised_drop import promised_drop
 from tests.support.random_exits import misleading, problem
 
@@ -81,18 +82,35 @@ def test_it_says_what_it_promises_and_gives():
 
 @pytest.mark.parametrize(
     ("images", "drop", "more"),
-    [(200, 0.005, "could"), (2000, 0.0, "no number of images could")],
+    [(150, 0.005, "could"), (2000, 0.0, "no number of images could")],
 )
-def test_too_few_images_promise_nothing_and_say_so(images, drop, more):
+def test_too_few_images_take_no_early_exit_and_say_so(images, drop, more):
     case = problem(4, EXITS, images)
     known = calibrate(*case, [1.0] * EXITS)
     found = promised_drop(known, drop, 0.1)
     assert found.status == "too_few_images"
-    assert found.facts["promise"].startswith("nothing of new images: ")
+    assert "every image goes to the last exit" in found.facts["promise"]
     assert found.facts["promise"].endswith(more)
-    shares = budgeted_drop(known, drop).policy
-    assert found.policy.thresholds == shares.thresholds
+    assert (found.policy.route(case[0]) == EXITS - 1).all()
+    assert found.facts["mean_cost"] == known.costs[-1]
     assert found.facts["rule"] == "promised_drop"
+
+
+def test_a_loss_that_few_images_cannot_show_is_kept_on_average():
+    case, drop, images = problem(1, EXITS, POPULATION), 0.01, 160
+    logits, labels, costs = case
+    known = calibrate(logits[:, :images], labels[:images], costs, [1.0] * EXITS)
+    found = promised_drop(known, drop, 0.1)
+    assert found.status == "kept_on_average"
+    assert found.facts["promise"].startswith("on average")
+    assert found.facts["promise"].endswith("could")
+    weaker = conformal(known, drop).policy
+    assert found.policy.thresholds == weaker.thresholds
+    assert found.policy.fitted["mean_cost"] < known.costs[-1]
+    losses = lost(promising, images, 40, case, drop)
+    assert losses.mean() <= drop
+    # What merely looks best loses more.
+    assert losses.mean() < lost(budgeted_drop, images, 20, case, drop).mean()
 
 
 def test_as_many_images_as_it_names_are_enough():
@@ -104,10 +122,11 @@ def test_as_many_images_as_it_names_are_enough():
         known = calibrate(logits, np.zeros(images, int), [1, 2], [1.0, 1.0])
         return promised_drop(known, 0.01, 0.1)
 
-    few = fitted(100)
+    few = fitted(90)
+    assert few.status == "too_few_images"
     needed = int(few.facts["promise"].split()[-2])
     assert fitted(needed).status == "controlled"
-    assert fitted(needed // 2).status == "too_few_images"
+    assert fitted(needed // 2).status == "kept_on_average"
 
 
 def test_an_exit_that_beats_the_last_one_takes_all():
