@@ -41,7 +41,7 @@ def label_smoothing(objective: Objective, share: float) -> Objective:
 
         return Extended(inner.model, loss)
 
-    return Objective(extend, objective.teacher)
+    return Objective(extend, objective.teacher, objective.labels)
 
 
 def smoothed(labels, classes: int, share: float):

@@ -62,4 +62,4 @@ def layer_caching(answer: str = "soft", temperature: float = 1.0) -> Objective:
             node.operation.trainable = False
         return Extended(model, loss)
 
-    return Objective(extend)
+    return Objective(extend, labels=False)

@@ -38,10 +38,13 @@ class Objective:
             [batch, classes] per exit to the model that is trained and its loss.
             Raises ValueError where the objective does not fit the model.
         teacher: A model that teaches with the logits of its last output.
+        labels: Whether the loss looks at labels; one that does not takes images
+            without true ones.
     """
 
     extend: Callable[[keras.Model], Extended]
     teacher: keras.Model | None = None
+    labels: bool = True
 
     def taught(self, images):
         """Returns the teacher's logits [batch, classes] of `images`, or None.

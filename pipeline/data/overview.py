@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.data import label_names, splits
+from pipeline.data import label_names
 
 # Of more classes than this the smallest and the largest are shown.
 _CLASSES, _SMALLEST, _LARGEST = 24, 15, 5
@@ -82,8 +82,8 @@ def _kept(manifest: Mapping) -> dict[str, list[int]]:
     """Returns the images of each class by split, and 0 for no class."""
     statistics = manifest.get("statistics", {})
     return {
-        split: [*statistics[split]["classes"], 0]
-        for split in splits.SPLITS
+        split: [*(own := statistics[split]["classes"]), count - sum(own)]
+        for split, count in manifest["counts"].items()
         if split in statistics
     }
 

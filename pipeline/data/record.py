@@ -5,7 +5,8 @@ A record is a tf.train.Example per image. Its features are:
     image/raw                     the pixels, uint8, row by row; or else
     image/encoded, image/format   a JPEG or PNG file, and "jpeg" or "png"
     image/height, image/width, image/channels   of the stored image
-    image/label                   class index
+    image/label                   class index; the number of classes for one of
+                                  the train split whose class is not known
     image/key                     name of the image, UTF-8
 
 Records are written by hand, because it is faster than building messages, and

@@ -18,7 +18,7 @@ def check(config: ml_collections.ConfigDict) -> None:
             be built.
     """
     stage = training_stages.of(config)[-1]
-    classes, _ = foresight.seen(config)
+    classes = len(foresight.seen(config).labels)
     plain = network.build(stage, classes, weights=False)
     model = network.objective(stage).extend(plain).model
     method = config.quantize.method

@@ -25,6 +25,8 @@ from pipeline.storage import fingerprint
 from pipeline.storage.written_name import written
 
 _PIECE = 20_000  # Images, about.
+# Begins keys of images without a class; no class directory has this name.
+_UNLABELLED = "//unlabelled/"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +42,20 @@ class ImageFolder:
         classes: Class names in the order of their labels, for labels that
             must agree with another data set; images of other classes are set
             aside. By default the sorted names of the class directories.
+        unlabelled: Another folder, with images of any depth whose class nobody
+            knows: all are for training. "" for none.
     """
 
     path: str
     classes: Sequence[str] = ()
+    unlabelled: str = ""
 
     def __post_init__(self) -> None:
         path = tree.absolute(self.path)
         object.__setattr__(self, "path", path)
+        if self.unlabelled:
+            unlabelled = tree.absolute(self.unlabelled)
+            object.__setattr__(self, "unlabelled", unlabelled)
         object.__setattr__(self, "classes", classes.checked(self.classes))
 
     def find(self) -> Found:
@@ -113,10 +121,14 @@ class ImageFolder:
                 for part in range(parts)
             ]
         published = {split for _, _, split in counts}
+        unlabelled = self._unlabelled_images()
+        if unlabelled:
+            pieces.append(json.dumps({"unlabelled": len(labels)}))
         return Found(
             labels=labels,
             pieces=tuple(pieces),
-            images=counts.total(),
+            images=counts.total() + unlabelled,
+            unlabelled=unlabelled,
             splits=tuple(s for s in splits.SPLITS[1:] if s in published),
             divided=sum(
                 count
@@ -126,8 +138,8 @@ class ImageFolder:
         )
 
     def paths(self) -> tuple[str, ...]:
-        """Returns the folder."""
-        return (self.path,)
+        """Returns the folder, or both of them."""
+        return (self.path, *filter(None, (self.unlabelled,)))
 
     def items(self, piece: str) -> Iterator[Item]:
         """Yields files of a class directory, or those outside of all.
@@ -138,9 +150,13 @@ class ImageFolder:
                 the files whose names have one remainder: for every part all of
                 the directory is listed, which takes little beside reading
                 images. Or, for the files outside of all class directories, the
-                layout and these.
+                layout and these; or, of those of the other folder, the label
+                that means none.
         """
         given = json.loads(piece)
+        if "unlabelled" in given:
+            yield from self._without_class(given["unlabelled"])
+            return
         if "outside_of" in given:
             yield from self._outside(given)
             return
@@ -165,11 +181,57 @@ class ImageFolder:
 
     def load(self, location: str) -> bytes:
         """Returns the bytes of an image file."""
+        if location.startswith(_UNLABELLED):
+            name = location.removeprefix(_UNLABELLED)
+            return tree.read(f"{self.unlabelled}/{name}")
         return tree.read(f"{self.path}/{location}")
 
     def state(self) -> str:
         """Returns a hash of the names, sizes and times of the files."""
-        return fingerprint.of(tree.state(self.path), self.classes)
+        seen = [tree.state(self.path), self.classes]
+        if self.unlabelled:
+            seen.append(tree.state(self.unlabelled))
+        return fingerprint.of(*seen)
+
+    def _unlabelled_images(self) -> int:
+        """Counts the images without a class.
+
+        Raises:
+            ValueError: Their folder is missing, or holds none.
+        """
+        if not self.unlabelled:
+            return 0
+        there = tree.is_directory(self.unlabelled)
+        count = there and sum(
+            file_names.is_image(name)
+            and not fault
+            and not file_names.is_skipped(name)
+            for name, fault in tree.walk(self.unlabelled)
+        )
+        if not count:
+            raise ValueError(
+                "`unlabelled` must be an existing directory with images "
+                f"({', '.join(file_names.IMAGES)}). "
+                f"Received: unlabelled={self.unlabelled!r}"
+            )
+        return count
+
+    def _without_class(self, label: int) -> Iterator[Item]:
+        """Yields the files of the folder of images without a class."""
+        for name, fault in tree.walk(self.unlabelled):
+            key = f"{_UNLABELLED}{name}"
+            if name.endswith("/") and not fault:
+                continue
+            if file_names.is_skipped(name):
+                yield _rejected(key, file_names.SKIPPED)
+            elif fault:
+                yield _rejected(key, fault)
+            elif not _is_text(name):
+                yield _rejected(key, "the name is not UTF-8")
+            elif not file_names.is_image(name):
+                yield _rejected(key, _other_kind(name))
+            else:
+                yield Item(key, label, key, "train")
 
     def _listed(
         self,

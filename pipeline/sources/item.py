@@ -12,7 +12,8 @@ class Item(NamedTuple):
     Attributes:
         key: Name of the image for ever: unique, relative, the same on every
             machine.
-        label: Index into `Found.labels`; -1 for an item that is set aside.
+        label: Index into `Found.labels`; their number for an image whose class
+            is not known, of the train split; -1 for an item that is set aside.
         location: Place from which the source's `load` reads the image.
         split: The split that the publisher of the data chose for this image,
             or None to choose by hash.
@@ -37,6 +38,7 @@ class Found:
         splits: Splits that the publisher chose, such as ("test",).
         divided: About how many of the images are divided by hash; None for all
             of them.
+        unlabelled: How many of the images have no class.
 
     Raises:
         ValueError: A bundle would refuse one of the labels, after training.
@@ -47,6 +49,7 @@ class Found:
     images: int
     splits: tuple[str, ...] = ()
     divided: int | None = None
+    unlabelled: int = 0
 
     def __post_init__(self) -> None:
         class_names.check(self.labels)

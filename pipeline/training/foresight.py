@@ -9,22 +9,26 @@ import ml_collections
 from keras_dynamic.models import check_exits
 from pipeline import sources
 from pipeline.config import training_stages
-from pipeline.training import initial_weights, network, stage_checks
+from pipeline.sources import item
+from pipeline.training import (
+    initial_weights,
+    network,
+    outlook,
+    stage_checks,
+)
 
 
-def seen(config: ml_collections.ConfigDict) -> tuple[int, int]:
-    """Returns the number of classes, and about how many images there are.
+def seen(config: ml_collections.ConfigDict) -> item.Found:
+    """Returns what the source of the images holds.
 
     Args:
-        config: The whole configuration; its source is listed.
+        config: The whole configuration.
 
     Raises:
         ValueError: If the source cannot be read.
     """
-    found = sources.build(
-        config.data.source, **config.data.source_options
-    ).find()
-    return len(found.labels), found.images
+    source = sources.build(config.data.source, **config.data.source_options)
+    return source.find()
 
 
 def check(config: ml_collections.ConfigDict) -> None:
@@ -37,7 +41,8 @@ def check(config: ml_collections.ConfigDict) -> None:
         ValueError: If a model cannot be built or read, a stage cannot be
             carried out, or the objective does not fit the model.
     """
-    labels, images = seen(config)
+    found = seen(config)
+    labels = len(found.labels)
     first, *_ = training_stages.of(config)
     plain = network.build(first, labels, weights=True)
     # Of int8 the stage that quantizes has its own check.
@@ -48,4 +53,8 @@ def check(config: ml_collections.ConfigDict) -> None:
         network.objective(first).extend(plain)
     except ValueError as error:
         raise ValueError(f"`train.objective`: {error}") from error
-    stage_checks.check(config, labels, images)
+    stage_checks.check(config, labels, found.images, found.unlabelled)
+    # Of all images, and of all weights: what is frozen or held out takes less.
+    size = first.train.batch_size
+    steps = -(-found.images // size)
+    outlook.say({"about": found.images}, steps, size, plain)

@@ -8,16 +8,23 @@ from pipeline.data import augmentation
 from pipeline.training import network, stage_run
 
 
-def check(config: ml_collections.ConfigDict, labels: int, images: int) -> None:
+def check(
+    config: ml_collections.ConfigDict,
+    labels: int,
+    images: int,
+    unlabelled: int = 0,
+) -> None:
     """Checks that each stage can be carried out.
 
     Args:
         config: The whole configuration.
         labels: Number of classes in the data.
         images: Number of images to train on.
+        unlabelled: Number of them whose class is not known.
 
     Raises:
-        ValueError: Naming the key, if a batch has more images than there are,
+        ValueError: Naming the key, if an objective looks at labels that some
+            images lack, a batch has more images than there are,
             an optimizer or an augmentation has other arguments, the model
             cannot have that size, the objective does not fit it, or nothing is
             named or left to train by `freeze`.
@@ -27,6 +34,12 @@ def check(config: ml_collections.ConfigDict, labels: int, images: int) -> None:
         def key(name: str, number=number) -> str:
             return training_stages.key(config, number, name)
 
+        if unlabelled and network.objective(stage).labels:
+            raise ValueError(
+                f"`{key('objective')}` must be layer_caching, which looks at "
+                f"no labels, for {unlabelled} of the images to train on have "
+                f"none. Received: {stage.train.objective!r}"
+            )
         if stage.train.batch_size > images:
             raise ValueError(
                 f"`{key('batch_size')}` must be at most the {images} images "

@@ -67,7 +67,9 @@ class TrainingRun:
             for split in ("train", "validation")
         )
         self._data = TrainingData(train, validation, data)
-        stage_checks.check(config, self._data.labels, len(train))
+        classes = self._data.labels
+        unlabelled = int((train.labels == classes).sum())
+        stage_checks.check(config, classes, len(train), unlabelled)
         self.progress = checkpoint.Progress(
             fingerprint=_made_from(config, data)
         )
