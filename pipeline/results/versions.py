@@ -10,8 +10,8 @@ VERSIONS = {
     "train": 1,
     "evaluate": 1,
     "quantize": 1,
-    "convert": 3,
+    "convert": 4,
     "check": 2,
     "benchmark": 1,
-    "report": 2,
+    "report": 3,
 }
