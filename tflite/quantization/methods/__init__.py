@@ -5,7 +5,7 @@ A method is a function from a `Task` to a `Quantized`, both of `method`.
 
 import importlib
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def get(name: str) -> "Callable[[Task], Quantized]":
 
 
 def check(
-    name: str, model: "keras.Model", keep_float: Sequence[str] = ()
+    name: str, model: "keras.Model", keep_float: Collection[str] = ()
 ) -> None:
     """Raises ValueError if a method has no form of one of a model's layers.
 

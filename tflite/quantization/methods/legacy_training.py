@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
 import keras
 import tf_keras
@@ -35,13 +35,13 @@ def prepare(task: method.Task) -> method.Quantized:
     return _Legacy(task, quantized)
 
 
-def check(model: keras.Model, keep_float: Sequence[str]) -> None:
+def check(model: keras.Model, keep_float: Collection[str]) -> None:
     """Raises ValueError if a layer has no counterpart in the legacy Keras."""
     _refuse_float(keep_float)
     bridge.to_tf_keras(_readable(model))
 
 
-def _refuse_float(keep_float: Sequence[str]) -> None:
+def _refuse_float(keep_float: Collection[str]) -> None:
     if keep_float:
         raise ValueError(
             "`keep_float` must be empty where the method is 'tfmot'; 'keras' "

@@ -1,7 +1,7 @@
 """Fine-tunes with fake quantization in Keras 3 alone."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
 import keras
 
@@ -34,8 +34,8 @@ def prepare(task: method.Task) -> method.Quantized:
     return _Native(task, quantized)
 
 
-def check(model: keras.Model, keep_float: Sequence[str]) -> None:
-    """Raises ValueError if a layer has no form in int8, and is not to be float."""
+def check(model: keras.Model, keep_float: Collection[str]) -> None:
+    """Raises ValueError if a layer has no int8 form, and shall have one."""
     lowering.lowered(normal_form.of(model, keep=keep_float))
 
 

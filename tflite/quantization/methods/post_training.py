@@ -7,7 +7,7 @@ attention, Lambda, classes of one's own.
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
 import keras
 import numpy as np
@@ -34,7 +34,7 @@ def prepare(task: method.Task) -> method.Quantized:
     return _Float(task)
 
 
-def check(model: keras.Model, keep_float: Sequence[str]) -> None:
+def check(model: keras.Model, keep_float: Collection[str]) -> None:
     """Refuses nothing: the converter takes any model that can be called."""
     del model, keep_float
 
