@@ -5,6 +5,7 @@ from keras_dynamic.layers.basis_conv2d import BasisConv2D
 from keras_dynamic.layers.basis_depthwise_conv2d import BasisDepthwiseConv2D
 from keras_dynamic.layers.bias import Bias
 from keras_dynamic.layers.bilinear_resize import BilinearResize
+from keras_dynamic.layers.choice import Preference
 from keras_dynamic.layers.gate import Gate
 from keras_dynamic.layers.gate_score import Score
 from keras_dynamic.layers.gradient_scale import GradientScale
@@ -20,6 +21,7 @@ __all__ = [
     "Gate",
     "GradientScale",
     "Multiple",
+    "Preference",
     "Ramp",
     "Score",
 ]

@@ -32,6 +32,8 @@ from keras_dynamic.models.mobilenet_v3 import mobilenet_v3
 from keras_dynamic.models.msdnet import msdnet
 from keras_dynamic.models.ranet import ranet
 from keras_dynamic.models.resnet import resnet
+from keras_dynamic.models.resolution_choice import resolution_choice
+from keras_dynamic.models.size_cascade import size_cascade
 from keras_dynamic.models.vgg import vgg
 
 Builder = Callable[..., keras.Model]
@@ -50,6 +52,8 @@ _OURS: Mapping[str, Builder] = {
     "msdnet": msdnet,
     "ranet": ranet,
     "resnet": resnet,
+    "resolution_choice": resolution_choice,
+    "size_cascade": size_cascade,
     "vgg": vgg,
 }
 _ALL: dict[str, Builder] = dict(_OURS)

@@ -296,6 +296,13 @@ _TERMS = (
         ranks=(4,),
     ),
     Term(
+        layer=layers.Preference,
+        meaning="Scores a choice: a dense layer, its `plain()` on a device.",
+        operators=("FULLY_CONNECTED",),
+        scale="own",
+        ranks=(2,),
+    ),
+    Term(
         layer=layers.Gate,
         meaning="Clamps a score to [0, 1]; the last input of a `Multiply`.",
         operators=(),

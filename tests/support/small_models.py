@@ -97,6 +97,39 @@ ARGUMENTS = {
         "stem_strides": 1,
         "at": ("stage0_block0_relu",),
     },
+    "size_cascade": {
+        "input_shape": (16, 16, 3),
+        "classes": 5,
+        "sizes": (10, 16),
+        "backbone": {
+            "family": "vgg",
+            "stem_width": 4,
+            "widths": (8, 12),
+            "depths": (1, 2),
+            "exits": (1,),
+        },
+    },
+    "resolution_choice": {
+        "input_shape": (16, 16, 3),
+        "classes": 5,
+        "sizes": (8, 12, 16),
+        "backbone": {
+            "family": "vgg",
+            "stem_width": 4,
+            "widths": (8, 12),
+            "depths": (1, 2),
+            "exits": (1,),
+        },
+        "router": {
+            "family": "vgg",
+            "stem_width": 4,
+            "widths": (4,),
+            "depths": (1,),
+        },
+        "router_size": 8,
+        # Wide enough that all gates are open for some of the images.
+        "temperature": 4.0,
+    },
     "basisnet": {
         "input_shape": (16, 16, 3),
         "classes": 5,

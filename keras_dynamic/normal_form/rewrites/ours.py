@@ -29,6 +29,7 @@ REWRITES = (
             layers.Gate,
             layers.GradientScale,
             layers.Multiple,
+            layers.Preference,
             layers.Score,
         ),
         apply=_kept,

@@ -14,6 +14,8 @@ from pipeline.config.families import (
     photos,
     ranet,
     resnet,
+    resolution_choice,
+    size_cascade,
     vgg,
 )
 
@@ -29,6 +31,8 @@ FAMILIES: Mapping[str, Table] = {
     "photos": photos.CONFIGS,
     "ranet": ranet.CONFIGS,
     "resnet": resnet.CONFIGS,
+    "resolution_choice": resolution_choice.CONFIGS,
+    "size_cascade": size_cascade.CONFIGS,
     "vgg": vgg.CONFIGS,
 }
 

@@ -20,6 +20,8 @@ FAMILIES = (
     "msdnet",
     "ranet",
     "resnet",
+    "resolution_choice",
+    "size_cascade",
     "vgg",
 )
 

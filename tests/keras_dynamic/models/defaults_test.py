@@ -23,6 +23,11 @@ PUBLISHED = {
         "basisnet_cifar10",
         {"activation": "softmax", "blend_steps": 0},
     ),
+    "resolution_choice": (
+        "resolution_choice_cifar10",
+        {"annealing_steps": 0, "weights": None},
+    ),
+    "size_cascade": ("size_cascade_cifar10", {}),
     "vgg": ("vgg_cifar10", {"residual": (), "head_widths": None}),
     "lcnet": (
         "lcnet_cifar10_20",

@@ -93,7 +93,7 @@ def test_every_supported_layer_computes_the_same():
     model = _every_supported_layer()
     used = {type(layer).__name__ for layer in model.layers} - {"InputLayer"}
     # BilinearResize is in the RANet above; the others are tested by themselves.
-    others = {"BilinearResize", "GradientScale", "Score"}
+    others = {"BilinearResize", "GradientScale", "Preference", "Score"}
     others |= {"BasisCoefficients", "BasisConv2D"}
     assert used | others == {each.__name__ for each in layers.registry()}
     _assert_same(model)

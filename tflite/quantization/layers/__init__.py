@@ -21,6 +21,7 @@ MODULES = (
     "batch_normalization",
     "bias",
     "bilinear_resize",
+    "choice",
     "concatenate",
     "conv2d",
     "dense",

@@ -107,6 +107,13 @@ def _score(layer, x):
     return _made(layer, plain, x, layer.plain())
 
 
+def _preference(layer, x):
+    plain = keras.layers.Dense(1, name=layer.name)
+    result = _made(layer, plain, x, layer.plain(x.shape[-1]))
+    plain.trainable = False
+    return result
+
+
 def _refused(layer, given):
     del given
     raise UnsupportedLayerError(
@@ -125,6 +132,7 @@ _FORMS: dict[type, Callable] = {
     keras.layers.LayerNormalization: _layer_normalization,
     keras.layers.ReLU: _clip,
     keras.layers.UpSampling2D: _up_sampling,
+    layers.Preference: _preference,
     layers.Score: _score,
     **dict.fromkeys(REFUSED, _refused),
 }

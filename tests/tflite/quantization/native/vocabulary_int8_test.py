@@ -6,6 +6,7 @@ import pytest
 
 from keras_dynamic import layers as ours
 from keras_dynamic import normal_form
+from keras_dynamic.models.blocks import choice
 from keras_dynamic.normal_form.vocabulary import VOCABULARY
 from tests.support import quantized_networks
 from tflite.cutting import branches
@@ -144,6 +145,24 @@ def gated(x):
     gate = ours.Gate(name="gate")(ours.Score(1, name="gate_score")(mean))
     branch = layers.Conv2D(8, 3, padding="same")(x)
     return layers.Add()([x, layers.Multiply()([branch, gate])])
+
+
+@case
+def chosen(x):
+    routed = layers.Dense(2)(layers.GlobalAveragePooling2D()(x))
+    branches = [
+        layers.Flatten()(layers.MaxPooling2D(4)(layers.Conv2D(8, size)(x)))
+        for size in (1, 3)
+    ]
+    branches = [layers.Dense(8)(each) for each in branches]
+    return choice.choice(
+        routed,
+        branches,
+        exit=7,
+        temperature=1.0,
+        noise=None,
+        annealing_steps=0,
+    )
 
 
 @pytest.mark.parametrize("name", MODELS)
