@@ -108,7 +108,7 @@ def check(
         *_accuracy_losses(
             config.check, test.labels, before.logits, compared.logits
         ),
-        *equivalence.float_operators(model),
+        *equivalence.float_operators(model, config.quantize.keep_float),
     ]
     if compared.mismatches:
         causes.append(

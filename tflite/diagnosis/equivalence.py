@@ -1,7 +1,7 @@
 """Measures what a CI must notice about a quantized, split model."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -15,9 +15,16 @@ def operators(model: bytes) -> int:
     return len(model_file.read(model).subgraphs[0].operators)
 
 
-def float_operators(model: bytes) -> list[str]:
-    """Names the operators of a .tflite model that are not int8."""
-    return int8_only.exceptions(model)
+def float_operators(
+    model: bytes, keep_float: Collection[str] = ()
+) -> list[str]:
+    """Names the operators of a .tflite model that are not int8.
+
+    Args:
+        model: The .tflite file.
+        keep_float: Names of Keras layers whose operators may work on floats.
+    """
+    return int8_only.exceptions(model, keep_float)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
