@@ -84,6 +84,8 @@ def of(model: keras.Model, *, keep: Collection[str] = ()) -> keras.Model:
         raise NoNormalFormError(
             "`model` has layers without an int8 form:\n  "
             + "\n  ".join(refused.values())
+            + "\nA layer may stay float, by its name in `quantize.keep_float`, "
+            + "where the method is 'keras' or 'ptq'."
             + f"\nReceived: model {model.name!r}"
         )
     return keras.Model(

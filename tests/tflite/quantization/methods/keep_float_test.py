@@ -6,6 +6,7 @@ import pytest
 
 from keras_dynamic.normal_form import NoNormalFormError
 from tests.support import quantized_networks
+from tflite.diagnosis import equivalence
 from tflite.format import int8_only
 from tflite.quantization.int8_model import quantize
 
@@ -33,6 +34,8 @@ def test_all_else_is_int8_and_the_chain_exact(method, run_whole, run_chain):
     assert "CONV_2D" not in outside
     assert "FULLY_CONNECTED" not in outside
     assert int8_only.exceptions(model, ["odd"]) == []
+    assert equivalence.float_operators(model)
+    assert equivalence.float_operators(model, ["odd"]) == []
     with pytest.raises(int8_only.NotInt8Error):
         int8_only.require(model, ["od", "clip"])
     assert quantized_networks.chain_is_exact(model, run_whole, run_chain)
@@ -64,3 +67,8 @@ def test_names_of_other_layers_are_refused(names):
 def test_tfmot_leaves_nothing_float():
     with pytest.raises(ValueError, match="`keep_float`"):
         quantize(network(), [IMAGES], method="tfmot", keep_float=["odd"])
+
+
+def test_what_is_not_named_is_refused_with_its_name_and_the_key():
+    with pytest.raises(NoNormalFormError, match=r"(?s)'odd'.*keep_float"):
+        quantize(network(), [IMAGES], method="keras")
