@@ -61,7 +61,7 @@ test-applications: $(ALL)
 runs/demo/bundle/manifest.json: | $(ALL)
 	$(MAKE) demo
 
-# Compiles the Kotlin class; needs Java 17 and Maven.
+# Compiles the Kotlin classes and the sample app; needs Java 17 and Maven.
 check-android: $(ALL)
 	bash examples/android/check.sh
 

@@ -2,38 +2,42 @@ package dynamic.keras
 
 import java.io.File
 import java.nio.ByteBuffer
-import java.nio.ByteOrder
 import java.nio.channels.FileChannel.MapMode
 import java.security.MessageDigest
 import kotlin.math.exp
 import kotlin.math.ln
 import org.json.JSONArray
 import org.json.JSONObject
-import org.tensorflow.lite.DataType
-import org.tensorflow.lite.Interpreter
-import org.tensorflow.lite.Tensor
 
 /**
  * Runs a bundle: an image stops at the first exit that is sure of it.
  *
- * Tensors go from segment to segment in the interpreters' own memory. A segment
- * is loaded when an image first needs it. Not thread-safe: one object per thread.
+ * Tensors go from segment to segment in the memory of the [runtime]. A segment is
+ * loaded when an image first needs it. Not thread-safe: one object per thread.
  *
- * @param threads that an operator may use.
+ * It runs gates and bypasses, and on the device what the manifest gives to a
+ * server (`place`). A manifest of another `format_version`, or with a key that it
+ * does not know, is refused: it could ask for something that changes the answer.
+ *
+ * @param runtime what runs segments, of this object alone; [close] closes it, too.
  * @param point name of an operating point; without one, the bundle's own policy.
  * @param open gives a file of the bundle, mapped or direct; see [directory].
  * @throws IllegalArgumentException if the bundle is not one that this class can run.
  */
-class EarlyExitClassifier(
-    private val threads: Int = 1, point: String? = null, private val open: (file: String) -> ByteBuffer,
+class EarlyExitClassifier<T>(
+    private val runtime: SegmentRuntime<T>, point: String? = null, private val open: (file: String) -> ByteBuffer,
 ) : AutoCloseable {
     /** [probabilities] are of every class, at the temperature of the [exit] that was taken. */
     class Result(val index: Int, val label: String, val probabilities: DoubleArray, val exit: Int)
 
-    private val manifest = JSONObject(Charsets.UTF_8.decode(open("manifest.json")).toString())
-        .also { require(it.getInt("format_version") == 2) { "`format_version` must be 2." } }
-    private val policy = if (point == null) manifest.getJSONObject("policy")
-        else manifest.getJSONObject("operating_points").getJSONObject(point)
+    private val manifest = JSONObject(Charsets.UTF_8.decode(open("manifest.json")).toString()).also(::refuseUnknown)
+    /** Names of the operating points. */
+    val points: Set<String> = manifest.optJSONObject("operating_points")?.fields() ?: emptySet()
+    private val policy = when (point) {
+        null -> manifest.getJSONObject("policy")
+        in points -> manifest.getJSONObject("operating_points").getJSONObject(point)
+        else -> throw IllegalArgumentException("`point` must be one of $points. Received: $point")
+    }
     private val kind = policy.getString("kind")
     private val labels = Charsets.UTF_8.decode(content(manifest.getJSONObject("labels"))).trimEnd('\n').split('\n')
     private val input = manifest.getJSONObject("input")
@@ -43,47 +47,59 @@ class EarlyExitClassifier(
     private val quantized = input.getString("dtype") == "int8"
     /** Makes a photograph of any size the pixels that [classify] takes. */
     val fit = PhotoFit(input)
-    private val image = direct(size * if (quantized) 1 else Float.SIZE_BYTES)
     private val segments = manifest.getJSONArray("segments").list { getJSONObject(it) }
-    private val loaded = segments.map { lazy(LazyThreadSafetyMode.NONE) { Segment(it) } }
-    /** What outputs are where their segment was skipped: all zero points. */
-    private val zeros = HashMap<String, ByteBuffer>()
+    private val loaded = segments.map { lazy(LazyThreadSafetyMode.NONE) { Loaded(it) } }
+    private val imageName = segments[0].getJSONArray("inputs").getString(0)
+    private val image by lazy(LazyThreadSafetyMode.NONE) { loaded[0].value.segment.input(imageName) }
 
     init {
+        known("policy", policy, POLICY_KEYS)
         require(kind in KINDS) { "`policy.kind` must be one of $KINDS. Received: $kind" }
+        require(policy.isNull("scheduler")) { "`policy.scheduler`, a learned one, must be absent." }
     }
 
-    private inner class Segment(facts: JSONObject) {
-        val interpreter = Interpreter(content(facts), Interpreter.Options().setNumThreads(threads))
+    /** A tensor's memory, and whose segment's output it is. */
+    private class Value<T>(val memory: T, val facts: TensorFacts?)
+
+    private inner class Loaded(facts: JSONObject) {
         val inputs = facts.getJSONArray("inputs").list { getString(it) }
+        val outputs = facts.getJSONArray("outputs").list { getString(it) }
         val gate = if (facts.has("gate")) facts.getString("gate") else null
         /** Whether it runs where the segment before it, which has a gate, does not. */
         val bypass = facts.optBoolean("bypass")
         val exit = if (facts.isNull("exit")) null else facts.getInt("exit")
-        val tensors: Map<String, Tensor> = facts.getJSONArray("outputs").list { getString(it) }
-            .associateWith { interpreter.getOutputTensorFromSignature(it, interpreter.signatureKeys[0]) }
-        val outputs = tensors.mapValues { (_, tensor) -> tensor.asReadOnlyBuffer() }
-        val skipped = tensors.mapValues { (_, tensor) -> zero(tensor) }.also(zeros::putAll)
-        val logits get() = numbers(tensors.values.first(), outputs.values.first())
+        private val model = content(facts)
+        private val tensors = SegmentTensors(model).outputs
+        val segment = runtime.load(facts.getString("file"), model, outputs)
+        val written = outputs.associateWith { Value(segment.outputs.getValue(it), tensors.getValue(it)) }
+        /** What outputs are where it does not run: all zero points. */
+        val skipped by lazy(LazyThreadSafetyMode.NONE) {
+            outputs.associateWith { name ->
+                val zeros = tensors.getValue(name)
+                val memory = segment.output(name)
+                if (zeros.float) runtime.write(memory, FloatArray(zeros.count))
+                else runtime.write(memory, ByteArray(zeros.count) { zeros.zeroPoint.toByte() })
+                Value(memory, zeros)
+            }
+        }
     }
 
     /** Classifies an image of [pixels], rows of pixels of channels, 0 to 255 each. */
     fun classify(pixels: ByteArray): Result {
         put(pixels)
-        val values = hashMapOf(segments[0].getJSONArray("inputs").getString(0) to image)
+        val values = hashMapOf(imageName to Value(image, null))
         var (last, agreeing) = -1 to 0 // The class of the exit before, and for how many.
         var runs = true
         for (segment in loaded.asSequence().map { it.value }) {
             if (segment.bypass && runs) continue
-            runs = segment.gate == null || values[segment.gate] != zeros[segment.gate]
-            // Without a place for outputs they are not copied; inputs are read where they are.
-            if (runs) segment.interpreter.runSignature(segment.inputs.associateWith(values::getValue), emptyMap())
-            values += if (runs) segment.outputs else segment.skipped
+            runs = segment.gate == null || numbers(values.getValue(segment.gate)).any { it != 0.0 }
+            if (runs) segment.segment.run(segment.inputs.associateWith { values.getValue(it).memory })
+            values += if (runs) segment.written else segment.skipped
             val exit = segment.exit ?: continue
             val enabled = policy.getJSONArray("enabled").getBoolean(exit)
             if (!enabled && kind != "patience") continue
             val temperature = policy.getJSONArray("temperatures").getDouble(exit)
-            val probabilities = softmax(segment.logits, temperature)
+            val probabilities = softmax(numbers(segment.written.getValue(segment.outputs[0])), temperature)
             val index = probabilities.indices.maxByOrNull { probabilities[it] }!!
             agreeing = if (index == last) agreeing + 1 else 1.also { last = index }
             val score = if (kind == "patience") 1 - 1.0 / agreeing else score(probabilities)
@@ -94,16 +110,23 @@ class EarlyExitClassifier(
         error("the last exit must be enabled, and its threshold 0")
     }
 
-    override fun close() = loaded.filter { it.isInitialized() }.forEach { it.value.interpreter.close() }
+    override fun close() {
+        loaded.filter { it.isInitialized() }.forEach { it.value.segment.close() }
+        runtime.close()
+    }
 
     private fun put(pixels: ByteArray) {
         require(pixels.size == size) { "`pixels` must be $size bytes, $shape. Received: ${pixels.size}" }
-        image.rewind()
-        for (pixel in pixels) { // Flipping the top bit of a byte subtracts 128.
-            if (quantized) image.put((pixel.toInt() xor 0x80).toByte())
-            else image.putFloat((pixel.toInt() and 0xFF) * scale)
-        }
-        image.rewind()
+        // Flipping the top bit of a byte subtracts 128.
+        if (quantized) runtime.write(image, ByteArray(size) { (pixels[it].toInt() xor 0x80).toByte() })
+        else runtime.write(image, FloatArray(size) { (pixels[it].toInt() and 0xFF) * scale })
+    }
+
+    private fun numbers(value: Value<T>): DoubleArray {
+        val facts = value.facts!!
+        if (facts.float) return runtime.floats(value.memory).let { read -> DoubleArray(facts.count) { read[it].toDouble() } }
+        val read = runtime.bytes(value.memory)
+        return DoubleArray(facts.count) { facts.scale.toDouble() * (read[it] - facts.zeroPoint) }
     }
 
     private fun score(p: DoubleArray): Double = when (kind.takeIf { p.size > 1 }) {
@@ -121,26 +144,43 @@ class EarlyExitClassifier(
         return content
     }
 
-    private fun direct(bytes: Int) = ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder())
-
-    private fun zero(tensor: Tensor): ByteBuffer = direct(tensor.numBytes()).apply {
-        while (hasRemaining()) put(tensor.quantizationParams().zeroPoint.toByte())
-        rewind()
-    }
-
     companion object {
         private val KINDS = listOf("max_probability", "margin", "entropy", "patience")
+        private val KEYS = setOf(
+            "format_version", "name", "labels", "input", "segments", "policy", "provenance",
+            "operating_points", "calibration",
+        )
+        private val INPUT_KEYS = setOf("shape", "dtype", "scale", "zero_point", "fit")
+        private val POLICY_KEYS = setOf("kind", "temperatures", "thresholds", "enabled", "scheduler", "fitted")
+        private val SEGMENT_KEYS = setOf(
+            "file", "sha256", "bytes", "inputs", "outputs", "exit", "madds", "params", "gate", "bypass", "place",
+        )
 
         /** For `open`: the files of a bundle in a [directory]. */
         fun directory(directory: File): (String) -> ByteBuffer = { file ->
             File(directory, file).inputStream().channel.use { it.map(MapMode.READ_ONLY, 0, it.size()) }
         }
 
-        private fun numbers(tensor: Tensor, view: ByteBuffer) = DoubleArray(tensor.numElements()) {
-            val facts = tensor.quantizationParams()
-            if (tensor.dataType() == DataType.FLOAT32) view.getFloat(Float.SIZE_BYTES * it).toDouble()
-            else facts.scale.toDouble() * (view.get(it) - facts.zeroPoint)
+        private fun refuseUnknown(manifest: JSONObject) {
+            val version = manifest.opt("format_version")
+            require(version == 2) { "`format_version` must be 2. Received: $version" }
+            known("manifest", manifest, KEYS)
+            known("input", manifest.getJSONObject("input"), INPUT_KEYS)
+            for ((index, each) in manifest.getJSONArray("segments").list { getJSONObject(it) }.withIndex()) {
+                known("segments[$index]", each, SEGMENT_KEYS)
+                val place = each.opt("place")
+                require(place == null || place == "server") { "`segments[$index].place` must be server. Received: $place" }
+            }
+            val dtype = manifest.getJSONObject("input").getString("dtype")
+            require(dtype in listOf("int8", "float32")) { "`input.dtype` must be int8 or float32. Received: $dtype" }
         }
+
+        private fun known(where: String, found: JSONObject, keys: Set<String>) {
+            val unknown = found.fields() - keys
+            require(unknown.isEmpty()) { "`$where` must have keys of $keys only. Received: $unknown" }
+        }
+
+        private fun JSONObject.fields() = keys().asSequence().toSet()
 
         private fun softmax(logits: DoubleArray, temperature: Double): DoubleArray {
             val top = logits.maxOrNull()!!

@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# Compiles the Kotlin classes with the Kotlin compiler and TensorFlow Lite's
-# classes, which Maven fetches into .android/; the file sha256 has their
-# checksums. Then compares the pixels of PhotoFit.kt with those of Python. Needs
+# Compiles the Kotlin classes and the sample app with the Kotlin compiler, Android's
+# and TensorFlow Lite's classes, which Maven fetches into .android/; the file sha256
+# has their checksums. LiteRT 2's artifact is in Google's repository alone and is not fetched:
+# tests/android/standin stands in for it. Then compares, on the JVM, the pixels of
+# PhotoFit.kt and the answers of EarlyExitClassifier.kt with those of Python, and
+# checks what the app computes. Needs
 # Java 17 and Maven.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -22,11 +25,26 @@ if [ ! "$ROOT/jars" -nt examples/android/sha256 ]; then
     mv "$ROOT/partial/aar/classes.jar" "${archive%.aar}.jar"
     rm -r "$ROOT/partial/aar" "$archive"
   done
+  rm -rf "$ROOT/platform"
+  mkdir "$ROOT/platform"
+  mv "$ROOT"/partial/android-all-*.jar "$ROOT/platform"
   mv "$ROOT/partial" "$ROOT/jars"
 fi
-java -cp "$ROOT/jars/*" org.jetbrains.kotlin.cli.jvm.K2JVMCompiler \
-  -no-stdlib -no-reflect -Werror -jvm-target 1.8 \
-  -cp "$(echo "$ROOT"/jars/*.jar | tr ' ' :)" \
-  -d "$ROOT/classes" examples/android/*.kt tests/android/*.kt
-echo "android: the Kotlin classes compile"
-PYTHONPATH="$PWD" .venv/bin/python tests/android/photo_fit.py "$ROOT/classes:$ROOT/jars/*"
+
+# compile OUTPUT CLASSPATH FILE...: Android has no java.lang here; that is Java 17's.
+compile() {
+  java -cp "$ROOT/jars/*" org.jetbrains.kotlin.cli.jvm.K2JVMCompiler \
+    -no-stdlib -no-reflect -Werror -jvm-target 1.8 \
+    -cp "$(echo "$ROOT"/platform/*.jar "$ROOT"/jars/*.jar | tr ' ' :):$2" \
+    -d "$1" "${@:3}"
+}
+rm -rf "$ROOT/classes" "$ROOT/standin"
+compile "$ROOT/standin" "" tests/android/standin/*.kt
+compile "$ROOT/classes" "$ROOT/standin" examples/android/*.kt \
+  examples/android_app/src/main/kotlin/*.kt tests/android/*.kt
+echo "android: classes and app compile: against Android 6, TensorFlow Lite's" \
+  "Interpreter, and a stand-in for LiteRT's CompiledModel, not LiteRT"
+classpath="$ROOT/classes:$ROOT/standin:$ROOT/jars/*"
+java -cp "$classpath" CameraAppKt
+PYTHONPATH="$PWD" .venv/bin/python tests/android/photo_fit.py "$classpath"
+PYTHONPATH="$PWD" TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python tests/android/classifier.py "$classpath"
