@@ -39,7 +39,7 @@ def made(directory: pathlib.Path) -> dict[str, tuple[str | None, np.ndarray]]:
     written = tiny_bundle.write(directory / "tiny")
     kinds = {
         "max_probability": (0.46, 0.34, 0.0),
-        "margin": (0.2, 0.1, 0.0),
+        "margin": (0.1, 0.05, 0.0),
         "entropy": (0.2, 0.1, 0.0),
         "patience": (0.5, 0.5, 0.0),
     }
