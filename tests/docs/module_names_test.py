@@ -5,9 +5,15 @@ import collections
 from tests.support import markdown_blocks
 
 PACKAGES = ("keras_dynamic", "pipeline", "tflite")
-# A family and its configurations, a layer and how it is quantized, a bundle's
+# What builds a choice of networks, the layer that its router ends with and how
+# that is quantized; a family and its configurations, a layer and how it is quantized, a bundle's
 # and a data set's manifest, a policy of that name and the rule that fits it.
 ONE_MEANING = {
+    (
+        "keras_dynamic/layers",
+        "keras_dynamic/models/blocks",
+        "tflite/quantization/layers",
+    ),
     ("keras_dynamic/models", "pipeline/config/families"),
     ("keras_dynamic/layers", "tflite/quantization/layers"),
     ("pipeline/data", "tflite/bundle"),

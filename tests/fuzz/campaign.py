@@ -134,7 +134,12 @@ def outcome(
 
 
 def _clear(error: Exception) -> bool:
-    """Whether an error is one of ours, which say what was received."""
+    """Whether an error is one of ours, which say what was received.
+
+    Or of the system, about a file: the command line makes it one line.
+    """
+    if isinstance(error, OSError) and error.filename is not None:
+        return True
     ours = type(error).__module__.split(".")[0] in (
         *("tflite", "keras_dynamic", "pipeline"),
     )

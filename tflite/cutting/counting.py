@@ -52,7 +52,13 @@ def count(model: bytes) -> Operations:
     for index in sorted(varying):
         operator = graph.operators[index]
         name = codes[operator.opcodeIndex]
-        madds += _madds(graph, operator, name)
+        try:
+            madds += _madds(graph, operator, name)
+        except IndexError as error:
+            raise model_file.InvalidModel(
+                "`model` must have tensors of the axes that its operators "
+                f"need. Received: {name} of {_shapes(graph, operator)}"
+            ) from error
         if name in _WITH_WEIGHTS:
             numbers = dependencies.tensors(operator.inputs[1:])
         else:
@@ -90,6 +96,10 @@ def _madds(graph, operator, name: str) -> int:
 def _shape(graph, tensor: int) -> list[int]:
     shape = graph.tensors[tensor].shape
     return [] if shape is None else [int(extent) for extent in shape]
+
+
+def _shapes(graph, operator) -> list[list[int]]:
+    return [_shape(graph, each) for each in operator.inputs if each >= 0]
 
 
 def _size(graph, tensor: int) -> int:

@@ -75,16 +75,29 @@ def contents(opened: bundle.Bundle, place: int) -> Contents:
         }
         for side in ("inputs", "outputs")
     }
+    inputs = _chosen(facts.file, facts.wiring.inputs, named["inputs"])
+    if place == 0:
+        _check_image(facts.file, inputs[0], opened.input)
     codes = [model_file.operator_name(each) for each in whole.operatorCodes]
     kinds = collections.Counter(
         codes[each.opcodeIndex] for each in graph.operators
     )
     return Contents(
-        inputs=_chosen(facts.file, facts.wiring.inputs, named["inputs"]),
+        inputs=inputs,
         outputs=_chosen(facts.file, facts.wiring.outputs, named["outputs"]),
         operators=dict(sorted(kinds.items(), key=lambda kind: -kind[1])),
         delegation=delegation.delegation(model),
     )
+
+
+def _check_image(file: str, tensor: Tensor, facts: bundle.InputFacts) -> None:
+    """Checks that the manifest's image is the one that the model takes."""
+    expected = ((1, *facts.shape), facts.dtype)
+    if (found := (tensor.shape, tensor.dtype)) != expected:
+        raise bundle.InvalidBundle(
+            f"`{file}` must take images as the manifest says, {expected}. "
+            f"Received: {found}"
+        )
 
 
 def report(opened: bundle.Bundle) -> dict[str, Any]:

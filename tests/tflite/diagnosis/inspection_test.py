@@ -94,3 +94,13 @@ def test_what_does_not_fit_the_manifest_is_refused(tmp_path):
     (tmp_path / "exit_2.tflite").write_bytes(b"TFL3")
     with pytest.raises(bundle.InvalidBundle, match="SHA-256"):
         inspection.contents(opened, 2)
+
+
+def test_images_of_another_shape_are_refused(tmp_path):
+    small_bundle.write(tmp_path)
+    path = tmp_path / "manifest.json"
+    values = json.loads(path.read_text())
+    values["input"]["shape"][2] = 16384
+    path.write_text(json.dumps(values))
+    with pytest.raises(bundle.InvalidBundle, match=r"exit_0\.tflite"):
+        inspection.report(bundle.read(str(tmp_path)))
