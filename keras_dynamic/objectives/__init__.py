@@ -21,6 +21,7 @@ from keras_dynamic.objectives.negative_correlation import negative_correlation
 from keras_dynamic.objectives.objective import Extended, Objective
 from keras_dynamic.objectives.one_for_all import one_for_all
 from keras_dynamic.objectives.self_distillation import self_distillation
+from keras_dynamic.objectives.survivors import survivors
 from keras_dynamic.objectives.zero_time_waste import zero_time_waste
 
 BUILDERS: Mapping[str, Callable[..., Objective]] = {
@@ -31,6 +32,7 @@ BUILDERS: Mapping[str, Callable[..., Objective]] = {
     "negative_correlation": negative_correlation,
     "one_for_all": one_for_all,
     "self_distillation": self_distillation,
+    "survivors": survivors,
     "zero_time_waste": zero_time_waste,
 }
 

@@ -13,6 +13,7 @@ from pipeline.benchmarking import entrants, timetable
 from pipeline.data import augmentation, dataset
 from pipeline.processes import heartbeat
 from pipeline.results import (
+    cost_table,
     metrics_file,
     origin,
     own_files,
@@ -86,6 +87,11 @@ def benchmark(config: ml_collections.ConfigDict, layout: Layout) -> Results:
             seed=settings.seed,
         )
         opened = bundle.read(str(layout.bundle))
+        first = settings.threads[0]
+        times = {each.name: rounds.times[each.name, first] for each in entered}
+        cost_table.write(
+            stage / layout.costs.name, _costs(opened, times, first)
+        )
         rows = _rows(settings.threads, entered, opened, rounds, starts)
         tables.write(
             stage / layout.benchmark_table.name, timetable.COLUMNS, rows
@@ -106,8 +112,6 @@ def benchmark(config: ml_collections.ConfigDict, layout: Layout) -> Results:
                 "rows": rows,
             },
         )
-    first = settings.threads[0]
-    times = {each.name: rounds.times[each.name, first] for each in entered}
     up_to = times["chain"].segments.cumsum(axis=1)[:, list(opened.ends)]
     said = predictions.load(layout.predictions, "test").logits
     routed = [
@@ -164,6 +168,29 @@ def _noted(times: Mapping[str, Times], up_to: np.ndarray) -> dict[str, Any]:
             "overhead": float(np.median(chain.call) / np.median(unsplit.call))
         },
     }
+
+
+def _costs(
+    opened: bundle.Bundle, times: Mapping[str, Times], threads: int
+) -> cost_table.CostTable:
+    """Returns the medians of a bundle's segments, and of a decision.
+
+    A segment's is over the rounds that ran it: gates leave some out.
+    """
+    chain, routed = times["chain"].segments, times["routed"]
+    # Each round of the routed chain decides at the exits that it runs.
+    decided = (routed.segments[:, list(opened.ends)] > 0).sum(axis=1)
+    outside = routed.call - routed.segments.sum(axis=1)
+    return cost_table.of(
+        opened,
+        [
+            float(np.median(column[column > 0])) if column.any() else None
+            for column in chain.T
+        ],
+        max(float(np.median(outside / np.maximum(decided, 1))), 0.0),
+        f"threads: {threads}, processor: "
+        f"{origin.here('benchmark')['processor']}",
+    )
 
 
 def _mean_time(policy, logits, rounds, up_to) -> float:

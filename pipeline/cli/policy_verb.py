@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pipeline.policies import operating_points
 from pipeline.policies.refit import Refit
 from pipeline.processes import printing
+from pipeline.results import cost_table
+from tflite import bundle
 
 _TARGETS = ("max_drop", "budget_ms", "budget_madds")
 
@@ -29,8 +31,11 @@ def run(flags, positional: Sequence[str]) -> None:
             "--budget_madds and --remove. "
             f"Received: {', '.join(given) or 'none'}"
         )
-    if flags.exit_ms is not None and flags.budget_madds is not None:
-        raise ValueError("--exit_ms is for --budget_ms and --max_drop only")
+    for name in ("exit_ms", "costs"):
+        if getattr(flags, name) is not None and flags.budget_madds is not None:
+            raise ValueError(f"--{name} is for --budget_ms and --max_drop only")
+    if flags.exit_ms is not None and flags.costs is not None:
+        raise ValueError("--exit_ms and --costs say the same; give one")
     [path] = positional
     if flags.remove is not None:
         operating_points.remove(path, flags.remove)
@@ -42,9 +47,16 @@ def run(flags, positional: Sequence[str]) -> None:
         max_drop=None if flags.max_drop is None else flags.max_drop / 100,
         budget_madds=flags.budget_madds,
         budget_ms=flags.budget_ms,
-        exit_ms=flags.exit_ms and _numbers(flags.exit_ms),
+        exit_ms=_exit_ms(flags, path),
     )
     printing.show(_text(found, flags.name))
+
+
+def _exit_ms(flags, path: str) -> list[float] | None:
+    """Returns the milliseconds up to each exit that the flags give."""
+    if flags.costs is not None:
+        return cost_table.read(flags.costs).exit_ms(bundle.read(path))
+    return flags.exit_ms and _numbers(flags.exit_ms)
 
 
 def _numbers(texts: Sequence[str]) -> list[float]:

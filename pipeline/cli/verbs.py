@@ -256,6 +256,11 @@ VERBS = {
                 without="for --budget_ms measured here; else multiply-adds are "
                 "the cost",
             ),
+            "costs": Flag(
+                "milliseconds of each segment, as `benchmark` writes them to "
+                "benchmark/costs.json or a phone's; instead of --exit_ms",
+                "FILE",
+            ),
             "name": Flag(
                 "operating point to add or replace",
                 "NAME",

@@ -152,6 +152,11 @@ class Layout:
         return self.benchmark / "benchmark.json"
 
     @property
+    def costs(self) -> pathlib.Path:
+        """Names the table of milliseconds per segment."""
+        return self.benchmark / "costs.json"
+
+    @property
     def report(self) -> pathlib.Path:
         """Names the page that shows the results."""
         return self.root / "report" / "index.html"

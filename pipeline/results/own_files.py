@@ -28,7 +28,7 @@ BUNDLE = re.compile(
     r"(exit|segment)_\d+\.tflite"
 )
 BENCHMARK = re.compile(
-    r"benchmark\.(csv|json)|exit_\d+_alone\.tflite|float\.(tflite|onnx)"
+    r"benchmark\.(csv|json)|costs\.json|exit_\d+_alone\.tflite|float\.(tflite|onnx)"
 )
 # Of `training/features`, which is published whole but is no stage's result.
 FEATURES = re.compile(r"key\.txt|(train|validation)_\d+\.npy")

@@ -12,6 +12,6 @@ VERSIONS = {
     "quantize": 1,
     "convert": 4,
     "check": 2,
-    "benchmark": 1,
+    "benchmark": 2,
     "report": 3,
 }

@@ -15,6 +15,7 @@ OBJECTIVES = (
     "negative_correlation",
     "one_for_all",
     "self_distillation",
+    "survivors",
     "zero_time_waste",
 )
 AUGMENTATIONS = ("none", "flip", "crop_flip", "shift", "resized_crop_flip")

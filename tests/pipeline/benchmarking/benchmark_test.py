@@ -8,9 +8,15 @@ import pytest
 
 from pipeline import config
 from pipeline.benchmarking import benchmark, entrants
-from pipeline.results import metrics_file, predictions, stage_results
+from pipeline.results import (
+    cost_table,
+    metrics_file,
+    predictions,
+    stage_results,
+)
 from pipeline.results.layout import Layout
 from tests.support import prepared_data, small_bundle
+from tflite import bundle
 from tflite.runtime.whole_model import Unsplit
 from tflite.timing.contestants import Contestant
 
@@ -172,3 +178,10 @@ def test_an_other_that_takes_other_images(finished, tmp_path):
     paths = (str(finished.root.parent / "other.tflite"),)
     with pytest.raises(ValueError, match="must take the images"):
         list(entrants._others(paths, finished, [], wide))
+
+
+def test_the_cost_table_is_of_the_bundle(finished):
+    found = cost_table.read(finished.costs)
+    exit_ms = found.exit_ms(bundle.read(str(finished.bundle)))
+    assert len(exit_ms) == 3
+    assert 0 < exit_ms[0] < exit_ms[1] < exit_ms[2]

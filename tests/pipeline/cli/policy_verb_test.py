@@ -11,7 +11,7 @@ import pytest
 from keras_dynamic import exits
 from pipeline.cli import inspect_verb, policy_verb
 from pipeline.policies import refit
-from pipeline.results import own_files
+from pipeline.results import cost_table, own_files
 from pipeline.storage import publishing
 from tests.support import small_bundle
 from tflite import bundle
@@ -26,7 +26,7 @@ def directory(tmp_path) -> pathlib.Path:
 
 def run(directory, **given) -> None:
     names = ("max_drop", "budget_ms", "budget_madds", "exit_ms", "name")
-    names += ("remove",)
+    names += ("remove", "costs")
     flags = types.SimpleNamespace(**dict.fromkeys(names) | given)
     policy_verb.run(flags, [str(directory)])
 
@@ -93,6 +93,17 @@ def test_milliseconds_that_are_given(directory, capsys):
     assert "of 4 ms up to the last exit" in capsys.readouterr().out
 
 
+def test_milliseconds_of_a_cost_table(directory, tmp_path, capsys):
+    opened = bundle.read(str(directory))
+    table = cost_table.of(opened, [0.9, 0.4, 2.4], decision_ms=0.1)
+    cost_table.write(tmp_path / "costs.json", table)
+    run(directory, budget_ms=1.5, costs=str(tmp_path / "costs.json"))
+    found = bundle.read(str(directory)).policy
+    expected = refit.refit(opened, budget=1.5, exit_ms=[1.0, 1.5, 3.9])
+    assert found.thresholds == expected.policy.thresholds
+    assert "of 3.9 ms up to the last exit" in capsys.readouterr().out
+
+
 def test_milliseconds_that_are_measured(directory, capsys):
     run(directory, budget_ms=1e6)
     said = capsys.readouterr().out
@@ -110,6 +121,9 @@ def test_milliseconds_that_are_measured(directory, capsys):
         ({"budget_madds": 99.0}, "`budget`"),
         ({"budget_ms": 1e-9}, "no policy costs less"),
         ({"budget_madds": 200.0, "exit_ms": ["1"]}, "--exit_ms is for"),
+        ({"budget_madds": 200.0, "costs": "none"}, "--costs is for"),
+        ({"max_drop": 1.0, "costs": "none"}, "none must be the JSON"),
+        ({"max_drop": 1.0, "costs": "x", "exit_ms": ["1"]}, "give one"),
         ({"budget_ms": 2.0, "exit_ms": ["1", "x", "2"]}, "must be numbers"),
         ({"budget_ms": 2.0, "exit_ms": ["1", "2"]}, "one per exit, 3"),
         ({"max_drop": -1.0}, "`max_drop`"),
