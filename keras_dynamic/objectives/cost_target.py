@@ -23,6 +23,7 @@ def cost_target(
     target: float,
     weight: float = 30.0,
     weights: Sequence[float] | str | None = None,
+    bounds: float = 0.0,
 ) -> Objective:
     """Makes an objective of cross-entropies and a target for the mean cost.
 
@@ -35,10 +36,23 @@ def cost_target(
     While that noise falls, so does the goal, from 1 to the target: gates close
     one after another, those first whose branches the network misses least.
 
+    With `bounds` this is added to the squared distance, the mean over gates g
+    with share s_g of the batch's images:
+
+        bounds * mean_g (max(0, s_g - high) + max(0, low - s_g))^2
+        low = p goal,  high = 1 - p (1 - goal),  p = cos^2(pi / 2 * progress)
+
+    So at first all gates share the saving alike, and when the noise has fallen
+    each is free: LAUDNet's bounds, of which the paper's code lets go after a
+    third of the epochs, here over the steps in which the noise falls. Gates
+    whose noise stays as it is have none.
+
     Args:
         target: Share of the dense multiply-adds.
         weight: Weight of the cost. LAUDNet's code has 10.
         weights: One weight per exit's cross-entropy, or None for 1 each.
+        bounds: Weight of the bounds within that of the cost; LAUDNet's code
+            has 1.
 
     Raises:
         ValueError: If a number is out of range; by `extend`, if the model has
@@ -54,6 +68,11 @@ def cost_target(
         raise ValueError(
             "`weight` must be a finite number that is not negative. "
             f"Received: weight={weight!r}"
+        )
+    if not (math.isfinite(bounds) and bounds >= 0):
+        raise ValueError(
+            "`bounds` must be a finite number that is not negative. "
+            f"Received: bounds={bounds!r}"
         )
     together = joint(weights)
 
@@ -74,12 +93,32 @@ def cost_target(
             ]
             cost = keras.ops.mean(found.madds(shares)[-1]) / found.dense
             # All gates count the same steps.
-            goal = 1 - (1 - target) * found.gates[0].ramp.reached()
-            return inner.loss(labels, exits) + weight * (cost - goal) ** 2
+            progress = found.gates[0].ramp.reached()
+            goal = 1 - (1 - target) * progress
+            distance = (cost - goal) ** 2
+            if bounds:
+                distance += bounds * _outside(shares, goal, progress)
+            return inner.loss(labels, exits) + weight * distance
 
         return Extended(trained, loss)
 
     return Objective(extend)
+
+
+def _outside(shares, goal, progress):
+    """Returns the mean square of how far gates are outside of their bounds.
+
+    Args:
+        shares: Of each gate, how likely each image opens it, [batch].
+        goal: Share of the cost that is aimed at.
+        progress: From 0, when bounds are tight, to 1, when there are none.
+    """
+    ops = keras.ops
+    tight = ops.cos(math.pi / 2 * progress) ** 2
+    each = ops.stack([ops.mean(share) for share in shares])
+    above = ops.maximum(each - (1 - tight * (1 - goal)), 0)
+    below = ops.maximum(tight * goal - each, 0)
+    return ops.mean((above + below) ** 2)
 
 
 def _gating(model, target):

@@ -78,6 +78,31 @@ def test_the_mean_cost_is_drawn_to_a_falling_goal(steps, goal, deviation):
     )
 
 
+@pytest.mark.parametrize(("steps", "goal"), [(0, 1.0), (2, 0.65), (4, 0.3)])
+def test_bounds_hold_each_gate_at_the_goal_and_let_go(steps, goal):
+    gates = {"noise": (0.4, 0.2), "annealing_steps": 4}
+    plain, bound = extended(**gates), extended({"bounds": 0.5}, **gates)
+    images = np.zeros((2, 8, 8, 1), np.float32)
+    for _ in range(steps):
+        plain.model(images, training=True)
+        bound.model(images, training=True)
+    given = scores()
+    values = np.stack(given, 1)[..., 0, 0, 0].astype(float)
+    shares = counted_as(values, 0.4 - 0.2 * steps / 4).mean(axis=0)
+    tight = np.cos(np.pi / 2 * steps / 4) ** 2
+    above = np.maximum(shares - (1 - tight * (1 - goal)), 0)
+    below = np.maximum(tight * goal - shares, 0)
+    expected = 4.0 * 0.5 * np.mean((above + below) ** 2)
+    outputs = [*LOGITS, *given]
+    assert term(bound, outputs) - term(plain, outputs) == pytest.approx(
+        expected, rel=1e-3, abs=1e-5
+    )
+    if steps == 4:
+        assert expected == pytest.approx(0, abs=1e-12)
+    else:
+        assert expected > 0
+
+
 def test_with_little_noise_the_cost_is_what_runs():
     made = extended(noise=HARD)
     given = scores()
@@ -170,6 +195,7 @@ def test_each_loss_knows_its_own_model():
     ("changes", "message"),
     [
         ({"target": 0.0}, "`target` must be a share.*target=0.0"),
+        ({"bounds": -1.0}, "`bounds` must be a finite.*bounds=-1.0"),
         ({"target": 1.5}, "`target` must be a share.*target=1.5"),
         ({"weight": -1.0}, "`weight` must be .*not negative.*=-1.0"),
         ({"weight": float("nan")}, "`weight` must be a finite"),
