@@ -5,9 +5,9 @@ import collections
 from tests.support import markdown_blocks
 
 PACKAGES = ("keras_dynamic", "pipeline", "tflite")
-# What builds a choice of networks, the layer that its router ends with and how
-# that is quantized; a family and its configurations, a layer and how it is quantized, a bundle's
-# and a data set's manifest, a policy of that name and the rule that fits it.
+# What builds a choice of networks, the layer of its router and how that is
+# quantized; a family and its configurations, a layer and how it is quantized, a
+# bundle's and a data set's manifest, a policy and the rule that fits it.
 ONE_MEANING = {
     (
         "keras_dynamic/layers",

@@ -75,15 +75,12 @@ def contents(opened: bundle.Bundle, place: int) -> Contents:
         }
         for side in ("inputs", "outputs")
     }
-    inputs = _chosen(facts.file, facts.wiring.inputs, named["inputs"])
-    if place == 0:
-        _check_image(facts.file, inputs[0], opened.input)
     codes = [model_file.operator_name(each) for each in whole.operatorCodes]
     kinds = collections.Counter(
         codes[each.opcodeIndex] for each in graph.operators
     )
     return Contents(
-        inputs=inputs,
+        inputs=_chosen(facts.file, facts.wiring.inputs, named["inputs"]),
         outputs=_chosen(facts.file, facts.wiring.outputs, named["outputs"]),
         operators=dict(sorted(kinds.items(), key=lambda kind: -kind[1])),
         delegation=delegation.delegation(model),
@@ -109,6 +106,8 @@ def report(opened: bundle.Bundle) -> dict[str, Any]:
     segments = []
     for place, facts in enumerate(opened.segments):
         found = contents(opened, place)
+        if place == 0:
+            _check_image(facts.file, found.inputs[0], opened.input)
         segments.append(facts.to_dict() | dataclasses.asdict(found))
     points = opened.operating_points
     return {
