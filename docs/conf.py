@@ -32,6 +32,7 @@ include_patterns = [
     "docs/*.ipynb",
     "docs/api/*.rst",
     "examples/ci/README.md",
+    "examples/split_computing/README.md",
 ]
 # Directories that need not be searched.
 exclude_patterns = [".*", "build", "runs", "tests"]
