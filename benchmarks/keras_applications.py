@@ -76,8 +76,9 @@ def _chain(network, model, method: str) -> dict:
     from tflite.quantization.methods.method import Task
     from tflite.runtime import interpreter
 
-    model = _of_unit_range(model)
     images = applications.images(network, model, 32, seed=1)
+    images = images / np.float32(max(1.0, images.max()))
+    model = _of_unit_range(model)
     task = Task(
         model=model,
         exits=len(model.outputs),
