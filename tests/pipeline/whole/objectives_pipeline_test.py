@@ -82,5 +82,5 @@ def test_a_backbone_that_is_not_there_is_an_error_before_training(tmp_path):
         "train.objective_arguments": {"backbone": str(tmp_path / "no.keras")},
     }
     done = _run(tmp_path, settings, ("prepare", "train"))
-    assert "error: `backbone` must be an existing .keras file" in done.stderr
+    assert "`backbone` must be an existing .keras file" in done.stderr
     assert not (tmp_path / "training").exists()
