@@ -77,7 +77,7 @@ class MappedImages:
         directory: str | os.PathLike,
         shards: Sequence[dict],
         shape: tuple[int, int, int],
-        classes: int,
+        labels: int,
         *,
         verify: bool = True,
     ):
@@ -87,7 +87,7 @@ class MappedImages:
             directory: Directory of the shards.
             shards: Their rows of the manifest.
             shape: (H, W, C) of every image.
-            classes: Number of labels.
+            labels: How many they may have; `manifest.stored_labels`.
             verify: Whether to compare each shard with its SHA-256, which reads
                 all of it.
 
@@ -95,7 +95,7 @@ class MappedImages:
             ValueError: A shard is missing or not the one that was prepared.
         """
         self.shape = shape
-        self._classes = classes
+        self._labels = labels
         self._paths = [os.path.join(directory, s["file"]) for s in shards]
         self._map = functools.lru_cache(_MAPPED_SHARDS)(_map)
         self._check_records = not verify
@@ -189,12 +189,10 @@ class MappedImages:
                 f"Shard {path} must have images of the manifest's shape, "
                 f"{self.shape}. Received: one of {sizes.max()} bytes"
             )
-        # One more than the last class is none, and only for training.
-        most = self._classes + (shard["split"] == "train")
-        wrong = stored["label"][~np.isin(stored["label"], range(most))]
+        wrong = stored["label"][~np.isin(stored["label"], range(self._labels))]
         if len(wrong):
             raise ValueError(
-                f"Shard {path} must have labels from 0 to {self._classes - 1}, "
+                f"Shard {path} must have labels from 0 to {self._labels - 1}, "
                 f"those of the manifest. Received: {wrong[0]}"
             )
         return stored
@@ -240,7 +238,7 @@ def open_split(
         directory,
         [s for s in description["shards"] if s["split"] == split],
         (side, side, channels),
-        len(description["labels"]),
+        manifest.stored_labels(description, split),
         verify=verify,
     )
     if count * side * side * channels > memory:

@@ -31,7 +31,7 @@ shards that it names and no others.
 
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.data import splits, tally
 from tflite.format import files, strict_json
@@ -117,6 +117,25 @@ def _by_class(rows: Sequence[dict], fate: str, classes: int) -> list[int]:
         sum(count.get(str(label), 0) for count in counts)
         for label in (*range(classes), -1)
     ]
+
+
+def without_class(manifest: Mapping, split: str) -> int:
+    """Counts the images of a split whose class is not known.
+
+    0 where the manifest does not describe the split.
+    """
+    described = manifest.get("statistics", {}).get(split)
+    if described is None:
+        return 0
+    return manifest["counts"][split] - sum(described["classes"])
+
+
+def stored_labels(manifest: Mapping, split: str) -> int:
+    """Counts the labels that records of a split may have.
+
+    They are the classes, and one more for images whose class is not known.
+    """
+    return len(manifest["labels"]) + (without_class(manifest, split) > 0)
 
 
 def read(directory: str | os.PathLike) -> dict:

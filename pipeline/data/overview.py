@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from pipeline.data import label_names
+from pipeline.data.manifest import without_class
 
 # Of more classes than this the smallest and the largest are shown.
 _CLASSES, _SMALLEST, _LARGEST = 24, 15, 5
@@ -82,9 +83,8 @@ def _kept(manifest: Mapping) -> dict[str, list[int]]:
     """Returns the images of each class by split, and 0 for no class."""
     statistics = manifest.get("statistics", {})
     return {
-        split: [*(own := statistics[split]["classes"]), count - sum(own)]
-        for split, count in manifest["counts"].items()
-        if split in statistics
+        split: [*described["classes"], without_class(manifest, split)]
+        for split, described in statistics.items()
     }
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from pipeline.config import training_stages
 from pipeline.data import augmentation, dataset
+from pipeline.data.manifest import stored_labels
 from pipeline.data.part import Part
 from pipeline.data.scaled import scaled
 
@@ -87,7 +88,7 @@ def _images(data, manifest) -> dataset.Images | None:
             data,
             shards[:1],
             (side, side, channels),
-            len(manifest["labels"]),
+            stored_labels(manifest, "train"),
             verify=False,
         )
     except ValueError:  # They were removed to save room.

@@ -4,11 +4,12 @@ import pathlib
 import subprocess
 import sys
 import textwrap
+import types
 import zipfile
 
 import pytest
 
-from pipeline.cli import policy_verb
+from pipeline.cli import policy_verb, verbs
 from tests.support import small_bundle
 from tflite import bundle
 
@@ -17,7 +18,7 @@ CHILD = """
     import os, pathlib, signal, sys, types
     from ai_edge_litert import interpreter
     from pipeline.storage import exchange
-    from pipeline.cli import policy_verb
+    from pipeline.cli import policy_verb, verbs
 
     STEPS = ("os.remove", "os.rmdir", "shutil.", "fcntl.flock")
 
@@ -35,8 +36,8 @@ CHILD = """
                 seen += 1
 
         sys.addaudithook(step)
-        names = "max_drop budget_ms budget_madds exit_ms name remove".split()
-        given = dict.fromkeys(names) | {"budget_madds": 200.0, "name": name}
+        given = dict.fromkeys(verbs.VERBS["policy"].flags)
+        given |= {"budget_madds": 200.0, "name": name}
         code = 1
         try:
             policy_verb.run(types.SimpleNamespace(**given), [str(directory)])
@@ -93,12 +94,8 @@ def points(directory: pathlib.Path) -> list[str]:
 
 
 def flags(**given):
-    class Flags:
-        max_drop = budget_ms = budget_madds = exit_ms = name = remove = None
-
-    found = Flags()
-    vars(found).update(given)
-    return found
+    names = dict.fromkeys(verbs.VERBS["policy"].flags)
+    return types.SimpleNamespace(**names | given)
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import types
 import pytest
 
 from keras_dynamic import exits
-from pipeline.cli import inspect_verb, policy_verb
+from pipeline.cli import inspect_verb, policy_verb, verbs
 from pipeline.policies import refit
 from pipeline.results import cost_table, own_files
 from pipeline.storage import publishing
@@ -25,8 +25,7 @@ def directory(tmp_path) -> pathlib.Path:
 
 
 def run(directory, **given) -> None:
-    names = ("max_drop", "budget_ms", "budget_madds", "exit_ms", "name")
-    names += ("remove", "costs")
+    names = verbs.VERBS["policy"].flags
     flags = types.SimpleNamespace(**dict.fromkeys(names) | given)
     policy_verb.run(flags, [str(directory)])
 

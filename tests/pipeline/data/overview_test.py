@@ -3,12 +3,16 @@ from pipeline.data import overview
 
 def manifest(classes=2, **changes):
     names = ["cat", "dog", *(f"class {n}" for n in range(2, classes))]
+    kept = {
+        "train": [20, 10, *range(2, classes)],
+        "test": [4, *range(1, classes)],
+    }
     return {
         "labels": names,
-        "counts": {"train": 30, "validation": 0, "calibration": 0, "test": 4},
+        "counts": {"train": 0, "validation": 0, "calibration": 0, "test": 0}
+        | {split: sum(counts) for split, counts in kept.items()},
         "statistics": {
-            "train": {"classes": [20, 10, *range(2, classes)]},
-            "test": {"classes": [4, *range(1, classes)]},
+            split: {"classes": counts} for split, counts in kept.items()
         },
         "skipped": 3,
         "left_out": {
@@ -59,6 +63,7 @@ def test_of_many_classes_the_smallest_and_largest_are_shown():
 def test_what_is_odd_is_warned_of():
     odd = manifest(labels=["Dog", "dog"])
     odd["statistics"]["test"]["classes"] = [4, 0]
+    odd["counts"]["test"] = 4
     found = overview.warnings(odd, 50)
     for text in ("test split is tiny", "25.0 points", "case or blanks"):
         assert any(text in each for each in found)
